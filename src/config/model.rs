@@ -1,0 +1,168 @@
+//! What a configuration means, once it is known to be valid.
+
+use std::net::IpAddr;
+use std::path::PathBuf;
+
+use crate::check;
+use crate::sched;
+use crate::service::{Method, Options, Persistence, ServiceKey};
+use crate::wire::Endpoint;
+
+/// A whole configuration.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Config {
+    /// `global_defs`.
+    pub global: Global,
+    /// `vrrp_instance` blocks, in order.
+    pub instances: Vec<VrrpInstance>,
+    /// `virtual_server` blocks, in order.
+    pub services: Vec<VirtualServer>,
+    /// The `ringmaster` block.
+    pub settings: Settings,
+}
+
+/// `global_defs`, as far as the director acts on it.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Global {
+    /// `router_id`: the director's name in messages.
+    pub router_id: Option<String>,
+}
+
+/// A `vrrp_instance`. Elections are not held yet: a single director owns the addresses.
+#[derive(Clone, Debug, PartialEq)]
+pub struct VrrpInstance {
+    /// Its name.
+    pub name: String,
+    /// `interface`.
+    pub interface: String,
+    /// `virtual_router_id`, 1 to 255.
+    pub virtual_router_id: u8,
+    /// `priority`, 1 to 255.
+    pub priority: u8,
+    /// `virtual_ipaddress`, and after them `virtual_ipaddress_excluded`.
+    pub addresses: Vec<VirtualAddress>,
+}
+
+/// One line of `virtual_ipaddress`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct VirtualAddress {
+    /// The address.
+    pub address: IpAddr,
+    /// Prefix length; 32 or 128 where the file gives none.
+    pub prefix: u8,
+    /// `dev`; the instance's interface where the file gives none.
+    pub device: String,
+    /// `label`.
+    pub label: Option<String>,
+    /// `scope`, as the kernel's number (0 global, 253 link, 254 host).
+    pub scope: u8,
+}
+
+/// A `virtual_server`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct VirtualServer {
+    /// Protocol, VIP and port.
+    pub key: ServiceKey,
+    /// `lvs_sched` (`lb_algo`).
+    pub scheduler: sched::Kind,
+    /// `persistence_timeout` and `persistence_granularity`.
+    pub persistence: Option<Persistence>,
+    /// `real_server` blocks, in order.
+    pub servers: Vec<RealServer>,
+    /// `sorry_server`: takes all connections when no real server is left.
+    pub sorry: Option<RealServer>,
+}
+
+/// A `real_server`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct RealServer {
+    /// Its address and port.
+    pub real: Endpoint,
+    /// `lvs_method` (`lb_kind`), its own or the virtual server's.
+    pub method: Method,
+    /// `weight`.
+    pub weight: u32,
+    /// `inhibit_on_failure`: weight 0 instead of removal while a check fails.
+    pub inhibit_on_failure: bool,
+    /// All must pass.
+    pub checks: Vec<check::Spec>,
+}
+
+/// The `ringmaster` block; each default is chosen at start from routes, queues and cores.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Settings {
+    /// `workers N`: worker threads; default one a queue, at most the number of cores.
+    pub workers: Option<usize>,
+    /// `cpus 1 2 3`: the cores that workers are pinned to, in turn.
+    pub cpus: Vec<usize>,
+    /// `interfaces eth0 eth1`: the ports to attach to; default those that VIPs and real servers are reached by.
+    pub interfaces: Vec<String>,
+    /// `attach auto|native|generic`: how the steering program is attached.
+    pub attach: Attach,
+    /// `transfer auto|zero-copy|copy`: how frames reach the rings.
+    pub transfer: Transfer,
+    /// `poll adaptive|spin`: sleep when idle, or never.
+    pub poll: Poll,
+    /// `connections N`: how many connections the table holds.
+    pub connections: usize,
+    /// `frames N`: buffers a worker and port.
+    pub frames: usize,
+    /// `socket PATH`: the control socket.
+    pub socket: PathBuf,
+    /// `profile ringmaster|kernel`, the single choices, and `lvs_timeouts`.
+    pub options: Options,
+}
+
+/// How the steering program is attached to a port.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Attach {
+    /// Native if the driver can, else generic.
+    #[default]
+    Auto,
+    /// Native, or fail.
+    Native,
+    /// Generic (skb) mode.
+    Generic,
+}
+
+/// How frames pass between driver and ring.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Transfer {
+    /// Zero-copy if the driver can, else copy.
+    #[default]
+    Auto,
+    /// Zero-copy, or fail.
+    ZeroCopy,
+    /// Copy.
+    Copy,
+}
+
+/// What a worker does when nothing arrives.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Poll {
+    /// Spins a little, then sleeps until a frame arrives.
+    #[default]
+    Adaptive,
+    /// Never sleeps: for cores that do nothing else.
+    Spin,
+}
+
+/// Where the control socket is unless the file says otherwise.
+pub const DEFAULT_SOCKET: &str = "/run/ringmaster.sock";
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            workers: None,
+            cpus: Vec::new(),
+            interfaces: Vec::new(),
+            attach: Attach::default(),
+            transfer: Transfer::default(),
+            poll: Poll::default(),
+            connections: 1 << 20,
+            frames: 4096,
+            socket: PathBuf::from(DEFAULT_SOCKET),
+            options: Options::default(),
+        }
+    }
+}

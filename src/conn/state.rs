@@ -1,0 +1,264 @@
+//! Connection states and the TCP transitions of LVS.
+//!
+//! LVS follows TCP loosely: by flags alone, without sequence numbers, in tables per direction
+//! (`ip_vs_proto_tcp.c: tcp_states`). Any RST or FIN inside the tuple moves the state.
+
+use crate::wire::TcpFlags;
+
+/// State of a table entry. The numbers are part of the table's layout.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[repr(u8)]
+pub enum State {
+    /// The slot holds nothing.
+    Free = 0,
+    /// No packet has been judged yet.
+    None = 1,
+    /// Data may flow both ways.
+    Established = 2,
+    /// The server opened (or re-opened) the connection.
+    SynSent = 3,
+    /// The client's SYN was seen.
+    SynRecv = 4,
+    /// The server's FIN was seen first (or, where replies are not seen, the client's).
+    FinWait = 5,
+    /// Both FINs were seen.
+    TimeWait = 6,
+    /// Reset, or closed for good.
+    Close = 7,
+    /// The client's FIN was seen first.
+    CloseWait = 8,
+    /// Waiting for the last acknowledgement.
+    LastAck = 9,
+    /// Waiting for a connection that a helper announced.
+    Listen = 10,
+    /// SYN answered, not acknowledged (secure_tcp).
+    SynAck = 11,
+    /// A UDP exchange.
+    Udp = 16,
+    /// A persistence template none of whose connections was ever established. Listed as `NONE`.
+    Template = 48,
+    /// A persistence template with an established connection behind it. Listed as `ASSURED`.
+    TemplateAssured = 49,
+    /// Ended; the slot is not yet free.
+    Dead = 254,
+    /// Being written by its owner; not yet to be read.
+    Filling = 255,
+}
+
+impl State {
+    /// From the byte in the table; a byte that is no state is [`State::Dead`].
+    #[inline(always)]
+    pub const fn from_byte(byte: u8) -> State {
+        match byte {
+            0 => State::Free,
+            1 => State::None,
+            2 => State::Established,
+            3 => State::SynSent,
+            4 => State::SynRecv,
+            5 => State::FinWait,
+            6 => State::TimeWait,
+            7 => State::Close,
+            8 => State::CloseWait,
+            9 => State::LastAck,
+            10 => State::Listen,
+            11 => State::SynAck,
+            16 => State::Udp,
+            48 => State::Template,
+            49 => State::TemplateAssured,
+            255 => State::Filling,
+            _ => State::Dead,
+        }
+    }
+
+    /// Whether the connection counts as active (`ActiveConn`): UDP never does, half-open TCP does.
+    #[inline(always)]
+    pub const fn is_active(self) -> bool {
+        matches!(self, State::Established | State::SynSent | State::SynRecv | State::SynAck)
+    }
+
+    /// The name in `ipvsadm -Lc`.
+    pub const fn name(self) -> &'static str {
+        match self {
+            State::None | State::Template => "NONE",
+            State::Established => "ESTABLISHED",
+            State::SynSent => "SYN_SENT",
+            State::SynRecv => "SYN_RECV",
+            State::FinWait => "FIN_WAIT",
+            State::TimeWait => "TIME_WAIT",
+            State::Close => "CLOSE",
+            State::CloseWait => "CLOSE_WAIT",
+            State::LastAck => "LAST_ACK",
+            State::Listen => "LISTEN",
+            State::SynAck => "SYNACK",
+            State::Udp => "UDP",
+            State::TemplateAssured => "ASSURED",
+            State::Free | State::Dead | State::Filling => "-",
+        }
+    }
+}
+
+/// What a segment is to the state table: the first match of RST, SYN, FIN, ACK.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum TcpEvent {
+    /// SYN, with or without ACK.
+    Syn = 0,
+    /// FIN.
+    Fin = 1,
+    /// ACK alone.
+    Ack = 2,
+    /// RST, whatever else is set.
+    Rst = 3,
+    /// None of the four.
+    Flagless = 4,
+}
+
+impl TcpEvent {
+    /// Judges a segment by its flags.
+    #[inline(always)]
+    pub const fn of(flags: TcpFlags) -> TcpEvent {
+        if flags.rst() {
+            TcpEvent::Rst
+        } else if flags.syn() {
+            TcpEvent::Syn
+        } else if flags.fin() {
+            TcpEvent::Fin
+        } else if flags.ack() {
+            TcpEvent::Ack
+        } else {
+            TcpEvent::Flagless
+        }
+    }
+}
+
+/// Which way a segment goes, and whether the other way is seen at all.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Seen {
+    /// From the client; replies are seen too (NAT).
+    Input = 0,
+    /// From the server.
+    Output = 1,
+    /// From the client; replies are not seen (DR, TUN).
+    InputOnly = 2,
+}
+
+/// The state after a segment (`tcp_states`, the normal table). `Flagless` leads to CLOSE, as in the kernel; callers that
+/// choose otherwise do not ask.
+pub const fn tcp_next(state: State, event: TcpEvent, seen: Seen) -> State {
+    use State::*;
+    match (seen, event) {
+        (Seen::Input | Seen::InputOnly, TcpEvent::Syn) => match state {
+            Established | SynSent => Established,
+            _ => SynRecv,
+        },
+        (Seen::Output, TcpEvent::Syn) => match state {
+            None | FinWait | TimeWait | Close | CloseWait | LastAck => SynSent,
+            SynAck => SynRecv,
+            other => other,
+        },
+        (Seen::Input, TcpEvent::Fin) => match state {
+            None => Close,
+            Established => CloseWait,
+            SynRecv | FinWait | SynAck => TimeWait,
+            other => other,
+        },
+        (Seen::InputOnly, TcpEvent::Fin) => match state {
+            None => Close,
+            Established => FinWait,
+            SynRecv | SynAck => TimeWait,
+            other => other,
+        },
+        (Seen::Output, TcpEvent::Fin) => match state {
+            None | SynRecv | CloseWait | SynAck => TimeWait,
+            Established => FinWait,
+            other => other,
+        },
+        (Seen::Input | Seen::InputOnly, TcpEvent::Ack) => match state {
+            None | SynRecv | SynAck => Established,
+            LastAck => Close,
+            other => other,
+        },
+        (Seen::Output, TcpEvent::Ack) => match state {
+            None | SynRecv | Listen | SynAck => Established,
+            other => other,
+        },
+        (Seen::Input, TcpEvent::Rst) => match state {
+            None | Established | SynSent | FinWait | TimeWait | CloseWait => Close,
+            SynAck => SynRecv,
+            other => other,
+        },
+        (Seen::InputOnly, TcpEvent::Rst) => match state {
+            None | Established | SynSent | FinWait | TimeWait | CloseWait | SynAck => Close,
+            other => other,
+        },
+        (Seen::Output, TcpEvent::Rst) => match state {
+            None | Established | SynRecv | FinWait | CloseWait | LastAck | Listen | SynAck => Close,
+            other => other,
+        },
+        (_, TcpEvent::Flagless) => Close,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use Seen::*;
+    use State::*;
+
+    /// Walks a connection from its first packet.
+    fn walk(steps: &[(TcpEvent, Seen)]) -> Vec<State> {
+        steps
+            .iter()
+            .scan(State::None, |state, &(event, seen)| {
+                *state = tcp_next(*state, event, seen);
+                Some(*state)
+            })
+            .collect()
+    }
+
+    #[test]
+    fn nat_the_client_closes() {
+        let steps = [
+            (TcpEvent::Syn, Input),
+            (TcpEvent::Syn, Output),
+            (TcpEvent::Ack, Input),
+            (TcpEvent::Fin, Input),
+            (TcpEvent::Fin, Output),
+            (TcpEvent::Ack, Input),
+        ];
+        assert_eq!(walk(&steps), [SynRecv, SynRecv, Established, CloseWait, TimeWait, TimeWait]);
+    }
+
+    #[test]
+    fn nat_the_server_closes() {
+        let steps = [(TcpEvent::Syn, Input), (TcpEvent::Ack, Input), (TcpEvent::Fin, Output), (TcpEvent::Fin, Input)];
+        assert_eq!(walk(&steps), [SynRecv, Established, FinWait, TimeWait]);
+    }
+
+    #[test]
+    fn nat_the_server_refuses() {
+        assert_eq!(walk(&[(TcpEvent::Syn, Input), (TcpEvent::Rst, Output)]), [SynRecv, Close]);
+    }
+
+    #[test]
+    fn dr_sees_one_side_only() {
+        let steps = [
+            (TcpEvent::Syn, InputOnly),
+            (TcpEvent::Ack, InputOnly),
+            (TcpEvent::Fin, InputOnly),
+            (TcpEvent::Ack, InputOnly),
+            (TcpEvent::Syn, InputOnly),
+            (TcpEvent::Rst, InputOnly),
+        ];
+        assert_eq!(walk(&steps), [SynRecv, Established, FinWait, FinWait, SynRecv, SynRecv]);
+    }
+
+    #[test]
+    fn every_state_s_byte_leads_back_to_it() {
+        for byte in 0..=255u8 {
+            let state = State::from_byte(byte);
+            assert!(state == Dead || state as u8 == byte, "{byte} reads as {state:?}");
+        }
+    }
+}

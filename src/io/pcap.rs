@@ -1,0 +1,1 @@
+//! pcap: to be written.

@@ -1,0 +1,1 @@
+//! xdp: to be written.

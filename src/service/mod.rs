@@ -1,0 +1,38 @@
+//! The snapshot: all that a worker needs to know, published whole by the control thread.
+//!
+//! A [`Snapshot`] is immutable. The control thread builds a new one from the current facts (configuration, health, role,
+//! routes, neighbours), workers take it at the edge of a batch and hand the old one back. Ids ([`ServiceId`],
+//! [`PairId`]) are allotted by name and stay the same over snapshots, reloads and restarts, because the entries of the
+//! connection table hold them.
+//!
+//! What changes with packets is not in the snapshot: scheduler cursors ([`crate::sched`]), loads ([`Loads`]) and
+//! counters are shared atomics beside it.
+
+mod loads;
+mod network;
+mod options;
+mod pair;
+mod services;
+
+pub use loads::{Load, Loads};
+pub use network::{Hop, HopId, HopTo, Network, NextHop, Port, Route, Routes};
+pub use options::Options;
+pub use pair::{Method, Pair, PairFlags, PairId, Side};
+pub use services::{Persistence, Server, Service, ServiceId, ServiceKey, Services, ServicesBuilder, VipFilter};
+
+use std::sync::Arc;
+
+/// Everything a worker needs to know, at one moment.
+#[derive(Clone, Debug, Default)]
+pub struct Snapshot {
+    /// Counts publications.
+    pub generation: u64,
+    /// Virtual services and the (service, server) pairs.
+    pub services: Arc<Services>,
+    /// Ports, next hops and routes.
+    pub network: Arc<Network>,
+    /// Timeouts and choices of behaviour.
+    pub options: Options,
+    /// Whether this director holds the role of master: a backup passes everything to the kernel.
+    pub forwarding: bool,
+}

@@ -1,0 +1,55 @@
+//! Choices of behaviour that hold for the whole director.
+
+use crate::conn::Timeouts;
+
+/// Timeouts and the named deviations from the kernel's behaviour; see `docs/differences.md`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Options {
+    /// How long each state lasts (`lvs_timeouts`, `ipvsadm --set`).
+    pub timeouts: Timeouts,
+    /// A connection whose server was removed ends with its next packet (`net.ipv4.vs.expire_nodest_conn`), instead of
+    /// losing its packets until it times out.
+    pub expire_nodest_conn: bool,
+    /// A persistence template whose server has weight 0 is given up (`net.ipv4.vs.expire_quiescent_template`).
+    pub expire_quiescent_template: bool,
+    /// When a SYN on a finished connection schedules anew (`net.ipv4.vs.conn_reuse_mode`): 0 never, bit 0 in TIME_WAIT
+    /// and CLOSE, bit 1 also in FIN_WAIT where the server's side is not seen (DR and TUN).
+    pub conn_reuse_mode: u8,
+    /// A TCP segment with none of SYN, FIN, ACK and RST closes the connection, as in the kernel, instead of leaving its
+    /// state alone.
+    pub flagless_segment_closes: bool,
+    /// A template that outlives its timeout because it still has connections goes on with its own timeout, instead of
+    /// the kernel's 60 s.
+    pub template_keeps_timeout: bool,
+    /// A TCP packet of no known connection is answered with RST, as the local stack would, instead of dropped.
+    pub reset_unknown: bool,
+}
+
+impl Options {
+    /// The recorded kernel's behaviour.
+    pub const KERNEL: Options = Options {
+        timeouts: Timeouts::DEFAULT,
+        expire_nodest_conn: false,
+        expire_quiescent_template: false,
+        conn_reuse_mode: 1,
+        flagless_segment_closes: true,
+        template_keeps_timeout: false,
+        reset_unknown: true,
+    };
+
+    /// What people get: the kernel's behaviour without the quirks that hurt them.
+    pub const RINGMASTER: Options = Options {
+        expire_nodest_conn: true,
+        expire_quiescent_template: true,
+        conn_reuse_mode: 3,
+        flagless_segment_closes: false,
+        template_keeps_timeout: true,
+        ..Options::KERNEL
+    };
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self::RINGMASTER
+    }
+}

@@ -1,0 +1,120 @@
+//! A (service, real server) pair: what an established packet needs, in one cache line for both directions.
+
+use super::HopId;
+use crate::wire::{Addr, Endpoint, checksum::Delta};
+
+/// Names a (service, real server) pair. Allotted once and kept over snapshots, reloads and restarts.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct PairId(pub u32);
+
+/// How requests reach the real server (`lb_kind`; ipvsadm `-m`, `-g`, `-i`).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[repr(u8)]
+pub enum Method {
+    /// NAT: addresses and ports are rewritten both ways. Listed as `Masq`.
+    #[default]
+    Nat,
+    /// Direct routing: only the MAC addresses change. Listed as `Route`.
+    Dr,
+    /// Tunnel: the packet is wrapped in an outer IP header (IPIP). Listed as `Tunnel`.
+    Tun,
+}
+
+/// Which end of a pair: indexes [`Pair::ends`] and [`Pair::ports`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(usize)]
+pub enum Side {
+    /// The address and port that clients see.
+    Virtual = 0,
+    /// The address and port of the real server.
+    Real = 1,
+}
+
+impl Side {
+    /// The other end.
+    #[inline(always)]
+    pub const fn other(self) -> Side {
+        match self {
+            Side::Virtual => Side::Real,
+            Side::Real => Side::Virtual,
+        }
+    }
+}
+
+/// Conditions of a pair that connections must know of.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct PairFlags(pub u8);
+
+impl PairFlags {
+    /// The server (or its service) was removed: its connections are dropped or ended by choice.
+    pub const REMOVED: PairFlags = PairFlags(1);
+    /// The server's weight is 0: no new connections.
+    pub const DRAINED: PairFlags = PairFlags(2);
+
+    /// Whether all bits of `other` are set.
+    #[inline(always)]
+    pub const fn has(self, other: PairFlags) -> bool {
+        self.0 & other.0 == other.0
+    }
+
+    /// Both sets.
+    pub const fn with(self, other: PairFlags) -> PairFlags {
+        PairFlags(self.0 | other.0)
+    }
+}
+
+/// One (service, real server) pair.
+///
+/// `ends[Virtual]` is what a packet from the client is addressed to and what a NAT reply will come from; `ends[Real]` is
+/// the other way about. A vacant record has generation 0, which no connection has.
+#[derive(Clone, Copy, Debug, Default)]
+#[repr(C, align(64))]
+pub struct Pair {
+    /// Virtual and real address, by [`Side`].
+    pub ends: [Addr; 2],
+    /// Virtual and real port, by [`Side`].
+    pub ports: [u16; 2],
+    /// Told apart from an earlier pair that had this id; a connection with another generation belongs to none.
+    pub generation: u32,
+    /// The way to the real server.
+    pub hop: HopId,
+    /// Index of the service in [`super::Services::list`]; `u32::MAX` once the service is gone.
+    pub service: u32,
+    /// From virtual to real address: what a request does to the IP header checksum (IPv4).
+    pub address_delta: Delta,
+    /// From virtual to real address and port: what a request does to the TCP or UDP checksum.
+    pub transport_delta: Delta,
+    /// How requests reach the server.
+    pub method: Method,
+    /// See [`PairFlags`].
+    pub flags: PairFlags,
+    /// IP protocol number of the service.
+    pub protocol: u8,
+}
+
+const _: () = assert!(size_of::<Pair>() == 64, "a pair is one cache line");
+
+impl Pair {
+    /// A pair with its deltas worked out; no hop, no flags, service unknown.
+    pub fn new(generation: u32, protocol: u8, method: Method, virtual_: Endpoint, real: Endpoint) -> Self {
+        let address = Delta::new().replace_addr(virtual_.addr, real.addr);
+        Self {
+            ends: [virtual_.addr, real.addr],
+            ports: [virtual_.port, real.port],
+            generation,
+            hop: HopId::NONE,
+            service: u32::MAX,
+            address_delta: address,
+            transport_delta: address.replace(virtual_.port, real.port),
+            method,
+            flags: PairFlags::default(),
+            protocol,
+        }
+    }
+
+    /// One end.
+    #[inline(always)]
+    pub fn end(&self, side: Side) -> Endpoint {
+        Endpoint { addr: self.ends[side as usize], port: self.ports[side as usize] }
+    }
+}

@@ -1,0 +1,201 @@
+//! Virtual services and their pairs, as one immutable value.
+
+use std::sync::Arc;
+
+use super::{HopId, Loads, Method, Pair, PairFlags, PairId};
+use crate::sched::{Candidates, Scheduler};
+use crate::time::Ticks;
+use crate::wire::{Addr, Endpoint};
+
+/// Names a virtual service. Allotted once and kept over snapshots, reloads and restarts.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct ServiceId(pub u32);
+
+/// What a packet must be addressed to: protocol, VIP and port.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct ServiceKey {
+    /// IP protocol number: 6 TCP, 17 UDP.
+    pub protocol: u8,
+    /// VIP and port.
+    pub virtual_: Endpoint,
+}
+
+/// Client affinity (`persistence_timeout`, `persistence_granularity`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Persistence {
+    /// How long a client stays with its server after its last new connection.
+    pub timeout: Ticks,
+    /// Leading bits of the client's address that make it the same client: 32 (IPv4) or 128 (IPv6) by default.
+    pub prefix: u8,
+}
+
+/// One real server of a service.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Server {
+    /// The pair it forms with the service.
+    pub pair: PairId,
+    /// Its address and port.
+    pub real: Endpoint,
+    /// How requests reach it.
+    pub method: Method,
+    /// Share of new connections; 0 takes none.
+    pub weight: u32,
+}
+
+/// A virtual service.
+#[derive(Clone, Debug)]
+pub struct Service {
+    /// Its stable name.
+    pub id: ServiceId,
+    /// What packets must be addressed to.
+    pub key: ServiceKey,
+    /// Picks a server for a new connection; its cursor is shared by all workers and carried over snapshots.
+    pub scheduler: Arc<Scheduler>,
+    /// Client affinity, if asked for.
+    pub persistence: Option<Persistence>,
+    /// In the order schedulers walk them: the kernel adds new servers at the head.
+    pub servers: Vec<Server>,
+}
+
+/// A service's servers with their present loads, as schedulers see them.
+pub(crate) struct LoadedServers<'a> {
+    pub(crate) servers: &'a [Server],
+    pub(crate) loads: &'a Loads,
+}
+
+impl Candidates for LoadedServers<'_> {
+    fn len(&self) -> usize {
+        self.servers.len()
+    }
+
+    fn weight(&self, at: usize) -> u32 {
+        self.servers[at].weight
+    }
+
+    fn overloaded(&self, _at: usize) -> bool {
+        false
+    }
+
+    fn active(&self, at: usize) -> u32 {
+        self.loads.load(self.servers[at].pair).active
+    }
+
+    fn inactive(&self, at: usize) -> u32 {
+        self.loads.load(self.servers[at].pair).inactive
+    }
+}
+
+/// Which addresses may be virtual: 4096 bits that can say "yes" wrongly but never "no" wrongly.
+///
+/// The parse pass asks it which end of a packet is the client. After a wrong "yes" the lookup misses, and the slow path
+/// asks the exact map.
+#[derive(Clone, Debug)]
+pub struct VipFilter([u64; 64]);
+
+impl Default for VipFilter {
+    fn default() -> Self {
+        Self([0; 64])
+    }
+}
+
+impl VipFilter {
+    #[inline(always)]
+    fn bit(address: Addr) -> (usize, u64) {
+        let mixed = (address.hi ^ address.lo).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 52;
+        ((mixed >> 6) as usize, 1 << (mixed & 63))
+    }
+
+    /// From now on answers "yes" for this address.
+    pub fn add(&mut self, address: Addr) {
+        let (word, bit) = Self::bit(address);
+        self.0[word] |= bit;
+    }
+
+    /// Whether the address may be virtual.
+    #[inline(always)]
+    pub fn may_contain(&self, address: Addr) -> bool {
+        let (word, bit) = Self::bit(address);
+        self.0[word & 63] & bit != 0
+    }
+}
+
+/// All services and pairs.
+#[derive(Clone, Debug, Default)]
+pub struct Services {
+    by_key: hashbrown::HashMap<ServiceKey, u32, ahash::RandomState>,
+    vip_addresses: hashbrown::HashSet<Addr, ahash::RandomState>,
+    /// The services, in the order of the configuration.
+    pub list: Vec<Service>,
+    /// By [`PairId`]; vacant records have generation 0.
+    pub pairs: Vec<Pair>,
+    /// Every VIP.
+    pub vips: VipFilter,
+}
+
+impl Services {
+    /// The service that a packet with this destination belongs to, as an index into `list`.
+    #[inline]
+    pub fn find(&self, key: &ServiceKey) -> Option<usize> {
+        self.by_key.get(key).map(|&index| index as usize)
+    }
+
+    /// Whether the address is a VIP of any service.
+    pub fn is_vip(&self, address: Addr) -> bool {
+        self.vip_addresses.contains(&address)
+    }
+
+    /// The pair of this id; `None` for an id out of range or a vacant record.
+    #[inline(always)]
+    pub fn pair(&self, id: PairId) -> Option<&Pair> {
+        self.pairs.get(id.0 as usize).filter(|pair| pair.generation != 0)
+    }
+}
+
+/// Puts [`Services`] together.
+#[derive(Debug, Default)]
+pub struct ServicesBuilder {
+    services: Services,
+}
+
+impl ServicesBuilder {
+    /// Adds a service and the pairs of its servers, whose ids and generations the caller has allotted.
+    /// `hops[i]` is the way to `service.servers[i]`, `generations[i]` the generation of its pair.
+    pub fn add(&mut self, service: Service, generations: &[u32], hops: &[HopId]) {
+        let index = self.services.list.len() as u32;
+        let key = service.key;
+        self.services.by_key.insert(key, index);
+        self.services.vip_addresses.insert(key.virtual_.addr);
+        self.services.vips.add(key.virtual_.addr);
+        for ((server, &generation), &hop) in service.servers.iter().zip(generations).zip(hops) {
+            let mut pair = Pair::new(generation, key.protocol, server.method, key.virtual_, server.real);
+            pair.hop = hop;
+            pair.service = index;
+            if server.weight == 0 {
+                pair.flags = PairFlags::DRAINED;
+            }
+            self.put(server.pair, pair);
+        }
+        self.services.list.push(service);
+    }
+
+    /// Keeps the pair of a removed server (or of a removed service) known, so that its connections can be ended.
+    pub fn add_removed(&mut self, id: PairId, mut pair: Pair) {
+        pair.flags = pair.flags.with(PairFlags::REMOVED);
+        pair.service = u32::MAX;
+        self.services.vips.add(pair.ends[0]);
+        self.put(id, pair);
+    }
+
+    fn put(&mut self, id: PairId, pair: Pair) {
+        let at = id.0 as usize;
+        if self.services.pairs.len() <= at {
+            self.services.pairs.resize(at + 1, Pair::default());
+        }
+        self.services.pairs[at] = pair;
+    }
+
+    /// The finished value.
+    pub fn build(self) -> Services {
+        self.services
+    }
+}

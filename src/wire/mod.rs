@@ -1,0 +1,13 @@
+//! Bytes, and nothing else: what a frame says, and how to change it.
+//!
+//! Promises: no function here reads outside the slice it was given, panics on any input, allocates, or knows about
+//! connections or services. [`Parsed`] is made once a frame; whoever holds one edits the frame by its offsets.
+
+mod addr;
+pub mod checksum;
+mod mac;
+mod parse;
+
+pub use addr::{Addr, Endpoint, Family};
+pub use mac::Mac;
+pub use parse::{Fragment, ParseError, Parsed, Protocol, TcpFlags, parse};
