@@ -10,4 +10,4 @@ mod parse;
 
 pub use addr::{Addr, Endpoint, Family};
 pub use mac::Mac;
-pub use parse::{Fragment, ParseError, Parsed, Protocol, TcpFlags, parse};
+pub use parse::{Fragment, HEAD, ParseError, Parsed, Protocol, TcpFlags, parse, parse_common};
