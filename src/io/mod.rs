@@ -8,6 +8,7 @@
 
 pub mod mem;
 pub mod pcap;
+pub mod pool;
 pub mod xdp;
 
 use std::time::Duration;

@@ -149,56 +149,92 @@ fn be32(bytes: &[u8], at: usize) -> Option<u32> {
     bytes.get(at..at + 4).map(|b| u32::from_be_bytes([b[0], b[1], b[2], b[3]]))
 }
 
-/// The first bytes of a frame's slot, as [`parse_common`] wants them: long enough for any header it reads, whatever the
-/// frame's own length.
-pub const HEAD: usize = 64;
+/// How much of a frame's slot [`parse_common`] wants to see: Ethernet, IPv6 and TCP headers without options.
+pub const HEAD: usize = 14 + 40 + 20;
 
-/// Reads the frames that nearly all are: untagged IPv4 without options, whole, TCP or UDP. `None`: ask [`parse`].
+/// Reads the frames that nearly all are: untagged, IPv4 without options or IPv6 without extension headers, whole, TCP or
+/// UDP. `None`: ask [`parse`].
 ///
 /// `head` may reach past the frame's end, into whatever the buffer held before; `len` is the frame's true length, and
 /// nothing beyond it is believed.
 #[inline(always)]
 pub fn parse_common(head: &[u8; HEAD], len: usize) -> Option<Parsed> {
-    // Bytes 12-19: ethertype, version and header length, TOS, total length, id.
+    // Bytes 12-19. IPv4: ethertype, version and header length, TOS, total length, id. IPv6: ethertype, version, class
+    // and label, payload length.
     let start = u64::from_be_bytes([head[12], head[13], head[14], head[15], head[16], head[17], head[18], head[19]]);
-    if start >> 40 != 0x08_0045 {
+    let common = if start >> 40 == 0x08_0045 {
+        common_ipv4(head, 14 + usize::from((start >> 16) as u16))
+    } else if start >> 44 == 0x8_6dd6 {
+        common_ipv6(head, 54 + usize::from(start as u16))?
+    } else {
         return None;
-    }
-    let end = 14 + usize::from((start >> 16) as u16);
-    // Bytes 20-23: fragment bits, TTL, protocol. DF and the reserved bit do not matter.
-    let middle = u32::from_be_bytes([head[20], head[21], head[22], head[23]]);
-    let protocol = middle as u8;
-    let transport = match protocol {
-        Protocol::TCP => 20,
-        Protocol::UDP => 8,
-        _ => return None,
     };
-    if middle & 0x3fff_0000 != 0 || end > len || end < 34 + transport {
+    // Past the transport header of the protocol; TCP's flags are looked at only once the header is known to be there.
+    let least = common.l4
+        + match common.protocol {
+            Protocol::TCP => 20,
+            Protocol::UDP => 8,
+            _ => return None,
+        };
+    if common.fragment != Fragment::Whole || usize::from(common.end) > len || common.end < least {
         return None;
     }
-    // The first word of UDP's payload stands where TCP has its flags: not looked at.
-    let flags = if protocol == Protocol::TCP {
-        if head[46] < 0x50 {
+    if common.protocol == Protocol::TCP {
+        let at = usize::from(common.l4);
+        if head[at + 12] < 0x50 {
             return None;
         }
-        TcpFlags(head[47])
-    } else {
-        TcpFlags(0)
-    };
-    let addresses =
-        u64::from_be_bytes([head[26], head[27], head[28], head[29], head[30], head[31], head[32], head[33]]);
+        return Some(Parsed { flags: TcpFlags(head[at + 13]), ..common });
+    }
+    Some(common)
+}
+
+/// The end of a packet as an offset; one that does not fit 16 bits is past any frame.
+#[inline(always)]
+fn end_offset(end: usize) -> u16 {
+    u16::try_from(end).unwrap_or(u16::MAX)
+}
+
+#[inline(always)]
+fn common_ipv4(head: &[u8; HEAD], end: usize) -> Parsed {
+    // Bytes 20-23: fragment bits, TTL, protocol. DF and the reserved bit do not matter.
+    let middle = u32::from_be_bytes([head[20], head[21], head[22], head[23]]);
+    let addresses = u64::from_be_bytes([head[26], head[27], head[28], head[29], head[30], head[31], head[32], head[33]]);
     let ports = u32::from_be_bytes([head[34], head[35], head[36], head[37]]);
-    Some(Parsed {
+    Parsed {
         source: Addr::v4((addresses >> 32) as u32),
         destination: Addr::v4(addresses as u32),
         source_port: (ports >> 16) as u16,
         destination_port: ports as u16,
         l3: 14,
         l4: 34,
-        end: end as u16,
-        protocol,
-        flags,
+        end: end_offset(end),
+        protocol: middle as u8,
+        flags: TcpFlags(0),
         ttl: (middle >> 8) as u8,
+        fragment: if middle & 0x3fff_0000 == 0 { Fragment::Whole } else { Fragment::Later },
+    }
+}
+
+#[inline(always)]
+fn common_ipv6(head: &[u8; HEAD], end: usize) -> Option<Parsed> {
+    let (addresses, _) = head[22..54].as_chunks::<16>();
+    let (source, destination) = (Addr::v6(addresses[0]), Addr::v6(addresses[1]));
+    if source.family() == Family::V4 || destination.family() == Family::V4 {
+        return None;
+    }
+    let ports = u32::from_be_bytes([head[54], head[55], head[56], head[57]]);
+    Some(Parsed {
+        source,
+        destination,
+        source_port: (ports >> 16) as u16,
+        destination_port: ports as u16,
+        l3: 14,
+        l4: 54,
+        end: end_offset(end),
+        protocol: head[20],
+        flags: TcpFlags(0),
+        ttl: head[21],
         fragment: Fragment::Whole,
     })
 }

@@ -1,0 +1,282 @@
+//! What one packet costs, beside a floor measured in the same run.
+//!
+//! Everything runs over rings in memory, 64-byte TCP frames in 2 KiB slots, batches of 64, at most 128 frames in flight;
+//! writing the frame into its slot is part of every figure, the floor's too. The floor is a worker that only swaps MAC
+//! addresses, IP addresses and ports.
+//!
+//! - `floor`: the floor
+//! - `nat4`, `dr4`, `tun4`, `nat6`, `dr6`, `tun6` / `N`: established packets of N connections in random order over 256
+//!   pairs of service and server; NAT in both directions mixed
+//! - `open4`, `open6`: new connections
+
+#[path = "../tests/support/offline.rs"]
+mod offline;
+
+use std::time::Duration;
+
+use criterion::measurement::{Measurement, WallTime};
+use criterion::{BenchmarkGroup, BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
+use offline::{CLIENTS, SERVERS, Wanted, director, snapshot};
+use ringmaster::io::mem::MemIo;
+use ringmaster::io::{BATCH, Batch, PacketIo};
+use ringmaster::service::{Method, Options};
+use ringmaster::time::Tick;
+use ringmaster::wire::{Addr, Endpoint};
+use ringmaster::worker::Offline;
+
+const VIPS: u32 = 16;
+const SERVERS_EACH: u32 = 16;
+const FLOWS: [(&str, u32); 5] = [("1", 1), ("1k", 1 << 10), ("64k", 1 << 16), ("256k", 1 << 18), ("1M", 1 << 20)];
+
+/// The three ways and both families.
+#[derive(Clone, Copy)]
+struct Case {
+    name: &'static str,
+    method: Method,
+    v6: bool,
+}
+
+const CASES: [Case; 6] = [
+    Case { name: "nat4", method: Method::Nat, v6: false },
+    Case { name: "dr4", method: Method::Dr, v6: false },
+    Case { name: "tun4", method: Method::Tun, v6: false },
+    Case { name: "nat6", method: Method::Nat, v6: true },
+    Case { name: "dr6", method: Method::Dr, v6: true },
+    Case { name: "tun6", method: Method::Tun, v6: true },
+];
+
+/// A repeatable source of disorder.
+struct Shuffle(u64);
+
+impl Shuffle {
+    fn next(&mut self) -> u64 {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        self.0
+    }
+
+    fn order(&mut self, count: u32) -> Vec<u32> {
+        let mut order: Vec<u32> = (0..count).collect();
+        for at in (1..order.len()).rev() {
+            order.swap(at, (self.next() % (at as u64 + 1)) as usize);
+        }
+        order
+    }
+}
+
+impl Case {
+    fn address(self, network: u32, host: u32) -> Addr {
+        if self.v6 {
+            let prefix = if network == 0x0a01_0000 { 0x2001_0db8_0001_0000 } else { 0x2001_0db8_0000_0000 | u64::from(network >> 24) };
+            Addr { hi: prefix, lo: 0x1_0000_0000_0000 + u64::from(host) }
+        } else {
+            Addr::v4(network + host)
+        }
+    }
+
+    fn vip(self, index: u32) -> Endpoint {
+        Endpoint { addr: self.address(0xc000_0200, 10 + index), port: 80 }
+    }
+
+    fn real(self, vip: u32, server: u32) -> Endpoint {
+        let port = if self.method == Method::Nat { 8080 } else { 80 };
+        Endpoint { addr: self.address(0x0a01_0000, 256 + vip * SERVERS_EACH + server), port }
+    }
+
+    fn client(self, flow: u32) -> Endpoint {
+        Endpoint { addr: self.address(0x6440_0000, flow >> 2), port: 1024 + (flow & 3) as u16 * 7001 }
+    }
+
+    fn services(self) -> Vec<Wanted> {
+        let of = |vip| Wanted {
+            protocol: 6,
+            virtual_: self.vip(vip),
+            scheduler: ringmaster::sched::Kind::Rr,
+            method: self.method,
+            persistence: None,
+            servers: (0..SERVERS_EACH).map(|server| (self.real(vip, server), 1)).collect(),
+        };
+        (0..VIPS).map(of).collect()
+    }
+
+    /// Writes a 64-byte frame (60 without FCS; 74 for IPv6) from one end to the other.
+    fn write(self, frame: &mut [u8], from: Endpoint, to: Endpoint, flags: u8) {
+        frame.fill(0);
+        frame[..12].copy_from_slice(&[2, 0, 0, 0, 0, 0xd0, 2, 0, 0, 0, 0, 0xc0]);
+        let l4 = if self.v6 {
+            frame[12..22].copy_from_slice(&[0x86, 0xdd, 0x60, 0, 0, 0, 0, 20, 6, 64]);
+            frame[22..38].copy_from_slice(&from.addr.octets());
+            frame[38..54].copy_from_slice(&to.addr.octets());
+            54
+        } else {
+            frame[12..26].copy_from_slice(&[8, 0, 0x45, 0, 0, 40, 0, 1, 0x40, 0, 64, 6, 0x12, 0x34]);
+            frame[26..30].copy_from_slice(&from.addr.low32().to_be_bytes());
+            frame[30..34].copy_from_slice(&to.addr.low32().to_be_bytes());
+            34
+        };
+        frame[l4..l4 + 2].copy_from_slice(&from.port.to_be_bytes());
+        frame[l4 + 2..l4 + 4].copy_from_slice(&to.port.to_be_bytes());
+        frame[l4 + 12] = 0x50;
+        frame[l4 + 13] = flags;
+        frame[l4 + 16] = 0x55;
+    }
+
+    fn len(self) -> usize {
+        if self.v6 { 74 } else { 60 }
+    }
+}
+
+/// A director with `flows` established connections, and which server each has.
+struct Established {
+    director: Offline<MemIo>,
+    case: Case,
+    order: Vec<u32>,
+    at: usize,
+    now: Tick,
+}
+
+impl Established {
+    fn new(case: Case, flows: u32, room: u32) -> Self {
+        let mut director =
+            director(snapshot(&case.services(), Options::RINGMASTER), (flows + room).max(1 << 16));
+        director.worker.io().set_partial_checksums(false);
+        let mut filled = Self { director, case, order: Shuffle(88172645463325252).order(flows), at: 0, now: Tick(1) };
+        for flags in [0x02, 0x10] {
+            for first in (0..flows).step_by(BATCH) {
+                for flow in first..flows.min(first + BATCH as u32) {
+                    filled.inject(flow, false, flags);
+                }
+                filled.turn();
+            }
+        }
+        filled
+    }
+
+    /// The servers are taken in rotation, so a flow's server follows from its number.
+    fn inject(&mut self, flow: u32, reply: bool, flags: u8) {
+        let case = self.case;
+        let vip = flow % VIPS;
+        let client = case.client(flow);
+        let (port, from, to) = match reply {
+            false => (CLIENTS, client, case.vip(vip)),
+            true => (SERVERS, case.real(vip, flow / VIPS % SERVERS_EACH), client),
+        };
+        let injected =
+            self.director.worker.io().inject_with(port, case.len(), |frame| case.write(frame, from, to, flags));
+        assert!(injected);
+    }
+
+    fn turn(&mut self) {
+        let received = self.director.worker.turn(self.now);
+        debug_assert!(received <= BATCH);
+        let mut sent = 0;
+        for port in [CLIENTS, SERVERS] {
+            self.director.worker.io().drain_sent(port, |_| sent += 1);
+        }
+        assert_eq!(sent, received, "every frame of an established connection leaves");
+    }
+
+    /// One batch of established packets, requests and (NAT) replies mixed.
+    fn batch(&mut self) {
+        for _ in 0..BATCH {
+            self.at = (self.at + 1) % self.order.len();
+            let flow = self.order[self.at];
+            let reply = self.case.method == Method::Nat && self.at.count_ones() % 2 == 1;
+            self.inject(flow, reply, 0x10);
+        }
+        self.turn();
+    }
+}
+
+/// The floor: the same rings, the same frames, and nothing but a swap of the ends.
+fn floor_batch(io: &mut MemIo, case: Case, order: &[u32], at: &mut usize) {
+    for _ in 0..BATCH {
+        *at = (*at + 1) % order.len();
+        let (from, to) = (case.client(order[*at]), case.vip(order[*at] % VIPS));
+        assert!(io.inject_with(CLIENTS, case.len(), |frame| case.write(frame, from, to, 0x10)));
+    }
+    let mut batch = Batch::new();
+    io.receive(&mut batch);
+    for frame in &batch {
+        swap_ends(io.slot_mut(frame), case.v6);
+    }
+    io.transmit(SERVERS, &mut batch);
+    io.recycle(&mut batch);
+    io.drain_sent(SERVERS, |_| {});
+}
+
+fn swap_ends(slot: &mut [u8], v6: bool) {
+    let frame = &mut slot[ringmaster::io::HEADROOM..][..74];
+    let (macs, _) = frame.split_at_mut(12);
+    macs.rotate_left(6);
+    if v6 {
+        frame[22..54].rotate_left(16);
+        frame[54..58].rotate_left(2);
+    } else {
+        frame[26..34].rotate_left(4);
+        frame[34..38].rotate_left(2);
+    }
+}
+
+fn bench_floor(group: &mut BenchmarkGroup<'_, WallTime>) {
+    for (name, v6) in [("floor4", false), ("floor6", true)] {
+        let case = Case { name, method: Method::Nat, v6 };
+        let mut io = MemIo::new(&["client0", "server0"], 1024, 2048, 512);
+        let (order, mut at) = (Shuffle(88172645463325252).order(1 << 16), 0);
+        group.bench_function(BenchmarkId::new(name, ""), |bench| {
+            bench.iter(|| floor_batch(&mut io, case, &order, &mut at));
+        });
+    }
+}
+
+fn bench_established(group: &mut BenchmarkGroup<'_, WallTime>) {
+    for case in CASES {
+        for (name, flows) in FLOWS {
+            let mut established = Established::new(case, flows, 0);
+            group.bench_function(BenchmarkId::new(case.name, name), |bench| bench.iter(|| established.batch()));
+        }
+    }
+}
+
+/// New connections into a table that holds a million others already. Each measurement opens what criterion asks for,
+/// with the table renewed, outside the measured time, before it is full.
+fn bench_open(group: &mut BenchmarkGroup<'_, WallTime>) {
+    const PRESENT: u32 = 1 << 20;
+    const ROOM: u32 = 1 << 20;
+    for (name, case) in [("open4", CASES[0]), ("open6", CASES[3])] {
+        let renew = || Established::new(case, PRESENT, ROOM);
+        let (mut established, mut next) = (renew(), PRESENT);
+        group.bench_function(BenchmarkId::new(name, "1M"), |bench| {
+            bench.iter_custom(|batches| {
+                let mut spent = Duration::ZERO;
+                for _ in 0..batches {
+                    if next + BATCH as u32 > PRESENT + ROOM {
+                        (established, next) = (renew(), PRESENT);
+                    }
+                    let start = WallTime.start();
+                    for flow in next..next + BATCH as u32 {
+                        established.inject(flow, false, 0x02);
+                    }
+                    established.turn();
+                    spent += WallTime.end(start);
+                    next += BATCH as u32;
+                }
+                spent
+            });
+        });
+    }
+}
+
+fn all(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("worker");
+    group.throughput(Throughput::Elements(BATCH as u64));
+    group.warm_up_time(Duration::from_millis(300)).measurement_time(Duration::from_secs(1)).sample_size(20);
+    bench_floor(&mut group);
+    bench_established(&mut group);
+    bench_open(&mut group);
+    group.finish();
+}
+
+criterion_group!(benches, all);
+criterion_main!(benches);

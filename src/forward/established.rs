@@ -1,0 +1,252 @@
+//! A packet of a known connection.
+
+use super::look::{Look, Way};
+use super::rewrite::{self, End};
+use super::lifecycle::{self, NO_OUTPUT};
+use super::{Decision, Forwarder, Packet, Reason, Verdict, View, answer, tunnel};
+use crate::conn::state::{Seen, State, tcp_next};
+use crate::conn::TcpEvent;
+use crate::conn::table::{Entry, Slot, StateWord};
+use crate::service::{Hop, HopId, HopTo, Method, NextHop, Pair, PairFlags, PairId, Side};
+use crate::time::Tick;
+use crate::wire::Protocol;
+use crate::wire::checksum::Delta;
+
+/// Whether the entry is the connection this packet belongs to: its pair is alive under the generation it was opened
+/// with, and the packet's other end is the pair's.
+#[inline(always)]
+pub(super) fn belongs(view: &View<'_>, entry: &Entry, look: &Look) -> bool {
+    let Some(pair) = view.services.pairs.get(entry.pair() as usize) else { return false };
+    let side = match (look.way, pair.method) {
+        (Way::Out, Method::Nat) => Side::Real,
+        (Way::In, _) | (Way::Out, Method::Dr | Method::Tun) => Side::Virtual,
+    };
+    pair.generation == entry.generation() && pair.end(side) == look.other
+}
+
+/// The way to the packet's next hop.
+enum Onward<'a> {
+    Hop(&'a Hop),
+    Wait(NextHop),
+    NoRoute,
+}
+
+impl Forwarder {
+    /// Advances the connection and sends the packet on.
+    #[inline(always)]
+    pub(super) fn established(
+        &self, view: &View<'_>, packet: &mut Packet<'_>, look: &Look, found: Slot, now: Tick,
+    ) -> Decision {
+        let entry = self.shared.table.entry(found);
+        let pair_id = PairId(entry.pair());
+        let Some(pair) = view.services.pair(pair_id) else { return Decision::drop(Reason::ServerRemoved) };
+        let word = entry.state_word();
+        let expired = entry.is_expired(now);
+        let opens = look.protocol == Protocol::TCP && look.flags.syn() && look.way == Way::In;
+        if (expired || opens || pair.flags != PairFlags::default())
+            && let Some(decision) = self.reconsider(view, packet, look, found, word, expired, now)
+        {
+            return decision;
+        }
+        self.forward(view, packet, look, (pair_id, pair), (entry, word), now)
+    }
+
+    /// Sends the packet on its way: everything that a packet of a healthy connection needs, and nothing else.
+    #[inline(always)]
+    pub(super) fn forward(
+        &self, view: &View<'_>, packet: &mut Packet<'_>, look: &Look, (pair_id, pair): (PairId, &Pair),
+        (entry, word): (&Entry, StateWord), now: Tick,
+    ) -> Decision {
+        let onward = match look.way {
+            Way::In => to_server(view, pair),
+            Way::Out => to_client(view, entry, look),
+        };
+        let onward = match onward {
+            Onward::Hop(hop) => Some(hop),
+            Onward::Wait(next) => return self.wait_for(next).for_pair(pair_id),
+            Onward::NoRoute => None,
+        };
+        self.count(pair_id, look);
+        self.advance(view, entry, word, look, now);
+        let Some(hop) = onward else {
+            return answer::unreachable_host(view, packet, look).for_pair(pair_id);
+        };
+        self.send(view, packet, look, pair, hop).for_pair(pair_id)
+    }
+
+    #[inline(always)]
+    fn count(&self, pair: PairId, look: &Look) {
+        let Some(counters) = self.counters.pair(pair) else { return };
+        let (packets, bytes) = match look.way {
+            Way::In => (&counters.in_packets, &counters.in_bytes),
+            Way::Out => (&counters.out_packets, &counters.out_bytes),
+        };
+        packets.add(1);
+        bytes.add(u64::from(look.packet_len()));
+    }
+
+    /// Moves the connection's state and its clock.
+    #[inline(always)]
+    fn advance(&self, view: &View<'_>, entry: &Entry, word: StateWord, look: &Look, now: Tick) {
+        let state = word.state();
+        let (next, next_flags) = match look.protocol {
+            Protocol::TCP => next_tcp(view, state, word.flags(), look),
+            _ => (state, word.flags()),
+        };
+        let first_of_tick = entry.last_seen() != now;
+        entry.touch(now);
+        if next != state || next_flags != word.flags() {
+            lifecycle::change_state(&self.shared, self.lane, view.options, entry, word, next, next_flags);
+        } else if first_of_tick {
+            // The first packet of a tick also picks up a timeout that was set since.
+            entry.set_timeout(view.options.timeouts.of(state));
+        }
+        if look.way == Way::Out && look.protocol == Protocol::UDP && entry.control().is_some() {
+            lifecycle::assure(&self.shared, entry);
+        }
+    }
+
+    /// Rewrites the packet and sends it to `hop`, unless its TTL or its size forbids.
+    #[inline(always)]
+    fn send(&self, view: &View<'_>, packet: &mut Packet<'_>, look: &Look, pair: &Pair, hop: &Hop) -> Decision {
+        let tunnelled = pair.method == Method::Tun && look.way == Way::In;
+        let overhead = if tunnelled { tunnel::overhead(pair.ends[1].family()) } else { 0 };
+        if look.ttl <= 1 {
+            return answer::ttl_expired(view, packet, look);
+        }
+        if look.packet_len() > hop.mtu.saturating_sub(overhead) {
+            return answer::too_big(view, packet, look, hop.mtu.saturating_sub(overhead));
+        }
+        if packet.may_be_unfinished && rewrite::complete_checksum(packet.bytes(), look) {
+            self.counters.checksum_completed.add(1);
+        }
+        let bytes = packet.bytes();
+        match (pair.method, look.way) {
+            (Method::Nat, Way::In) => {
+                rewrite::set_end(bytes, look, End::Destination, pair.end(Side::Real), pair.transport_delta);
+                rewrite::age(bytes, look, pair.address_delta);
+            }
+            (Method::Nat, Way::Out) => {
+                let edit = pair.transport_delta.inverse();
+                rewrite::set_end(bytes, look, End::Source, pair.end(Side::Virtual), edit);
+                rewrite::age(bytes, look, pair.address_delta.inverse());
+            }
+            (Method::Dr | Method::Tun, _) => rewrite::age(bytes, look, Delta::new()),
+        }
+        // Padding behind the packet was for the link it came by.
+        packet.frame.len = look.end;
+        if tunnelled && !wrap(view, packet, look, pair, hop) {
+            return Decision::drop(Reason::NoRoute);
+        }
+        rewrite::set_macs(packet.bytes(), hop);
+        Decision::of(Verdict::Transmit(hop.port))
+    }
+
+    /// Asks the control thread for a neighbour; the frame waits for it.
+    #[cold]
+    pub(super) fn wait_for(&self, next: NextHop) -> Decision {
+        // A full queue means that others have asked for plenty already; the frame will ask again.
+        let _ = self.shared.wanted.push(next);
+        Decision::of(Verdict::Wait)
+    }
+
+    /// A packet of a connection with something special about it: decides whether it goes on as usual (`None`).
+    #[cold]
+    #[inline(never)]
+    #[expect(clippy::too_many_arguments, reason = "the state of one packet; called in one place")]
+    fn reconsider(
+        &self, view: &View<'_>, packet: &mut Packet<'_>, look: &Look, found: Slot, word: StateWord, expired: bool,
+        now: Tick,
+    ) -> Option<Decision> {
+        let entry = self.shared.table.entry(found);
+        let pair = view.services.pair(PairId(entry.pair()))?;
+        let removed = pair.flags.has(PairFlags::REMOVED);
+        let reused = look.protocol == Protocol::TCP && look.flags.syn() && look.way == Way::In && {
+            let drained = view.options.expire_nodest_conn && pair.flags.has(PairFlags::DRAINED);
+            drained || (entry.control().is_none() && may_reuse(view, word))
+        };
+        let ends = expired || reused || (removed && look.way == Way::In && view.options.expire_nodest_conn);
+        if ends {
+            lifecycle::end(&self.shared, self.lane, found, word);
+            return Some(self.unknown(view, packet, look, now));
+        }
+        (removed && look.way == Way::In).then(|| Decision::drop(Reason::ServerRemoved).for_pair(PairId(entry.pair())))
+    }
+}
+
+/// Whether a SYN on a connection in this state is a new connection that happens to use the same port
+/// (`ip_vs_core.c: is_new_conn_expected`).
+fn may_reuse(view: &View<'_>, word: StateWord) -> bool {
+    let mode = view.options.conn_reuse_mode;
+    match word.state() {
+        State::TimeWait | State::Close => mode != 0,
+        State::FinWait => mode & 2 != 0 && word.flags() & NO_OUTPUT != 0,
+        _ => false,
+    }
+}
+
+/// State and flags after a TCP segment.
+#[inline(always)]
+fn next_tcp(view: &View<'_>, state: State, have: u8, look: &Look) -> (State, u8) {
+    let event = TcpEvent::of(look.flags);
+    // The first packet seen from the server shows that the other direction can be followed after all.
+    let (seen, now_flags) = match look.way {
+        Way::Out => (Seen::Output, have & !NO_OUTPUT),
+        Way::In if have & NO_OUTPUT != 0 => (Seen::InputOnly, have),
+        Way::In => (Seen::Input, have),
+    };
+    if event == TcpEvent::Flagless && !view.options.flagless_segment_closes {
+        return (state, now_flags);
+    }
+    (tcp_next(state, event, seen), now_flags)
+}
+
+#[inline(always)]
+fn to_server<'a>(view: &View<'a>, pair: &Pair) -> Onward<'a> {
+    match view.network.hop(pair.hop) {
+        Some(hop) => Onward::Hop(hop),
+        None => onward(view, view.network.hop_to(pair.ends[Side::Real as usize])).0,
+    }
+}
+
+/// The way back to the client is remembered in the entry, as long as no route or neighbour has changed.
+#[inline(always)]
+fn to_client<'a>(view: &View<'a>, entry: &Entry, look: &Look) -> Onward<'a> {
+    if entry.epoch() == view.network.epoch
+        && let Some(hop) = view.network.hop(HopId(entry.hop()))
+    {
+        return Onward::Hop(hop);
+    }
+    let (onward, id) = onward(view, view.network.hop_to(look.key.client));
+    if let Some(id) = id {
+        entry.set_hop(id.0, view.network.epoch);
+    }
+    onward
+}
+
+#[cold]
+fn onward<'a>(view: &View<'a>, to: HopTo) -> (Onward<'a>, Option<HopId>) {
+    match to {
+        HopTo::Ready(id) => (view.network.hop(id).map_or(Onward::NoRoute, Onward::Hop), Some(id)),
+        HopTo::Unresolved(next) => (Onward::Wait(next), None),
+        HopTo::NoRoute => (Onward::NoRoute, None),
+    }
+}
+
+/// Puts the tunnel header on. `false`: there is no address to send it from, or no room for it.
+fn wrap(view: &View<'_>, packet: &mut Packet<'_>, look: &Look, pair: &Pair, hop: &Hop) -> bool {
+    let real = pair.ends[Side::Real as usize];
+    let route_source = view.network.routes.lookup(real).and_then(|route| route.source);
+    let Some(source) = route_source.or_else(|| own_address(view, hop, real.family())) else { return false };
+    let offset = usize::from(packet.frame.offset);
+    let id = tunnel::identification(packet.bytes(), look);
+    let Some(start) = tunnel::encapsulate(packet.slot, offset, look, id, source, real) else { return false };
+    packet.frame.len = (offset + usize::from(look.end) - start) as u16;
+    packet.frame.offset = start as u16;
+    true
+}
+
+fn own_address(view: &View<'_>, hop: &Hop, family: crate::wire::Family) -> Option<crate::wire::Addr> {
+    let port = view.network.ports.get(usize::from(hop.port.0))?;
+    port.addresses.iter().copied().find(|address| address.family() == family)
+}

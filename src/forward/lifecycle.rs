@@ -1,0 +1,119 @@
+//! What the beginning, the changes and the end of a connection mean to others: loads, templates, timeouts.
+//!
+//! Workers and the sweeper come through here, so that each count is kept in one place.
+
+use super::Shared;
+use crate::conn::State;
+use crate::conn::table::{Entry, Fate, Slot, StateWord};
+use crate::service::{Options, PairFlags, PairId, Services};
+use crate::time::{Tick, Ticks};
+
+/// Entry flag: the server's direction has not been seen, so the client's alone moves the state (DR, TUN).
+pub const NO_OUTPUT: u8 = 1;
+/// Entry flag of a template: it is not to be found any more, and ends once its connections have.
+pub const SPENT: u8 = 2;
+/// Entry flag of a dead entry: it was already taken out of the counts.
+pub const SETTLED: u8 = 4;
+
+/// The kernel's steps for a template that outlives its timeout (`ip_vs_conn.c: ip_vs_conn_expire`).
+const TEMPLATE_EXTENSION: Ticks = Ticks::from_secs(60);
+
+/// Counts a connection that was just entered, in its first state.
+pub(super) fn begin(shared: &Shared, lane: usize, pair: PairId, state: State) {
+    let active = i32::from(state.is_active());
+    shared.loads.add(lane, pair, active, 1 - active);
+}
+
+/// Moves a connection to another state: loads and timeout follow. Another worker may have been faster; then its packet
+/// came first, and this one changes nothing.
+#[cold]
+#[inline(never)]
+pub(super) fn change_state(
+    shared: &Shared, lane: usize, options: &Options, entry: &Entry, seen: StateWord, next: State, next_flags: u8,
+) {
+    if entry.change_state(seen, next, next_flags).is_err() {
+        return;
+    }
+    entry.set_timeout(options.timeouts.of(next));
+    let change = i32::from(next.is_active()) - i32::from(seen.state().is_active());
+    if change != 0 {
+        shared.loads.add(lane, PairId(entry.pair()), change, -change);
+    }
+    if next == State::Established {
+        assure(shared, entry);
+    }
+}
+
+/// Marks the template behind a connection: a real exchange came of it.
+#[cold]
+pub(super) fn assure(shared: &Shared, entry: &Entry) {
+    let Some(template) = template_of(shared, entry) else { return };
+    let word = template.state_word();
+    if word.state() == State::Template {
+        // Losing this race means that somebody else assured it, or that it ended.
+        let _ = template.change_state(word, State::TemplateAssured, word.flags());
+    }
+}
+
+/// Ends a connection that a packet has made obsolete. The sweeper frees the slot.
+pub(super) fn end(shared: &Shared, lane: usize, slot: Slot, seen: StateWord) {
+    if shared.table.kill(slot, seen, seen.flags() | SETTLED) {
+        settle(shared, lane, seen.state(), shared.table.entry(slot));
+    }
+}
+
+/// Takes an entry that the sweeper found dead out of the counts it was in, unless that was done when it was ended.
+pub fn ended(shared: &Shared, lane: usize, entry: &Entry) {
+    let word = entry.state_word();
+    if word.flags() & SETTLED == 0 {
+        settle(shared, lane, word.ended_in(), entry);
+    }
+}
+
+fn settle(shared: &Shared, lane: usize, state: State, entry: &Entry) {
+    if matches!(state, State::Template | State::TemplateAssured) {
+        return;
+    }
+    let active = i32::from(state.is_active());
+    shared.loads.add(lane, PairId(entry.pair()), -active, active - 1);
+    if let Some(template) = template_of(shared, entry) {
+        template.remove_child();
+    }
+}
+
+/// The template behind a connection. A template can end in the very moment a connection takes hold of it; then its slot
+/// may by now be another's, which is told by the key and the pair.
+fn template_of<'a>(shared: &'a Shared, entry: &Entry) -> Option<&'a Entry> {
+    let template = shared.table.entry(entry.control()?);
+    let same = template.pair() == entry.pair() && template.generation() == entry.generation();
+    (same && template.key().is_template()).then_some(template)
+}
+
+/// What the sweeper does with an entry: connections and templates end when their time has run out, or when their
+/// server is gone and the options say so.
+pub fn fate(services: &Services, options: &Options, entry: &Entry, now: Tick) -> Fate {
+    let expired = entry.is_expired(now);
+    let pair = services.pair(PairId(entry.pair())).filter(|pair| pair.generation == entry.generation());
+    let orphaned = pair.is_none_or(|pair| options.expire_nodest_conn && pair.flags.has(PairFlags::REMOVED));
+    if !expired && !orphaned {
+        return Fate::Keep;
+    }
+    if entry.key().is_template() && entry.children() != 0 {
+        if expired {
+            prolong(options, entry, now);
+        }
+        return Fate::Keep;
+    }
+    Fate::Kill
+}
+
+/// A template that still has connections goes on.
+fn prolong(options: &Options, entry: &Entry, now: Tick) {
+    if entry.state_word().flags() & SPENT != 0 {
+        return;
+    }
+    if !options.template_keeps_timeout {
+        entry.set_timeout(TEMPLATE_EXTENSION);
+    }
+    entry.touch(now);
+}

@@ -1,0 +1,116 @@
+//! The first pass: read a frame's headers, tell the client's end from the other, hash.
+
+use super::{Reason, Verdict};
+use crate::conn::{FlowHash, FlowKey, Table};
+use crate::service::VipFilter;
+use crate::wire::{Addr, Endpoint, Family, Fragment, HEAD, ParseError, Parsed, Protocol, TcpFlags, parse, parse_common};
+
+/// Which way a packet goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Way {
+    /// From a client to a virtual server.
+    In,
+    /// From a real server to a client.
+    Out,
+}
+
+/// What the first pass found out about a frame, kept until the second acts on it.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Look {
+    pub(super) key: FlowKey,
+    pub(super) hash: FlowHash,
+    /// The end that is not the client's: virtual on the way in, real (NAT) or virtual on the way out.
+    pub(super) other: Endpoint,
+    pub(super) l3: u16,
+    pub(super) l4: u16,
+    pub(super) end: u16,
+    pub(super) protocol: u8,
+    pub(super) flags: TcpFlags,
+    pub(super) ttl: u8,
+    pub(super) way: Way,
+    pub(super) family: Family,
+}
+
+impl Look {
+    /// Reads the frame at the start of `bytes`, which is `len` bytes long and may be followed by others.
+    #[inline(always)]
+    pub(super) fn at(bytes: &[u8], len: usize, vips: &VipFilter, table: &Table) -> Result<Look, Verdict> {
+        if let Some(parsed) = bytes.first_chunk::<HEAD>().and_then(|head| parse_common(head, len)) {
+            return Ok(Self::of(&parsed, Family::V4, vips, table));
+        }
+        let parsed = uncommon(bytes.get(..len).unwrap_or(bytes), vips)?;
+        Ok(Self::of(&parsed, parsed.family(), vips, table))
+    }
+
+    #[inline(always)]
+    fn of(parsed: &Parsed, family: Family, vips: &VipFilter, table: &Table) -> Look {
+        let source = Endpoint { addr: parsed.source, port: parsed.source_port };
+        let destination = Endpoint { addr: parsed.destination, port: parsed.destination_port };
+        let (way, client, other) = match vips.may_contain(destination.addr) {
+            true => (Way::In, source, destination),
+            false => (Way::Out, destination, source),
+        };
+        let key = FlowKey::connection(parsed.protocol, client.addr, client.port);
+        let hash = table.hash(&key);
+        table.prefetch_index(hash);
+        Look {
+            key,
+            hash,
+            other,
+            l3: parsed.l3,
+            l4: parsed.l4,
+            end: parsed.end,
+            protocol: parsed.protocol,
+            flags: parsed.flags,
+            ttl: parsed.ttl,
+            way,
+            family,
+        }
+    }
+
+    /// The same frame read the other way about, for when the filter of virtual addresses was wrong.
+    pub(super) fn reversed(&self, table: &Table) -> Look {
+        let key = FlowKey::connection(self.protocol, self.other.addr, self.other.port);
+        let way = match self.way {
+            Way::In => Way::Out,
+            Way::Out => Way::In,
+        };
+        Look { key, hash: table.hash(&key), other: self.client(), way, ..*self }
+    }
+
+    pub(super) fn client(&self) -> Endpoint {
+        Endpoint { addr: self.key.client, port: self.key.port() }
+    }
+
+    /// Source and destination as the packet has them.
+    pub(super) fn ends(&self) -> (Addr, Addr) {
+        match self.way {
+            Way::In => (self.key.client, self.other.addr),
+            Way::Out => (self.other.addr, self.key.client),
+        }
+    }
+
+    /// Length of the IP packet in bytes.
+    #[inline(always)]
+    pub(super) fn packet_len(&self) -> u16 {
+        self.end - self.l3
+    }
+}
+
+/// Everything but whole IPv4 TCP and UDP without options: kept out of the loop.
+#[cold]
+#[inline(never)]
+fn uncommon(frame: &[u8], vips: &VipFilter) -> Result<Parsed, Verdict> {
+    let parsed = parse(frame).map_err(|error| match error {
+        ParseError::NotIp => Verdict::Pass,
+        ParseError::Truncated => Verdict::Drop(Reason::Truncated),
+        ParseError::Malformed => Verdict::Drop(Reason::Malformed),
+    })?;
+    match (parsed.protocol, parsed.fragment) {
+        (Protocol::TCP | Protocol::UDP, Fragment::Whole) => Ok(parsed),
+        (Protocol::TCP | Protocol::UDP, _) if vips.may_contain(parsed.destination) => {
+            Err(Verdict::Drop(Reason::Fragment))
+        }
+        _ => Err(Verdict::Pass),
+    }
+}

@@ -1,0 +1,112 @@
+//! Changing a frame in place: MAC addresses, TTL, one end's address and port, and the checksums that cover them.
+//!
+//! Every function works on the frame's bytes and the offsets of a [`Look`]; both families and both directions take the
+//! same way.
+
+use super::look::Look;
+use crate::service::Hop;
+use crate::wire::checksum::{self, Delta};
+use crate::wire::{Addr, Endpoint, Family, Protocol};
+
+/// The end of a packet that NAT rewrites.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum End {
+    Source,
+    Destination,
+}
+
+/// Sets destination and source MAC.
+#[inline(always)]
+pub(super) fn set_macs(frame: &mut [u8], hop: &Hop) {
+    if let Some(macs) = frame.first_chunk_mut::<12>() {
+        *macs = hop.macs;
+    }
+}
+
+/// Decrements the TTL (or hop limit), and for IPv4 brings the header checksum along, together with `edit`.
+#[inline(always)]
+pub(super) fn age(frame: &mut [u8], look: &Look, edit: Delta) {
+    let l3 = usize::from(look.l3);
+    match look.family {
+        Family::V4 => {
+            let Some(header) = frame.get_mut(l3..).and_then(|rest| rest.first_chunk_mut::<20>()) else { return };
+            header[8] = look.ttl.wrapping_sub(1);
+            let sum = edit.and(Delta::TTL).apply(u16::from_be_bytes([header[10], header[11]]));
+            [header[10], header[11]] = sum.to_be_bytes();
+        }
+        Family::V6 => {
+            if let Some(hop_limit) = frame.get_mut(l3 + 7) {
+                *hop_limit = look.ttl.wrapping_sub(1);
+            }
+        }
+    }
+}
+
+/// Puts a new address and port into one end, and brings the transport checksum along by `edit`. The IPv4 header's
+/// checksum is left to [`age`].
+#[inline(always)]
+pub(super) fn set_end(frame: &mut [u8], look: &Look, end: End, new: Endpoint, edit: Delta) {
+    let (l3, l4) = (usize::from(look.l3), usize::from(look.l4));
+    write_address(frame, l3, look.family, end, new.addr);
+    let port = match end {
+        End::Source => l4,
+        End::Destination => l4 + 2,
+    };
+    if let Some(bytes) = frame.get_mut(port..port + 2) {
+        bytes.copy_from_slice(&new.port.to_be_bytes());
+    }
+    let udp = look.protocol == Protocol::UDP;
+    if let Some(field) = transport_checksum(frame, look) {
+        let old = u16::from_be_bytes(*field);
+        *field = if udp { edit.apply_udp(old) } else { edit.apply(old) }.to_be_bytes();
+    }
+}
+
+#[inline(always)]
+fn write_address(frame: &mut [u8], l3: usize, family: Family, end: End, address: Addr) {
+    match family {
+        Family::V4 => {
+            let at = l3 + if end == End::Source { 12 } else { 16 };
+            if let Some(bytes) = frame.get_mut(at..at + 4) {
+                bytes.copy_from_slice(&address.low32().to_be_bytes());
+            }
+        }
+        Family::V6 => {
+            let at = l3 + if end == End::Source { 8 } else { 24 };
+            if let Some(bytes) = frame.get_mut(at..at + 16) {
+                bytes.copy_from_slice(&address.octets());
+            }
+        }
+    }
+}
+
+/// The checksum field of TCP or UDP.
+#[inline(always)]
+fn transport_checksum<'a>(frame: &'a mut [u8], look: &Look) -> Option<&'a mut [u8; 2]> {
+    let at = usize::from(look.l4) + if look.protocol == Protocol::UDP { 6 } else { 16 };
+    frame.get_mut(at..).and_then(|rest| rest.first_chunk_mut::<2>())
+}
+
+/// Finishes a transport checksum that a local stack left to hardware it does not have. Returns whether there was one to
+/// finish. To be called before any rewriting: what follows is then an ordinary frame.
+#[inline]
+pub(super) fn complete_checksum(frame: &mut [u8], look: &Look) -> bool {
+    let (source, destination) = look.ends();
+    let (l4, end) = (usize::from(look.l4), usize::from(look.end));
+    let length = u32::from(look.end - look.l4);
+    let pseudo = checksum::pseudo_header(source, destination, look.protocol, length);
+    let Some(field) = transport_checksum(frame, look) else { return false };
+    if !checksum::is_unfinished(u16::from_be_bytes(*field), pseudo) {
+        return false;
+    }
+    *field = [0; 2];
+    let Some(segment) = frame.get(l4..end) else { return false };
+    let mut sum = checksum::finish(pseudo, segment);
+    if look.protocol == Protocol::UDP && sum == 0 {
+        sum = 0xffff;
+    }
+    if let Some(field) = transport_checksum(frame, look) {
+        *field = sum.to_be_bytes();
+    }
+    true
+}

@@ -1,0 +1,93 @@
+//! What became of a frame. One reason, one counter, one line of documentation.
+
+use crate::io::PortId;
+
+/// The end of a frame's way through the director.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// It leaves through this port, rewritten.
+    Transmit(PortId),
+    /// It is answered: what leaves through this port was made by the director (a reset or an ICMP error).
+    Answer(PortId, Reason),
+    /// It is none of the director's business and belongs to the kernel.
+    Pass,
+    /// It goes no further.
+    Drop(Reason),
+    /// It waits until the neighbour it must go to is resolved.
+    Wait,
+}
+
+macro_rules! reasons {
+    ($($(#[doc = $doc:literal])+ $name:ident = $text:literal,)+) => {
+        /// Why a frame was not forwarded.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        #[repr(u8)]
+        pub enum Reason {
+            $($(#[doc = $doc])+ $name,)+
+        }
+
+        impl Reason {
+            /// All reasons, in the order of their numbers.
+            pub const ALL: &'static [Reason] = &[$(Reason::$name,)+];
+
+            /// The name of its counter.
+            pub const fn name(self) -> &'static str {
+                match self {
+                    $(Reason::$name => $text,)+
+                }
+            }
+
+            /// The counter's line in the reference.
+            pub const fn doc(self) -> &'static str {
+                match self {
+                    $(Reason::$name => concat!($($doc,)+),)+
+                }
+            }
+        }
+    };
+}
+
+reasons! {
+    /// The frame ends before the headers it announces.
+    Truncated = "truncated",
+    /// A length, version or address field cannot be true.
+    Malformed = "malformed",
+    /// A piece of a fragmented packet; fragments are not put together yet.
+    Fragment = "fragment",
+    /// A protocol that is not balanced, addressed to a virtual address.
+    Protocol = "protocol",
+    /// A TCP segment that opens no connection and belongs to none.
+    NoConnection = "no-connection",
+    /// No real server can take the new connection: none is there, or none has weight.
+    NoServer = "no-server",
+    /// The connection's real server was removed.
+    ServerRemoved = "server-removed",
+    /// The connection table has no room.
+    TableFull = "table-full",
+    /// The connection table was too busy at this spot; the sender will try again.
+    TableBusy = "table-busy",
+    /// The time to live ran out.
+    TtlExpired = "ttl-expired",
+    /// The packet does not fit the next link and must not be cut.
+    TooBig = "too-big",
+    /// There is no route to where the packet must go, or none through an attached interface.
+    NoRoute = "no-route",
+    /// The next hop's MAC address could not be had in time.
+    Unresolved = "unresolved",
+    /// The transmit ring had no room.
+    TransmitFull = "transmit-full",
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_unique_and_documented() {
+        let mut names: Vec<_> = Reason::ALL.iter().map(|reason| reason.name()).collect();
+        names.sort_unstable();
+        names.dedup();
+        assert_eq!(names.len(), Reason::ALL.len());
+        assert!(Reason::ALL.iter().enumerate().all(|(at, reason)| *reason as usize == at && !reason.doc().is_empty()));
+    }
+}
