@@ -1,4 +1,191 @@
-//! stub
-/// stub
+//! The connection table: shared by all workers, of fixed capacity, lock-free, and able to outlive its process.
+//!
+//! ```text
+//!            header page        index (1.14 bytes a slot)            entries (64 bytes a slot)
+//!   memfd  ┌──────────────┬──────────────────────────────────┬───────────────────────────────────┐
+//!          │ magic, seed, │ line: 8 words, one a group       │ group 0: 7 entries │ group 1 …    │
+//!          │ geometry,    │ word: 7 tag bytes + 1 control    │ slot = group × 7 + position       │
+//!          │ batch counts │       (lock bit, overflow count) │                                   │
+//!          └──────────────┴──────────────────────────────────┴───────────────────────────────────┘
+//! ```
+//!
+//! A key's hash names its home group and a tag. A lookup compares the tag with the seven bytes of the home word and
+//! verifies each match in its entry: one index line, usually cached, and one entry line. Only when the home word says
+//! that entries had to live elsewhere are the other groups of the line, and of a second line, looked at.
+//!
+//! # Promises
+//!
+//! - **Readers never wait.** A lookup is loads only, and never returns an entry that is free, dead or being filled.
+//! - **No entry changes its identity under a worker.** What a worker found inside a batch keeps its key and pair until
+//!   that batch ends ([`Member`]), so nothing read needs to be read again.
+//! - **One connection, one entry**, whatever workers insert at the same time ([`Table::insert_or_find`]).
+//! - **Nobody waits for ever.** Retries are bounded; a table that is contended or full says so and counts it.
+//! - **No clocks.** Expiry is the caller's: entries carry a last-seen tick and a timeout, [`Entry::is_expired`] compares.
+//! - **A process may die at any instruction.** [`Table::attach`] repairs what it left half done.
+//!
+//! # Size
+//!
+//! A table for `n` connections has `n / 0.6` slots. One connection takes 109 bytes of it (64 + 8/7, over 0.6). Places run
+//! out one by one: the first refusals come at a load of about 0.75 (measured: 1 insert in 2 million at 0.71, 1 in 25
+//! thousand at 0.80).
+
+mod entry;
+mod error;
+mod grace;
+mod index;
+mod insert;
+mod layout;
+mod listing;
+mod lookup;
+mod mapping;
+mod prefetch;
+mod primitive;
+mod recover;
+mod sweep;
+
+#[cfg(test)]
+mod tests;
+
+use std::os::fd::{BorrowedFd, OwnedFd};
+
+use self::index::Word;
+use self::layout::Geometry;
+use self::mapping::Mapping;
+use self::primitive::{AtomicBool, AtomicU64, Ordering};
+use super::{FlowHash, FlowKey, HashSeed};
+
+pub use self::entry::{Entry, Record, StateWord};
+pub use self::error::TableError;
+pub use self::grace::Member;
+pub use self::insert::Insert;
+pub use self::layout::Slot;
+pub use self::listing::Listed;
+pub use self::mapping::Residence;
+pub use self::recover::Recovered;
+pub use self::sweep::{Fate, Sweeper, Swept};
+
+/// What a new table is to be.
+#[derive(Clone, Copy, Debug)]
+pub struct TableConfig {
+    /// How many connections it is to hold in comfort (at a load of 0.6).
+    pub connections: u32,
+    /// How many workers will use it, each as one [`Member`].
+    pub workers: u32,
+    /// The secret of its hash.
+    pub seed: HashSeed,
+}
+
+/// The connection table. See the module's documentation.
 #[derive(Debug)]
-pub struct Table;
+pub struct Table {
+    mapping: Mapping,
+    geometry: Geometry,
+    seed: HashSeed,
+    /// Which members and which sweeper have been handed out by this process.
+    members: Box<[AtomicBool]>,
+    sweeper: AtomicBool,
+}
+
+impl Table {
+    /// Makes an empty table in a new memory file, with every page of it in memory.
+    pub fn create(config: &TableConfig) -> Result<Self, TableError> {
+        let geometry = Geometry::of(config)?;
+        let mapping = Mapping::create(geometry)?;
+        mapping.header().describe(geometry, config.seed);
+        Ok(Self::over(mapping, geometry, config.seed))
+    }
+
+    /// Takes over the table in `file`, which another process made and has left, and repairs what that process was
+    /// in the middle of. Nobody else may be using the table.
+    pub fn attach(file: OwnedFd) -> Result<(Self, Recovered), TableError> {
+        let mapping = Mapping::attach(file)?;
+        let (geometry, seed) = (mapping.geometry(), mapping.header().seed());
+        let table = Self::over(mapping, geometry, seed);
+        let recovered = table.recover();
+        Ok((table, recovered))
+    }
+
+    fn over(mapping: Mapping, geometry: Geometry, seed: HashSeed) -> Self {
+        let members = (0..geometry.workers()).map(|_| AtomicBool::new(false)).collect();
+        Self { mapping, geometry, seed, members, sweeper: AtomicBool::new(false) }
+    }
+
+    /// The file that holds the table: whoever keeps it open keeps the connections.
+    pub fn fd(&self) -> BorrowedFd<'_> {
+        self.mapping.fd()
+    }
+
+    /// The secret of this table's hash.
+    pub fn seed(&self) -> HashSeed {
+        self.seed
+    }
+
+    /// The pages the table lives in, as far as the kernel would go along.
+    pub fn residence(&self) -> Residence {
+        self.mapping.residence()
+    }
+
+    /// The hash that every call about `key` wants.
+    #[inline(always)]
+    pub fn hash(&self, key: &FlowKey) -> FlowHash {
+        self.seed.hash(key)
+    }
+
+    /// The entry in a slot.
+    ///
+    /// # Panics
+    ///
+    /// If the slot is another table's.
+    #[inline(always)]
+    pub fn entry(&self, slot: Slot) -> &Entry {
+        &self.mapping.entries()[slot.at()]
+    }
+
+    /// The slot of this number, if there is one: the way back from [`Slot::number`].
+    pub fn slot(&self, number: u32) -> Option<Slot> {
+        (number < self.geometry.slots()).then(|| Slot::new(number))
+    }
+
+    /// Ends a connection that is in the state `seen`. False if its state has changed since, or another was faster.
+    ///
+    /// Only for workers inside a batch and for the sweeper's thread. The slot is reused after a grace, when the sweep has
+    /// come by; until then the entry can still be read.
+    pub fn kill(&self, slot: Slot, seen: StateWord) -> bool {
+        let died = self.entry(slot).die(seen);
+        if died {
+            self.word(slot.group()).fetch_or(Word::dying(slot.position()), Ordering::AcqRel);
+        }
+        died
+    }
+
+    /// How many slots there are; about three quarters of them can be filled.
+    pub fn capacity(&self) -> u32 {
+        self.geometry.slots()
+    }
+
+    /// How many entries are live or being filled. Counts the whole index: cheap for a listing (1.14 bytes a slot), not
+    /// for a packet.
+    pub fn len(&self) -> usize {
+        self.mapping.index().iter().map(|word| Word(word.load(Ordering::Relaxed)).tagged().count()).sum()
+    }
+
+    /// Whether no entry is live.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// How many inserts found no place, since the table was made.
+    pub fn refused_full(&self) -> u64 {
+        self.mapping.header().full.load(Ordering::Relaxed)
+    }
+
+    /// How many inserts gave up because of contention, since the table was made.
+    pub fn refused_busy(&self) -> u64 {
+        self.mapping.header().busy.load(Ordering::Relaxed)
+    }
+
+    #[inline(always)]
+    fn word(&self, group: u32) -> &AtomicU64 {
+        &self.mapping.index()[group as usize]
+    }
+}

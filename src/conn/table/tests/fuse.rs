@@ -1,0 +1,81 @@
+//! Atomics with a fuse: the death of a thread between any two writes to the table.
+
+use std::cell::Cell;
+use std::sync::atomic::Ordering;
+
+thread_local! {
+    /// How many writes this thread may still do; `None`: as many as it likes.
+    static FUSE: Cell<Option<u32>> = const { Cell::new(None) };
+}
+
+/// Runs `work` until it has written `writes` times. False if it died of that.
+pub(in crate::conn::table) fn survives(writes: u32, work: impl FnOnce() + std::panic::UnwindSafe) -> bool {
+    FUSE.set(Some(writes));
+    let outcome = std::panic::catch_unwind(work);
+    FUSE.set(None);
+    match outcome {
+        Ok(()) => true,
+        Err(panic) if panic.is::<Death>() => false,
+        Err(panic) => std::panic::resume_unwind(panic),
+    }
+}
+
+struct Death;
+
+fn burn() {
+    match FUSE.get() {
+        Some(0) => std::panic::resume_unwind(Box::new(Death)),
+        Some(left) => FUSE.set(Some(left - 1)),
+        None => {}
+    }
+}
+
+macro_rules! fused {
+    ($($name:ident $value:ty),*) => {$(
+        #[derive(Debug)]
+        #[repr(transparent)]
+        pub(in crate::conn::table) struct $name(std::sync::atomic::$name);
+
+        #[allow(dead_code, reason = "one list of operations for all widths")]
+        impl $name {
+            #[inline]
+            pub(in crate::conn::table) fn load(&self, order: Ordering) -> $value {
+                self.0.load(order)
+            }
+
+            pub(in crate::conn::table) fn store(&self, value: $value, order: Ordering) {
+                burn();
+                self.0.store(value, order);
+            }
+
+            pub(in crate::conn::table) fn compare_exchange(
+                &self, seen: $value, new: $value, success: Ordering, failure: Ordering,
+            ) -> Result<$value, $value> {
+                burn();
+                self.0.compare_exchange(seen, new, success, failure)
+            }
+
+            pub(in crate::conn::table) fn fetch_add(&self, value: $value, order: Ordering) -> $value {
+                burn();
+                self.0.fetch_add(value, order)
+            }
+
+            pub(in crate::conn::table) fn fetch_sub(&self, value: $value, order: Ordering) -> $value {
+                burn();
+                self.0.fetch_sub(value, order)
+            }
+
+            pub(in crate::conn::table) fn fetch_or(&self, value: $value, order: Ordering) -> $value {
+                burn();
+                self.0.fetch_or(value, order)
+            }
+
+            pub(in crate::conn::table) fn fetch_and(&self, value: $value, order: Ordering) -> $value {
+                burn();
+                self.0.fetch_and(value, order)
+            }
+        }
+    )*};
+}
+
+fused!(AtomicU16 u16, AtomicU32 u32, AtomicU64 u64);
