@@ -68,7 +68,11 @@ impl Shuffle {
 impl Case {
     fn address(self, network: u32, host: u32) -> Addr {
         if self.v6 {
-            let prefix = if network == 0x0a01_0000 { 0x2001_0db8_0001_0000 } else { 0x2001_0db8_0000_0000 | u64::from(network >> 24) };
+            let prefix = if network == 0x0a01_0000 {
+                0x2001_0db8_0001_0000
+            } else {
+                0x2001_0db8_0000_0000 | u64::from(network >> 24)
+            };
             Addr { hi: prefix, lo: 0x1_0000_0000_0000 + u64::from(host) }
         } else {
             Addr::v4(network + host)
@@ -138,8 +142,7 @@ struct Established {
 
 impl Established {
     fn new(case: Case, flows: u32, room: u32) -> Self {
-        let mut director =
-            director(snapshot(&case.services(), Options::RINGMASTER), (flows + room).max(1 << 16));
+        let mut director = director(snapshot(&case.services(), Options::RINGMASTER), (flows + room).max(1 << 16));
         director.worker.io().set_partial_checksums(false);
         let mut filled = Self { director, case, order: Shuffle(88172645463325252).order(flows), at: 0, now: Tick(1) };
         for flags in [0x02, 0x10] {

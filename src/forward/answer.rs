@@ -73,7 +73,8 @@ fn reset(view: &View<'_>, packet: &mut Packet<'_>, look: &Look) -> Option<Decisi
     let (ports, rest) = segment.split_first_chunk::<4>()?;
     let (numbers, _) = rest.split_first_chunk::<8>()?;
     let header_len = usize::from(*segment.get(12)? >> 4) * 4;
-    let taken = segment.len().checked_sub(header_len)? as u32 + u32::from(look.flags.syn()) + u32::from(look.flags.fin());
+    let taken =
+        segment.len().checked_sub(header_len)? as u32 + u32::from(look.flags.syn()) + u32::from(look.flags.fin());
     let [s0, s1, s2, s3, acknowledged @ ..] = *numbers;
     let expected = u32::from_be_bytes([s0, s1, s2, s3]).wrapping_add(taken);
 
@@ -90,7 +91,8 @@ fn reset(view: &View<'_>, packet: &mut Packet<'_>, look: &Look) -> Option<Decisi
     let sum = finish(pseudo_header(virtual_, client, Protocol::TCP, 20), &tcp);
     tcp[16..18].copy_from_slice(&sum.to_be_bytes());
 
-    let at = put_ip_header(packet, look, Ip { from: virtual_, protocol: Protocol::TCP, payload: 20, tos: 0, df: true })?;
+    let at =
+        put_ip_header(packet, look, Ip { from: virtual_, protocol: Protocol::TCP, payload: 20, tos: 0, df: true })?;
     packet.bytes().get_mut(at..at + 20)?.copy_from_slice(&tcp);
     Some(leave(view, packet, look, at + 20, Reason::NoConnection))
 }
@@ -99,9 +101,7 @@ fn icmp(view: &View<'_>, packet: &mut Packet<'_>, look: &Look, error: Error, rea
     make_icmp(view, packet, look, error, reason).unwrap_or(Decision::drop(reason))
 }
 
-fn make_icmp(
-    view: &View<'_>, packet: &mut Packet<'_>, look: &Look, error: Error, reason: Reason,
-) -> Option<Decision> {
+fn make_icmp(view: &View<'_>, packet: &mut Packet<'_>, look: &Look, error: Error, reason: Reason) -> Option<Decision> {
     let from = own_address(view, packet.frame.port, look)?;
     let to = sender(look);
     if !may_be_told(to) {

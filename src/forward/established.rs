@@ -1,11 +1,11 @@
 //! A packet of a known connection.
 
+use super::lifecycle::{self, NO_OUTPUT};
 use super::look::{Look, Way};
 use super::rewrite::{self, End};
-use super::lifecycle::{self, NO_OUTPUT};
 use super::{Decision, Forwarder, Packet, Reason, Verdict, View, answer, tunnel};
-use crate::conn::state::{Seen, State, tcp_next};
 use crate::conn::TcpEvent;
+use crate::conn::state::{Seen, State, tcp_next};
 use crate::conn::table::{Entry, Slot, StateWord};
 use crate::service::{Hop, HopId, HopTo, Method, NextHop, Pair, PairFlags, PairId, Side};
 use crate::time::Tick;
@@ -35,7 +35,12 @@ impl Forwarder {
     /// Advances the connection and sends the packet on.
     #[inline(always)]
     pub(super) fn established(
-        &self, view: &View<'_>, packet: &mut Packet<'_>, look: &Look, found: Slot, now: Tick,
+        &self,
+        view: &View<'_>,
+        packet: &mut Packet<'_>,
+        look: &Look,
+        found: Slot,
+        now: Tick,
     ) -> Decision {
         let entry = self.shared.table.entry(found);
         let pair_id = PairId(entry.pair());
@@ -54,8 +59,13 @@ impl Forwarder {
     /// Sends the packet on its way: everything that a packet of a healthy connection needs, and nothing else.
     #[inline(always)]
     pub(super) fn forward(
-        &self, view: &View<'_>, packet: &mut Packet<'_>, look: &Look, (pair_id, pair): (PairId, &Pair),
-        (entry, word): (&Entry, StateWord), now: Tick,
+        &self,
+        view: &View<'_>,
+        packet: &mut Packet<'_>,
+        look: &Look,
+        (pair_id, pair): (PairId, &Pair),
+        (entry, word): (&Entry, StateWord),
+        now: Tick,
     ) -> Decision {
         let onward = match look.way {
             Way::In => to_server(view, pair),
@@ -155,7 +165,13 @@ impl Forwarder {
     #[inline(never)]
     #[expect(clippy::too_many_arguments, reason = "the state of one packet; called in one place")]
     fn reconsider(
-        &self, view: &View<'_>, packet: &mut Packet<'_>, look: &Look, found: Slot, word: StateWord, expired: bool,
+        &self,
+        view: &View<'_>,
+        packet: &mut Packet<'_>,
+        look: &Look,
+        found: Slot,
+        word: StateWord,
+        expired: bool,
         now: Tick,
     ) -> Option<Decision> {
         let entry = self.shared.table.entry(found);

@@ -29,7 +29,13 @@ pub(super) fn begin(shared: &Shared, lane: usize, pair: PairId, state: State) {
 #[cold]
 #[inline(never)]
 pub(super) fn change_state(
-    shared: &Shared, lane: usize, options: &Options, entry: &Entry, seen: StateWord, next: State, next_flags: u8,
+    shared: &Shared,
+    lane: usize,
+    options: &Options,
+    entry: &Entry,
+    seen: StateWord,
+    next: State,
+    next_flags: u8,
 ) {
     if entry.change_state(seen, next, next_flags).is_err() {
         return;

@@ -3,7 +3,9 @@
 use super::{Reason, Verdict};
 use crate::conn::{FlowHash, FlowKey, Table};
 use crate::service::VipFilter;
-use crate::wire::{Addr, Endpoint, Family, Fragment, HEAD, ParseError, Parsed, Protocol, TcpFlags, parse, parse_common};
+use crate::wire::{
+    Addr, Endpoint, Family, Fragment, HEAD, ParseError, Parsed, Protocol, TcpFlags, parse, parse_common,
+};
 
 /// Which way a packet goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -31,7 +31,6 @@ mod rewrite;
 mod tunnel;
 mod verdict;
 
-
 pub use counters::{Counter, Counters, PairCounters};
 pub use verdict::{Reason, Verdict};
 
@@ -42,7 +41,7 @@ use crossbeam::queue::ArrayQueue;
 
 use crate::conn::Table;
 use crate::io::{BATCH, Batch, Frame, PacketIo};
-use crate::service::{Loads, NextHop, Network, Options, PairId, Services, Snapshot};
+use crate::service::{Loads, Network, NextHop, Options, PairId, Services, Snapshot};
 use crate::time::Tick;
 use look::Look;
 
@@ -114,7 +113,11 @@ impl Forwarder {
 
     /// Decides about every frame of the batch and rewrites those that are to leave. `decisions[i]` is about `batch[i]`.
     pub fn process<I: PacketIo>(
-        &self, io: &mut I, snapshot: &Snapshot, batch: &mut Batch, now: Tick,
+        &self,
+        io: &mut I,
+        snapshot: &Snapshot,
+        batch: &mut Batch,
+        now: Tick,
         decisions: &mut ArrayVec<Decision, BATCH>,
     ) {
         decisions.clear();
@@ -142,7 +145,10 @@ impl Forwarder {
 
     #[inline(always)]
     fn look_at_all<I: PacketIo>(
-        &self, io: &mut I, view: &View<'_>, batch: &Batch,
+        &self,
+        io: &mut I,
+        view: &View<'_>,
+        batch: &Batch,
     ) -> ArrayVec<Result<Look, Verdict>, BATCH> {
         let mut looks = ArrayVec::new();
         for frame in batch {
@@ -154,9 +160,7 @@ impl Forwarder {
     }
 
     #[inline(always)]
-    fn act<I: PacketIo>(
-        &self, io: &mut I, view: &View<'_>, frame: &mut Frame, look: &Look, now: Tick,
-    ) -> Decision {
+    fn act<I: PacketIo>(&self, io: &mut I, view: &View<'_>, frame: &mut Frame, look: &Look, now: Tick) -> Decision {
         let checked = io.ports().get(usize::from(frame.port.0)).is_some_and(|port| port.partial_checksums);
         let mut packet = Packet { slot: io.slot_mut(frame), frame, may_be_unfinished: checked };
         match self.shared.table.find(&look.key, look.hash, |entry| established::belongs(view, entry, look)) {

@@ -1,8 +1,8 @@
 //! A packet of no known connection: whether it opens one, and on which server.
 
+use super::lifecycle::{self, NO_OUTPUT};
 use super::look::{Look, Way};
 use super::persistence::Held;
-use super::lifecycle::{self, NO_OUTPUT};
 use super::{Decision, Forwarder, Packet, Reason, Verdict, View, answer, established};
 use crate::conn::state::State;
 use crate::conn::table::{Insert, Record};
@@ -18,9 +18,7 @@ impl Forwarder {
     /// Decides about a packet that no connection is known for.
     #[cold]
     #[inline(never)]
-    pub(super) fn unknown(
-        &self, view: &View<'_>, packet: &mut Packet<'_>, look: &Look, now: Tick,
-    ) -> Decision {
+    pub(super) fn unknown(&self, view: &View<'_>, packet: &mut Packet<'_>, look: &Look, now: Tick) -> Decision {
         if look.way == Way::Out {
             return Decision::of(Verdict::Pass);
         }
@@ -40,9 +38,7 @@ impl Forwarder {
         }
     }
 
-    fn open(
-        &self, view: &View<'_>, packet: &mut Packet<'_>, look: &Look, service: &Service, now: Tick,
-    ) -> Decision {
+    fn open(&self, view: &View<'_>, packet: &mut Packet<'_>, look: &Look, service: &Service, now: Tick) -> Decision {
         let opens = match look.protocol {
             Protocol::TCP => look.flags.syn() && !look.flags.rst() && look.key.port() != FTP_DATA,
             _ => true,
@@ -78,7 +74,12 @@ impl Forwarder {
 
     /// Enters a template for the scheduler's choice, or follows the choice of a faster worker.
     fn remember(
-        &self, view: &View<'_>, service: &Service, with: crate::service::Persistence, server: Server, look: &Look,
+        &self,
+        view: &View<'_>,
+        service: &Service,
+        with: crate::service::Persistence,
+        server: Server,
+        look: &Look,
         now: Tick,
     ) -> (Server, Option<Held>) {
         let generation = view.services.pair(server.pair).map_or(0, |pair| pair.generation);
@@ -96,7 +97,13 @@ impl Forwarder {
 
     /// Enters the connection and sends its first packet on.
     fn enter(
-        &self, view: &View<'_>, packet: &mut Packet<'_>, look: &Look, server: &Server, held: Option<Held>, now: Tick,
+        &self,
+        view: &View<'_>,
+        packet: &mut Packet<'_>,
+        look: &Look,
+        server: &Server,
+        held: Option<Held>,
+        now: Tick,
     ) -> Decision {
         let Some(pair) = view.services.pair(server.pair) else { return Decision::drop(Reason::ServerRemoved) };
         let state = if look.protocol == Protocol::UDP { State::Udp } else { State::None };

@@ -1,8 +1,8 @@
 //! Client affinity: a template remembers which server a client's connections go to (`ip_vs_core.c:
 //! ip_vs_sched_persist`).
 
-use super::look::Look;
 use super::lifecycle::SPENT;
+use super::look::Look;
 use super::{Forwarder, View};
 use crate::conn::state::State;
 use crate::conn::table::{Entry, Insert, Record, Slot};
@@ -20,7 +20,12 @@ pub(super) struct Held {
 impl Forwarder {
     /// The template of the packet's client, one of its children more; `None` if it has none that is still good.
     pub(super) fn hold_template(
-        &self, view: &View<'_>, service: &Service, persistence: Persistence, look: &Look, now: Tick,
+        &self,
+        view: &View<'_>,
+        service: &Service,
+        persistence: Persistence,
+        look: &Look,
+        now: Tick,
     ) -> Option<Held> {
         let table = &self.shared.table;
         let (key, hash) = self.template_key(persistence, look);
@@ -42,8 +47,14 @@ impl Forwarder {
     /// Remembers that the packet's client goes to `server`. `None` if the table has no room: the connection is then
     /// opened without affinity.
     pub(super) fn enter_template(
-        &self, view: &View<'_>, service: &Service, persistence: Persistence, server: &Server, generation: u32,
-        look: &Look, now: Tick,
+        &self,
+        view: &View<'_>,
+        service: &Service,
+        persistence: Persistence,
+        server: &Server,
+        generation: u32,
+        look: &Look,
+        now: Tick,
     ) -> Option<Held> {
         let table = &self.shared.table;
         let (key, hash) = self.template_key(persistence, look);

@@ -83,7 +83,12 @@ pub(super) fn identification(frame: &[u8], look: &Look) -> u16 {
 ///
 /// `id` is the outer IPv4 identification. The Ethernet addresses are left to the caller; VLAN tags are not kept.
 pub(super) fn encapsulate(
-    slot: &mut [u8], offset: usize, look: &Look, id: u16, source: Addr, destination: Addr,
+    slot: &mut [u8],
+    offset: usize,
+    look: &Look,
+    id: u16,
+    source: Addr,
+    destination: Addr,
 ) -> Option<usize> {
     let packet_at = offset + usize::from(look.l3);
     let inner = Inner::of(slot.get(packet_at..)?, look)?;

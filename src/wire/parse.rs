@@ -199,7 +199,8 @@ fn end_offset(end: usize) -> u16 {
 fn common_ipv4(head: &[u8; HEAD], end: usize) -> Parsed {
     // Bytes 20-23: fragment bits, TTL, protocol. DF and the reserved bit do not matter.
     let middle = u32::from_be_bytes([head[20], head[21], head[22], head[23]]);
-    let addresses = u64::from_be_bytes([head[26], head[27], head[28], head[29], head[30], head[31], head[32], head[33]]);
+    let addresses =
+        u64::from_be_bytes([head[26], head[27], head[28], head[29], head[30], head[31], head[32], head[33]]);
     let ports = u32::from_be_bytes([head[34], head[35], head[36], head[37]]);
     Parsed {
         source: Addr::v4((addresses >> 32) as u32),

@@ -11,7 +11,6 @@ mod mailbox;
 mod offline;
 mod waiting;
 
-
 pub use mailbox::{Inbox, Mailbox};
 pub use offline::{Offline, OfflineConfig};
 

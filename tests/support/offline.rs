@@ -82,8 +82,7 @@ pub fn snapshot(services: &[Wanted], options: Options) -> Snapshot {
     let mut builder = ServicesBuilder::default();
     let mut next_pair = 0;
     for (index, wanted) in services.iter().enumerate() {
-        let members: Vec<_> =
-            wanted.servers.iter().map(|&(real, weight)| Member { real, weight }).collect();
+        let members: Vec<_> = wanted.servers.iter().map(|&(real, weight)| Member { real, weight }).collect();
         let servers: Vec<_> = wanted
             .servers
             .iter()
@@ -103,7 +102,13 @@ pub fn snapshot(services: &[Wanted], options: Options) -> Snapshot {
         };
         builder.add(service, &vec![1; members.len()], &hops);
     }
-    Snapshot { generation: 1, services: Arc::new(builder.build()), network: Arc::new(network), options, forwarding: true }
+    Snapshot {
+        generation: 1,
+        services: Arc::new(builder.build()),
+        network: Arc::new(network),
+        options,
+        forwarding: true,
+    }
 }
 
 /// Two ports, the clients' gateway, and no server yet.
@@ -117,7 +122,10 @@ pub fn network() -> Network {
     };
     let mut network = Network {
         epoch: 1,
-        ports: vec![port(0, "client0", &["192.0.2.1", "2001:db8::1"]), port(1, "server0", &["10.1.0.1", "2001:db8:1::1"])],
+        ports: vec![
+            port(0, "client0", &["192.0.2.1", "2001:db8::1"]),
+            port(1, "server0", &["10.1.0.1", "2001:db8:1::1"]),
+        ],
         hops: vec![Hop::new(CLIENTS, GATEWAY, OWN[0], 1500)],
         ..Network::default()
     };

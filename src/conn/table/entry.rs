@@ -306,8 +306,8 @@ impl Entry {
     }
 
     /// From live to dead; the one who succeeds owes the slot its dying tag.
-    pub(super) fn die(&self, seen: StateWord) -> bool {
-        seen.is_live() && self.exchange(seen, seen.next(State::Dead, seen.flags(), seen.state() as u8)).is_ok()
+    pub(super) fn die(&self, seen: StateWord, flags: u8) -> bool {
+        seen.is_live() && self.exchange(seen, seen.next(State::Dead, flags, seen.state() as u8)).is_ok()
     }
 
     /// Marks a dead entry as known to the sweep, the only one that still writes it.

@@ -146,12 +146,12 @@ impl Table {
         (number < self.geometry.slots()).then(|| Slot::new(number))
     }
 
-    /// Ends a connection that is in the state `seen`. False if its state has changed since, or another was faster.
+    /// Ends a connection that is in the state `seen`, leaving it the caller's own bits `flags`. False if its state has changed since, or another was faster.
     ///
     /// Only for workers inside a batch and for the sweeper's thread. The slot is reused after a grace, when the sweep has
     /// come by; until then the entry can still be read.
-    pub fn kill(&self, slot: Slot, seen: StateWord) -> bool {
-        let died = self.entry(slot).die(seen);
+    pub fn kill(&self, slot: Slot, seen: StateWord, flags: u8) -> bool {
+        let died = self.entry(slot).die(seen, flags);
         if died {
             self.word(slot.group()).fetch_or(Word::dying(slot.position()), Ordering::AcqRel);
         }

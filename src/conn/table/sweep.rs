@@ -120,7 +120,7 @@ impl Sweeper {
             let seen = entry.state_word();
             if seen.is_live() {
                 swept.seen += 1;
-                if decide(slot, entry) == Fate::Kill && table.kill(slot, seen) {
+                if decide(slot, entry) == Fate::Kill && table.kill(slot, seen, seen.flags()) {
                     self.list(slot, entry, ended, swept);
                 }
             }

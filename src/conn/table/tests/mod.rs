@@ -65,7 +65,7 @@ fn inserted(insert: Insert) -> Slot {
 }
 
 fn kill(table: &Table, slot: Slot) -> bool {
-    table.kill(slot, table.entry(slot).state_word())
+    table.kill(slot, table.entry(slot).state_word(), 0)
 }
 
 /// One whole walk that ends nothing.
