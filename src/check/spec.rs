@@ -1,5 +1,6 @@
 //! What the configuration asks of a health check.
 
+use std::fmt;
 use std::net::IpAddr;
 use std::time::Duration;
 
@@ -26,6 +27,24 @@ pub struct Spec {
     pub warmup: Duration,
     /// `alpha`: the server counts as down until it first passes.
     pub starts_down: bool,
+}
+
+impl Spec {
+    /// Whether both ask the same of the same server, however often and patiently.
+    pub fn same_question(&self, other: &Spec) -> bool {
+        (&self.probe, self.target, self.bind) == (&other.probe, other.target, other.bind)
+    }
+}
+
+impl fmt::Display for Spec {
+    /// `TCP_CHECK of 192.0.2.1:80`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let keyword = match self.probe {
+            Probe::Tcp => "TCP_CHECK",
+            Probe::Http(_) => "HTTP_GET",
+        };
+        write!(f, "{keyword} of {}", self.target)
+    }
 }
 
 /// What to ask.
@@ -68,8 +87,35 @@ impl StatusCodes {
     }
 }
 
+impl fmt::Display for StatusCodes {
+    /// `200-299` or `200, 301-302`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (at, &(from, to)) in self.0.iter().enumerate() {
+            f.write_str(if at == 0 { "" } else { ", " })?;
+            if from == to { write!(f, "{from}") } else { write!(f, "{from}-{to}") }?;
+        }
+        Ok(())
+    }
+}
+
 impl Default for StatusCodes {
     fn default() -> Self {
         Self(vec![(200, 299)])
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn status_codes_accept_and_print_their_ranges() {
+        let codes = StatusCodes(vec![(200, 200), (301, 302)]);
+        assert_eq!(
+            [199, 200, 201, 300, 301, 302, 303].map(|code| codes.accept(code)),
+            [false, true, false, false, true, true, false]
+        );
+        assert_eq!(codes.to_string(), "200, 301-302");
+        assert_eq!(StatusCodes::default().to_string(), "200-299");
     }
 }

@@ -1,7 +1,35 @@
 //! Schedulers: which real server takes a new connection.
 //!
-//! Each is a small function over [`Candidates`] plus its own state, in a file of its own. The state is made of atomics
-//! and shared by all workers, so that several workers schedule as one.
+//! Each is a small function over [`Candidates`] plus its own state, in a file of its own, and picks what the kernel's
+//! module of that name (`net/netfilter/ipvs/ip_vs_*.c`) would pick from the same list. The list is in the kernel's order,
+//! newest server first, and unless a scheduler says otherwise the first of equals wins.
+//!
+//! The state is made of atomics and shared by all workers, so that several workers schedule as one: four workers taking
+//! turns with `rr` are as fair as one. [`Scheduler::pick`] neither locks nor allocates, and its work is bounded by the
+//! number of servers (for the fallback of `sh` and `mh`, by the size of their table).
+
+mod bucket;
+mod dh;
+mod fo;
+mod gcd;
+mod kind;
+mod lc;
+mod least;
+mod mh;
+mod nq;
+mod ovf;
+mod rr;
+mod sed;
+mod sh;
+mod siphash;
+mod twos;
+mod wlc;
+mod wrr;
+
+#[cfg(test)]
+mod tests;
+
+pub use kind::{Flags, Kind, Setup, UnknownKind};
 
 use crate::wire::Endpoint;
 
@@ -21,26 +49,16 @@ pub trait Candidates {
     fn active(&self, at: usize) -> u32;
     /// All other connections.
     fn inactive(&self, at: usize) -> u32;
-}
-
-/// The scheduling algorithms of LVS (`lvs_sched`, ipvsadm `-s`).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-pub enum Kind {
-    /// Round robin.
-    Rr,
-    /// Weighted round robin.
-    Wrr,
-    /// Least connections.
-    Lc,
-    /// Weighted least connections, the default.
-    #[default]
-    Wlc,
+    /// Whether there is a server `at` and it takes new connections.
+    fn usable(&self, at: usize) -> bool {
+        at < self.len() && self.weight(at) > 0 && !self.overloaded(at)
+    }
 }
 
 /// The packet that asks for a server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Flow {
-    /// Where it comes from.
+    /// Where it comes from; port 0 for a protocol without ports.
     pub client: Endpoint,
     /// Where it is addressed to.
     pub destination: Endpoint,
@@ -49,7 +67,7 @@ pub struct Flow {
 /// What a scheduler is told of a server when it is set up: identity and weight.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Member {
-    /// The server's address and port.
+    /// The server's address and port, no two alike in a service.
     pub real: Endpoint,
     /// Its weight.
     pub weight: u32,
@@ -58,22 +76,112 @@ pub struct Member {
 /// A scheduler with its state.
 #[derive(Debug)]
 pub struct Scheduler {
-    kind: Kind,
+    setup: Setup,
+    state: State,
+}
+
+/// What each algorithm remembers from one connection, or one list of servers, to the next.
+#[derive(Debug)]
+enum State {
+    None,
+    Rr(rr::Rr),
+    Wrr(wrr::Wrr),
+    Lc,
+    Wlc,
+    Sed,
+    Nq,
+    Fo,
+    Ovf,
+    Dh,
+    Sh(sh::Sh),
+    Mh(mh::Mh),
+    Twos(twos::Twos),
 }
 
 impl Scheduler {
-    /// A scheduler for a service that had no server before; `members` in list order.
-    pub fn new(kind: Kind, _members: &[Member]) -> Self {
-        Self { kind }
+    /// The scheduler of a new service, as if `members` (in list order) had been added to it one by one, the last of the
+    /// list first.
+    pub fn new(setup: impl Into<Setup>, members: &[Member]) -> Self {
+        Self::start(setup.into(), members, wrr::Wrr::grown)
     }
 
-    /// The scheduler after the service's servers changed: it goes on where this one stands.
-    pub fn changed(&self, _members: &[Member]) -> Self {
-        Self { kind: self.kind }
+    /// The scheduler of a service that went by another until now (`ipvsadm -E -s`): it starts anew on servers that are
+    /// already there. Only `wrr` can tell this from [`new`](Self::new).
+    pub fn switched(setup: impl Into<Setup>, members: &[Member]) -> Self {
+        Self::start(setup.into(), members, wrr::Wrr::fresh)
+    }
+
+    fn start(setup: Setup, members: &[Member], wrr: fn(&[Member]) -> wrr::Wrr) -> Self {
+        let state = match setup.kind {
+            Kind::None => State::None,
+            Kind::Rr => State::Rr(rr::Rr::new(members)),
+            Kind::Wrr => State::Wrr(wrr(members)),
+            Kind::Lc => State::Lc,
+            Kind::Wlc => State::Wlc,
+            Kind::Sed => State::Sed,
+            Kind::Nq => State::Nq,
+            Kind::Fo => State::Fo,
+            Kind::Ovf => State::Ovf,
+            Kind::Dh => State::Dh,
+            Kind::Sh => State::Sh(sh::Sh::new(members, setup.flags)),
+            Kind::Mh => State::Mh(mh::Mh::new(members, setup.flags)),
+            Kind::Twos => State::Twos(twos::Twos::seeded(0)),
+        };
+        Self { setup, state }
+    }
+
+    /// The same scheduler drawing its random numbers, if it needs any (`twos`), from another seed than 0.
+    #[must_use]
+    pub fn seeded(mut self, seed: u64) -> Self {
+        if let State::Twos(twos) = &mut self.state {
+            *twos = twos::Twos::seeded(seed);
+        }
+        self
+    }
+
+    /// The scheduler after servers were added, removed or edited: it goes on where this one stands, as the kernel's hooks
+    /// let it. Call it only for a real change, because a change restarts the round of `wrr`; several changes may be given
+    /// at once. A pick that another thread makes from `self` meanwhile is not carried over.
+    pub fn changed(&self, members: &[Member]) -> Self {
+        let state = match &self.state {
+            State::None => State::None,
+            State::Rr(rr) => State::Rr(rr.changed(members)),
+            State::Wrr(wrr) => State::Wrr(wrr.changed(members)),
+            State::Lc => State::Lc,
+            State::Wlc => State::Wlc,
+            State::Sed => State::Sed,
+            State::Nq => State::Nq,
+            State::Fo => State::Fo,
+            State::Ovf => State::Ovf,
+            State::Dh => State::Dh,
+            State::Sh(_) => State::Sh(sh::Sh::new(members, self.setup.flags)),
+            State::Mh(mh) => State::Mh(mh.changed(members)),
+            State::Twos(twos) => State::Twos(twos.clone()),
+        };
+        Self { setup: self.setup, state }
+    }
+
+    /// What it was made for.
+    pub fn setup(&self) -> Setup {
+        self.setup
     }
 
     /// The index of the server that takes this flow; `None` if none is usable.
-    pub fn pick(&self, servers: &impl Candidates, _flow: &Flow) -> Option<usize> {
-        (0..servers.len()).find(|&at| servers.weight(at) > 0 && !servers.overloaded(at))
+    pub fn pick(&self, servers: &impl Candidates, flow: &Flow) -> Option<usize> {
+        match &self.state {
+            State::None => None,
+            State::Rr(rr) => rr.pick(servers),
+            State::Wrr(wrr) => wrr.pick(servers),
+            State::Lc => lc::pick(servers),
+            State::Wlc => wlc::pick(servers),
+            State::Sed => sed::pick(servers),
+            State::Nq => nq::pick(servers),
+            State::Fo => fo::pick(servers),
+            State::Ovf => ovf::pick(servers),
+            State::Dh => dh::pick(servers, flow),
+            State::Sh(sh) => sh.pick(servers, flow),
+            State::Mh(mh) => mh.pick(servers, flow),
+            State::Twos(twos) => twos.pick(servers),
+        }
     }
 }
