@@ -61,6 +61,11 @@ pub struct HashSeed(pub [u64; 3]);
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct FlowHash(pub u64);
 
+/// Digits of irrational numbers, so that a seed of few bits (in a test) still multiplies well.
+const PHI: u64 = 0x9e37_79b9_7f4a_7c15;
+const ROOT_2: u64 = 0xb504_f333_f9de_6484;
+const ROOT_3: u64 = 0xddb3_d742_c265_539d;
+
 /// Multiply to 128 bits and XOR the halves.
 #[inline(always)]
 const fn fold(a: u64, b: u64) -> u64 {
@@ -73,8 +78,9 @@ impl HashSeed {
     /// the result is stored in a table that other builds must be able to read.
     #[inline(always)]
     pub const fn hash(&self, key: &FlowKey) -> FlowHash {
-        let first = fold(key.head ^ self.0[0], key.client.lo ^ self.0[1]);
-        FlowHash(fold(first ^ key.client.hi ^ self.0[2], self.0[1] | 1))
+        let [a, b, c] = self.0;
+        let first = fold(key.head ^ a ^ PHI, key.client.lo ^ b ^ ROOT_2);
+        FlowHash(fold(first ^ key.client.hi ^ c, (a ^ ROOT_3) | 1))
     }
 }
 
@@ -94,12 +100,12 @@ mod tests {
     /// Sequential ports and addresses, the input that regular hashes fail on: buckets must fill like random ones.
     #[test]
     fn sequential_keys_spread_like_random_ones() {
-        let seed = HashSeed([0x9e37_79b9_7f4a_7c15, 0xd1b5_4a32_d192_ed03, 0x2545_f491_4f6c_dd1d]);
-        for shape in 0..3u32 {
+        let random = HashSeed([0xd1b5_4a32_d192_ed03, 0x2545_f491_4f6c_dd1d, 0x0123_4567_89ab_cdef]);
+        for (seed, shape) in [(random, 0), (random, 1), (random, 2), (HashSeed([1, 2, 3]), 0), (HashSeed([0; 3]), 1)] {
             let mut buckets = vec![0u32; 4096];
             for i in 0..65536u32 {
                 let (address, port) = match shape {
-                    0 => (0x0a00_0001, i as u16),
+                    0 => (0x0a00_0001u32, i as u16),
                     1 => (0x0a00_0000 + i, 40000),
                     _ => (0x0a00_0000 + (i << 8), 40000),
                 };

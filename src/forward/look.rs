@@ -38,14 +38,14 @@ impl Look {
     #[inline(always)]
     pub(super) fn at(bytes: &[u8], len: usize, vips: &VipFilter, table: &Table) -> Result<Look, Verdict> {
         if let Some(parsed) = bytes.first_chunk::<HEAD>().and_then(|head| parse_common(head, len)) {
-            return Ok(Self::of(&parsed, Family::V4, vips, table));
+            return Ok(Self::of(&parsed, vips, table));
         }
         let parsed = uncommon(bytes.get(..len).unwrap_or(bytes), vips)?;
-        Ok(Self::of(&parsed, parsed.family(), vips, table))
+        Ok(Self::of(&parsed, vips, table))
     }
 
     #[inline(always)]
-    fn of(parsed: &Parsed, family: Family, vips: &VipFilter, table: &Table) -> Look {
+    fn of(parsed: &Parsed, vips: &VipFilter, table: &Table) -> Look {
         let source = Endpoint { addr: parsed.source, port: parsed.source_port };
         let destination = Endpoint { addr: parsed.destination, port: parsed.destination_port };
         let (way, client, other) = match vips.may_contain(destination.addr) {
@@ -66,7 +66,7 @@ impl Look {
             flags: parsed.flags,
             ttl: parsed.ttl,
             way,
-            family,
+            family: parsed.family(),
         }
     }
 

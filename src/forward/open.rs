@@ -82,8 +82,7 @@ impl Forwarder {
         look: &Look,
         now: Tick,
     ) -> (Server, Option<Held>) {
-        let generation = view.services.pair(server.pair).map_or(0, |pair| pair.generation);
-        let Some(held) = self.enter_template(view, service, with, &server, generation, look, now) else {
+        let Some(held) = self.enter_template(view, service, with, &server, look, now) else {
             return (server, None);
         };
         match service.servers.iter().find(|other| other.pair == held.pair) {

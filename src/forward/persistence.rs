@@ -52,11 +52,11 @@ impl Forwarder {
         service: &Service,
         persistence: Persistence,
         server: &Server,
-        generation: u32,
         look: &Look,
         now: Tick,
     ) -> Option<Held> {
         let table = &self.shared.table;
+        let generation = view.services.pair(server.pair)?.generation;
         let (key, hash) = self.template_key(persistence, look);
         let new = Record {
             pair: server.pair.0,

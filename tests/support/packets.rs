@@ -37,7 +37,14 @@ pub fn end(text: &str) -> (IpAddr, u16) {
 /// A TCP segment with the given flags and no payload, from MAC 02:..:c0 to 02:..:d0.
 pub fn tcp(source: &str, destination: &str, flags: &str) -> Packet {
     let kind = Kind::Tcp(flags.to_owned());
-    Packet { macs: [CLIENT_MAC, DIRECTOR_MAC], source: end(source), destination: end(destination), ttl: 64, kind, payload: vec![] }
+    Packet {
+        macs: [CLIENT_MAC, DIRECTOR_MAC],
+        source: end(source),
+        destination: end(destination),
+        ttl: 64,
+        kind,
+        payload: vec![],
+    }
 }
 
 /// A UDP datagram.
@@ -111,7 +118,13 @@ impl Packet {
                     _ => unreachable!(),
                 };
                 assert_eq!(segment.checksum(), sum.unwrap(), "TCP checksum");
-                let set = [('S', segment.syn()), ('A', segment.ack()), ('F', segment.fin()), ('R', segment.rst()), ('P', segment.psh())];
+                let set = [
+                    ('S', segment.syn()),
+                    ('A', segment.ack()),
+                    ('F', segment.fin()),
+                    ('R', segment.rst()),
+                    ('P', segment.psh()),
+                ];
                 let flags = set.iter().filter(|(_, on)| *on).map(|(flag, _)| flag).collect();
                 ((segment.source_port(), segment.destination_port()), Kind::Tcp(flags), segment.payload().to_vec())
             }
@@ -119,8 +132,12 @@ impl Packet {
                 let header = datagram.to_header();
                 if header.checksum != 0 {
                     let sum = match (source, destination) {
-                        (IpAddr::V4(a), IpAddr::V4(b)) => header.calc_checksum_ipv4_raw(a.octets(), b.octets(), datagram.payload()),
-                        (IpAddr::V6(a), IpAddr::V6(b)) => header.calc_checksum_ipv6_raw(a.octets(), b.octets(), datagram.payload()),
+                        (IpAddr::V4(a), IpAddr::V4(b)) => {
+                            header.calc_checksum_ipv4_raw(a.octets(), b.octets(), datagram.payload())
+                        }
+                        (IpAddr::V6(a), IpAddr::V6(b)) => {
+                            header.calc_checksum_ipv6_raw(a.octets(), b.octets(), datagram.payload())
+                        }
                         _ => unreachable!(),
                     };
                     assert_eq!(header.checksum, sum.unwrap(), "UDP checksum");

@@ -1,0 +1,19 @@
+//! The packet path from frame to frame: a worker on ports in memory, frames built and read by another implementation.
+
+#[path = "support/offline.rs"]
+mod offline;
+#[path = "support/packets.rs"]
+mod packets;
+
+#[path = "engine/answers.rs"]
+mod answers;
+#[path = "engine/checksums.rs"]
+mod checksums;
+#[path = "engine/connections.rs"]
+mod connections;
+#[path = "engine/methods.rs"]
+mod methods;
+#[path = "engine/neighbours.rs"]
+mod neighbours;
+#[path = "engine/persistence.rs"]
+mod persistence;

@@ -1,0 +1,74 @@
+//! Frames of a local stack: their transport checksum is only the pseudo header's sum.
+
+use ringmaster::service::{Method, Options};
+use ringmaster::time::Tick;
+use ringmaster::wire::checksum::{fold, pseudo_header};
+
+use crate::offline::*;
+use crate::packets::{Packet, tcp, udp};
+
+const NOW: Tick = Tick(100);
+
+/// Leaves the checksum as a sending stack with checksum offload does.
+fn unfinished(packet: &Packet) -> Vec<u8> {
+    let mut frame = packet.bytes();
+    let l4 = if packet.source.0.is_ipv4() { 34 } else { 54 };
+    let (protocol, at) = if matches!(packet.kind, crate::packets::Kind::Udp) { (17, l4 + 6) } else { (6, l4 + 16) };
+    let length = (frame.len() - l4) as u32;
+    let sum = fold(pseudo_header(packet.source.0.into(), packet.destination.0.into(), protocol, length));
+    frame[at..at + 2].copy_from_slice(&sum.to_be_bytes());
+    frame
+}
+
+/// `Packet::read` verifies every checksum of what came out, inner ones too.
+#[test]
+fn an_unfinished_checksum_is_finished_in_every_method() {
+    for method in [Method::Nat, Method::Dr, Method::Tun] {
+        for (vip, client, server) in [
+            ("192.0.2.10:80", "198.51.100.7:40000", "10.1.0.11:80"),
+            ("[2001:db8::10]:80", "[2001:db8:f::7]:40000", "[2001:db8:1::11]:80"),
+        ] {
+            let services = [Wanted::tcp(vip, method, &[server]), Wanted::udp(vip, method, &[server])];
+            let mut director = director(snapshot(&services, Options::RINGMASTER), 100);
+            for packet in [tcp(client, vip, "S").with_payload(b"odd"), udp(client, vip, b"odd")] {
+                let mut frame = pass(&mut director, CLIENTS, &unfinished(&packet), NOW).remove(0).1;
+                if method == Method::Tun {
+                    let outer = if vip.starts_with('[') { 40 } else { 20 };
+                    frame.drain(14..14 + outer);
+                }
+                assert_eq!(Packet::read(&frame).payload, b"odd");
+            }
+            assert_eq!(director.counters.checksum_completed.get(), 2);
+        }
+    }
+}
+
+#[test]
+fn a_port_of_real_hardware_is_spared_the_test() {
+    let mut director =
+        director(snapshot(&[Wanted::tcp("192.0.2.10:80", Method::Nat, &["10.1.0.11:80"])], Options::RINGMASTER), 100);
+    director.worker.io().set_partial_checksums(false);
+    pass(&mut director, CLIENTS, &unfinished(&tcp("198.51.100.7:40000", "192.0.2.10:80", "S")), NOW);
+    assert_eq!(director.counters.checksum_completed.get(), 0);
+}
+
+#[test]
+fn a_wrong_checksum_stays_wrong_by_as_much() {
+    let mut director =
+        director(snapshot(&[Wanted::tcp("192.0.2.10:80", Method::Nat, &["10.1.0.11:80"])], Options::RINGMASTER), 100);
+    let mut frame = tcp("198.51.100.7:40000", "192.0.2.10:80", "S").bytes();
+    let good = pass(&mut director, CLIENTS, &frame, NOW).remove(0).1;
+    frame[51] ^= 0x10;
+    let bad = pass(&mut director, CLIENTS, &frame, NOW).remove(0).1;
+    assert_ne!(good[50..52], bad[50..52]);
+}
+
+#[test]
+fn udp_without_a_checksum_stays_without() {
+    let mut director =
+        director(snapshot(&[Wanted::udp("192.0.2.10:53", Method::Nat, &["10.1.0.11:5353"])], Options::RINGMASTER), 100);
+    let mut frame = udp("198.51.100.7:40000", "192.0.2.10:53", b"query").bytes();
+    frame[40..42].copy_from_slice(&[0, 0]);
+    let out = pass(&mut director, CLIENTS, &frame, NOW).remove(0).1;
+    assert_eq!(out[40..42], [0, 0]);
+}
