@@ -105,23 +105,27 @@ impl StateWord {
     }
 }
 
-/// One slot of the table. Layout: see the offsets; they are part of the file's format.
+/// One slot of the table. The order and widths of its fields are the file's format.
 #[derive(Debug)]
 #[repr(C, align(64))]
 pub struct Entry {
-    /* 0 */ head: AtomicU64,
-    /* 8 */ client_hi: AtomicU64,
-    /* 16 */ client_lo: AtomicU64,
-    /* 24 */ state: AtomicU64,
-    /* 32 */ pair: AtomicU32,
-    /* 36 */ generation: AtomicU32,
-    /* 40 */ last_seen: AtomicU32,
-    /* 44 */ timeout: AtomicU32,
-    /* 48 */ vport: AtomicU16,
-    /* 50 */ rport: AtomicU16,
-    /* 52: slot + 1, 0 for none */ control: AtomicU32,
-    /* 56: of a template, the count of its connections */ hop: AtomicU32,
-    /* 60 */ epoch: AtomicU32,
+    /// [`FlowKey::head`]; 0 in a slot that holds nothing.
+    head: AtomicU64,
+    client_hi: AtomicU64,
+    client_lo: AtomicU64,
+    /// A [`StateWord`].
+    state: AtomicU64,
+    pair: AtomicU32,
+    generation: AtomicU32,
+    last_seen: AtomicU32,
+    timeout: AtomicU32,
+    vport: AtomicU16,
+    rport: AtomicU16,
+    /// Slot number + 1 of the controlling template; 0 for none.
+    control: AtomicU32,
+    /// Of a connection, the next hop towards the client; of a template, the count of its connections.
+    hop: AtomicU32,
+    epoch: AtomicU32,
 }
 
 impl Entry {
@@ -354,6 +358,17 @@ fn store_if_different(word: &AtomicU32, value: u32) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// Damage that no code of ours does.
+    impl Entry {
+        pub(in crate::conn::table) fn overwrite_state(&self, byte: u8) {
+            self.state.store(u64::from(byte) << 32, Ordering::Relaxed);
+        }
+
+        pub(in crate::conn::table) fn clear_key(&self) {
+            self.head.store(0, Ordering::Relaxed);
+        }
+    }
 
     #[test]
     fn a_state_word_is_live_exactly_in_the_live_states() {

@@ -92,7 +92,9 @@ impl Table {
         let geometry = Geometry::of(config)?;
         let mapping = Mapping::create(geometry)?;
         mapping.header().describe(geometry, config.seed);
-        Ok(Self::over(mapping, geometry, config.seed))
+        let table = Self::over(mapping, geometry, config.seed);
+        table.park_all();
+        Ok(table)
     }
 
     /// Takes over the table in `file`, which another process made and has left, and repairs what that process was

@@ -6,6 +6,13 @@ use std::sync::atomic::Ordering;
 thread_local! {
     /// How many writes this thread may still do; `None`: as many as it likes.
     static FUSE: Cell<Option<u32>> = const { Cell::new(None) };
+    /// State of the generator that interrupts this thread now and then; 0: never.
+    static JITTER: Cell<u64> = const { Cell::new(0) };
+}
+
+/// Makes this thread give way between two writes now and then, as an interrupted one would; 0: no more.
+pub(in crate::conn::table) fn jitter(seed: u64) {
+    JITTER.set(seed);
 }
 
 /// Runs `work` until it has written `writes` times. False if it died of that.
@@ -27,6 +34,13 @@ fn burn() {
         Some(0) => std::panic::resume_unwind(Box::new(Death)),
         Some(left) => FUSE.set(Some(left - 1)),
         None => {}
+    }
+    let jitter = JITTER.get();
+    if jitter != 0 {
+        JITTER.set(jitter.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1) | 1);
+        if jitter >> 54 == 0 {
+            std::thread::yield_now();
+        }
     }
 }
 

@@ -1,8 +1,11 @@
 //! Tests of the table as a whole.
 
 mod basic;
+mod capacity;
+mod crash;
 pub(super) mod fuse;
 mod model;
+mod race;
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
