@@ -76,10 +76,10 @@ impl Table {
             }
             Present::Not => {}
         }
-        if word.overflow() != 0 {
-            if let Some(slot) = self.find_elsewhere(key, hash, same) {
-                return Some(Insert::Found(slot));
-            }
+        if word.overflow() != 0
+            && let Some(slot) = self.find_elsewhere(key, hash, same)
+        {
+            return Some(Insert::Found(slot));
         }
         match word.free().next() {
             Some(position) => {

@@ -1,18 +1,25 @@
 //! Atomics with a fuse: the death of a thread between any two writes to the table.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::sync::atomic::Ordering;
 
 thread_local! {
     /// How many writes this thread may still do; `None`: as many as it likes.
     static FUSE: Cell<Option<u32>> = const { Cell::new(None) };
+    /// What another thread does after so many more loads of this one.
+    static MEANWHILE: RefCell<Option<(u32, Box<dyn FnOnce()>)>> = const { RefCell::new(None) };
     /// State of the generator that interrupts this thread now and then; 0: never.
     static JITTER: Cell<u64> = const { Cell::new(0) };
 }
 
-/// Makes this thread give way between two writes now and then, as an interrupted one would; 0: no more.
+/// Makes this thread give way between two accesses now and then, as an interrupted one would; 0: no more.
 pub(in crate::conn::table) fn jitter(seed: u64) {
     JITTER.set(seed);
+}
+
+/// Has `other` happen between two loads of this thread, after `loads` of them.
+pub(in crate::conn::table) fn meanwhile(loads: u32, other: impl FnOnce() + 'static) {
+    MEANWHILE.set(Some((loads, Box::new(other))));
 }
 
 /// Runs `work` until it has written `writes` times. False if it died of that.
@@ -35,6 +42,18 @@ fn burn() {
         Some(left) => FUSE.set(Some(left - 1)),
         None => {}
     }
+    falter();
+}
+
+fn interlude() {
+    match MEANWHILE.take() {
+        Some((0, other)) => other(),
+        Some((loads, other)) => MEANWHILE.set(Some((loads - 1, other))),
+        None => {}
+    }
+}
+
+fn falter() {
     let jitter = JITTER.get();
     if jitter != 0 {
         JITTER.set(jitter.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1) | 1);
@@ -54,6 +73,8 @@ macro_rules! fused {
         impl $name {
             #[inline]
             pub(in crate::conn::table) fn load(&self, order: Ordering) -> $value {
+                falter();
+                interlude();
                 self.0.load(order)
             }
 

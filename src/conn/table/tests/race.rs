@@ -77,8 +77,9 @@ fn churn(member: &Member, seed: u64) -> Vec<u32> {
     fuse::jitter(seed);
     let table = member.table();
     let mut made = vec![0; KEYS as usize];
+    let mut found = Vec::new();
     let mut random = seed;
-    for _ in 0..20_000 {
+    for _ in 0..8000 {
         member.unpark();
         for _ in 0..16 {
             random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
@@ -95,20 +96,25 @@ fn churn(member: &Member, seed: u64) -> Vec<u32> {
                     }
                 }
                 _ => {
-                    // Looks by key alone: whatever is found must hold what was put in for that key, all batch long.
+                    // Looks by key alone: whatever is found must hold what was put in for that key.
                     if let Some(slot) = table.find(&key(n), table.hash(&key(n)), |_| true) {
-                        let entry = table.entry(slot);
-                        entry.touch(Tick(n));
-                        let seen = (entry.key(), entry.pair(), entry.generation(), entry.rport());
-                        assert_eq!(seen, (key(n), n, record(n).generation, 8080));
+                        table.entry(slot).touch(Tick(n));
+                        found.push((n, slot));
                     }
                 }
             }
         }
+        if (random >> 44).is_multiple_of(4) {
+            thread::yield_now();
+        }
+        // All batch long, even if it has ended meanwhile.
+        for (n, slot) in found.drain(..) {
+            let entry = table.entry(slot);
+            let seen = (entry.key(), entry.pair(), entry.generation(), entry.rport());
+            assert_eq!(seen, (key(n), n, record(n).generation, 8080));
+        }
         if (random >> 40).is_multiple_of(8) {
             member.park();
-            // The sweep needs the processor too.
-            thread::yield_now();
         } else {
             member.end_batch();
         }
@@ -118,47 +124,82 @@ fn churn(member: &Member, seed: u64) -> Vec<u32> {
     made
 }
 
-/// The control thread's life: walks that now and then end what a worker may be looking at, and listings. Counts the
-/// entries that ended, by key, whoever ended them.
-fn sweep_and_list(sweeper: &mut Sweeper, done: &AtomicBool) -> Vec<u32> {
-    let table = Arc::clone(sweeper.table());
+/// The control thread's life: walks that now and then end what a worker may be looking at. Counts the entries that ended,
+/// by key, whoever ended them.
+fn sweep_along(sweeper: &mut Sweeper, done: &AtomicBool) -> Vec<u32> {
     let mut ended = vec![0; KEYS as usize];
     let mut walks = 0u32;
     while !done.load(Ordering::Acquire) {
         walks += 1;
-        let decide =
-            |slot: Slot, _: &Entry| if (slot.number() + walks).is_multiple_of(61) { Fate::Kill } else { Fate::Keep };
+        let unlucky = |slot: Slot| (slot.number() + walks).is_multiple_of(61);
+        let decide = |slot: Slot, _: &Entry| if unlucky(slot) { Fate::Kill } else { Fate::Keep };
         sweeper.sweep(3, decide, |_, entry| ended[entry.pair() as usize] += 1);
-        for listed in table.entries() {
-            assert_eq!(listed.key, key(listed.record.pair));
-            assert_eq!(listed.record.generation, record(listed.record.pair).generation);
-        }
+        thread::yield_now();
     }
     while !sweeper.sweep(3, |_, _| Fate::Keep, |_, entry| ended[entry.pair() as usize] += 1).wrapped {}
     sweeper.sweep(sweeper.groups(), |_, _| Fate::Keep, |_, entry| ended[entry.pair() as usize] += 1);
     ended
 }
 
+/// A listing from a thread that no grace waits for: slots change hands while it copies them.
+fn list_along(table: &Table, done: &AtomicBool) {
+    fuse::jitter(79);
+    while !done.load(Ordering::Acquire) {
+        for listed in table.entries() {
+            assert_eq!(listed.key, key(listed.record.pair));
+            assert_eq!(listed.record.generation, record(listed.record.pair).generation);
+        }
+        thread::yield_now();
+    }
+}
+
 #[test]
 fn churn_beside_a_sweep_and_a_listing_keeps_every_entry_whole() {
     let (table, mut sweeper, members) = shared_table(50);
     let done = AtomicBool::new(false);
-    let (ours, theirs, ended) = thread::scope(|scope| {
-        let sweep = scope.spawn(|| sweep_and_list(&mut sweeper, &done));
-        let other = scope.spawn(|| churn(&members[1], 77));
-        let ours = churn(&members[0], 78);
-        let theirs = other.join();
+    let (made, ended) = thread::scope(|scope| {
+        let sweep = scope.spawn(|| sweep_along(&mut sweeper, &done));
+        let list = scope.spawn(|| list_along(&table, &done));
+        let workers =
+            [(&members[0], 77), (&members[1], 78)].map(|(member, seed)| scope.spawn(move || churn(member, seed)));
+        // Joined before anything is asked of them: whoever fails must not leave the others running.
+        let made = workers.map(|worker| worker.join());
         done.store(true, Ordering::Release);
-        (ours, theirs.unwrap(), sweep.join().unwrap())
+        let (ended, listed) = (sweep.join(), list.join());
+        listed.unwrap();
+        (made.map(Result::unwrap), ended.unwrap())
     });
     assert_consistent(&table);
     for n in 0..KEYS {
         let live = table.entries().filter(|listed| listed.record.pair == n).count();
         let at = n as usize;
-        assert_eq!(ours[at] + theirs[at], ended[at] + live as u32, "key {n}: made, and ended or still there");
+        assert_eq!(made[0][at] + made[1][at], ended[at] + live as u32, "key {n}: made, and ended or still there");
         assert!(live <= 1, "key {n} has {live} entries");
     }
     let lives: u32 = ended.iter().sum();
     assert!(lives > 500, "only {lives} lives ended");
     wipe(&table, &mut sweeper);
+}
+
+#[test]
+fn a_slot_that_changes_hands_while_it_is_listed_is_listed_as_one_or_the_other() {
+    let mut seen = [0; 2];
+    for loads in 0..20 {
+        let (table, mut sweeper, _) = shared_table(10);
+        let tenant =
+            (1..).find(|&n| table.geometry.home(table.hash(&key(n))) == table.geometry.home(table.hash(&key(0))));
+        let (slot, tenant) = (inserted(insert(&table, &key(0), 0)), tenant.unwrap());
+        let other = Arc::clone(&table);
+        fuse::meanwhile(loads, move || {
+            assert!(kill(&other, slot));
+            sweep(&mut sweeper);
+            sweep(&mut sweeper);
+            assert_eq!(insert(&other, &key(tenant), tenant), Insert::Inserted(slot));
+        });
+        let listed = table.listed(slot).unwrap();
+        let n = listed.record.pair;
+        assert_eq!((listed.key, listed.record), (key(n), record(n)), "after {loads} loads");
+        seen[usize::from(n != 0)] += 1;
+    }
+    assert!(seen[0] > 0 && seen[1] > 5, "{seen:?}: the change did not fall into the copying");
 }
