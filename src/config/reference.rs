@@ -35,7 +35,7 @@ fn row(page: &mut String, keyword: &Keyword) {
 
 fn takes(takes: Takes) -> String {
     match takes {
-        Takes::Any => String::new(),
+        Takes::Any | Takes::None => String::new(),
         Takes::Flag => "nothing, yes or no".to_owned(),
         Takes::YesNo => "yes or no".to_owned(),
         Takes::Text => "a word".to_owned(),

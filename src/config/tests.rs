@@ -1,41 +1,26 @@
-//! Whole configurations: the real files, the broken ones, and text that nobody would write.
+//! Whole configurations: what they mean, how they are printed, and that no text breaks the reader.
 
-use std::path::{Path, PathBuf};
+mod corpus;
+mod golden;
+mod meaning;
+mod random;
+
+use std::path::Path;
 
 use super::*;
 
-/// Loads a file and gives what `ringmaster check` would print.
-fn printed(path: &Path) -> String {
-    match load(path, &LoadOptions::default()) {
-        Ok(loaded) => loaded.problems.to_string(),
-        Err(problems) => problems.to_string(),
-    }
+/// The problems of a file, whether it loads or not.
+fn problems(path: &Path) -> Problems {
+    load(path, &LoadOptions::default()).map_or_else(|problems| problems, |loaded| loaded.problems)
 }
 
-fn corpus() -> PathBuf {
-    "../../shared/keepalived-configs".into()
-}
-
-#[test]
-fn try_() {
-    for f in std::env::var("TRY").unwrap_or_default().split_whitespace() {
-        println!("=== {f}\n{}", printed(Path::new(f)));
-    }
-    let md = std::fs::read_to_string(corpus().join("BROKEN.md")).unwrap();
-    for line in md.lines() {
-        let cells: Vec<_> = line.split('|').map(str::trim).collect();
-        if cells.len() < 5 || !cells[1].starts_with('`') {
-            continue;
-        }
-        let name = cells[1].trim_matches('`');
-        let code: u32 = cells[3].parse().unwrap();
-        let path = corpus().join("broken").join(format!("{name}.conf"));
-        let worst = match load(&path, &LoadOptions::default()) {
-            Ok(l) => l.problems.worst(),
-            Err(p) => p.worst(),
-        };
-        if (code != 0) != (worst >= Some(Level::Warning)) {
-            println!("##{} {code} {worst:?} {}\n{}", name, cells[4], printed(&path));
-        }
+/// Each place lies within its line of `text`.
+fn assert_places_are_inside(problems: &Problems, text: impl Fn(&str) -> String) {
+    for place in problems.0.iter().filter_map(|problem| problem.place.as_ref()) {
+        let text = text(&place.file);
+        let text = text.strip_prefix('\u{feff}').unwrap_or(&text);
+        let line = text.lines().nth(place.line as usize - 1).unwrap_or_else(|| panic!("no line {place:?}"));
+        let last = place.column + place.width - 1;
+        assert!(place.width > 0 && last as usize <= line.chars().count().max(1), "{place:?} in {line:?}");
     }
 }

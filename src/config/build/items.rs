@@ -3,6 +3,7 @@
 //! Everything that the table knows is decided here: unknown, removed and refused keywords, missing and surplus values,
 //! ranges. What is left are [`Item`]s that are acted on.
 
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::time::Duration;
 
@@ -94,6 +95,7 @@ impl Builder<'_> {
     /// The statements of `block` that are acted on, in order; everything else is reported.
     pub(super) fn items<'a>(&mut self, block: Block, body: &'a [Statement]) -> Vec<Item<'a>> {
         let mut items: Vec<Item<'a>> = Vec::new();
+        let mut single = BTreeMap::new();
         for statement in body {
             let Some(keyword) = keywords::find(block, &statement.keyword().text) else {
                 self.unknown(block, statement);
@@ -107,12 +109,20 @@ impl Builder<'_> {
                 self.inspect(keyword, statement);
                 continue;
             }
-            if let Some(earlier) = items.iter().position(|item| item.name == keyword.name && holds_one(keyword)) {
-                let message = format!("`{}` is given twice", keyword.name);
-                self.reports.warning(statement.span(), message, "this one holds");
-                items.remove(earlier);
+            let item = Item { name: keyword.name, value, statement };
+            match single.get(keyword.name) {
+                Some(&earlier) => {
+                    let message = format!("`{}` is given twice", keyword.name);
+                    self.reports.warning(statement.span(), message, "this one holds");
+                    items[earlier] = item;
+                }
+                None => {
+                    if holds_one(keyword) {
+                        single.insert(keyword.name, items.len());
+                    }
+                    items.push(item);
+                }
             }
-            items.push(Item { name: keyword.name, value, statement });
         }
         items
     }
@@ -144,6 +154,9 @@ impl Builder<'_> {
     }
 
     fn unknown(&mut self, block: Block, statement: &Statement) {
+        if self.reports.is_full() {
+            return;
+        }
         let word = statement.keyword();
         let place = match block {
             Block::Root => String::new(),
@@ -174,23 +187,21 @@ impl Builder<'_> {
         let level = if acted { Level::Error } else { Level::Warning };
         let name = keyword.name;
         let words = statement.values();
-        let wanted = match keyword.takes {
+        let word = match keyword.takes {
             Takes::Any | Takes::Block(_) => return Value::None,
+            Takes::None if words.is_empty() => return Value::None,
             Takes::Words if !words.is_empty() => return Value::None,
             Takes::Flag if words.is_empty() => return Value::Flag(true),
             _ => words.first(),
         };
-        let Some(word) = wanted else {
+        let Some(word) = word else {
             self.reports.at(level, statement.span(), format!("`{name}` needs a value"), keyword.doc);
             return Value::Faulty;
         };
-        if let Some(surplus) = words.get(1) {
+        let taken = usize::from(keyword.takes != Takes::None);
+        if let Some(surplus) = words.get(taken) {
             let span = surplus.span.to(words[words.len() - 1].span);
-            self.reports.warning(
-                span,
-                format!("ignored after the value of `{name}`"),
-                "each keyword needs its own line",
-            );
+            self.reports.warning(span, format!("ignored after `{name}`"), "each keyword needs its own line");
         }
         match convert(keyword.takes, word) {
             Ok(value) => value,
@@ -214,7 +225,7 @@ fn holds_one(keyword: &Keyword) -> bool {
 
 fn convert(takes: Takes, word: &Word) -> Result<Value<'_>, Fault> {
     Ok(match takes {
-        Takes::Any | Takes::Block(_) | Takes::Words => Value::None,
+        Takes::Any | Takes::None | Takes::Block(_) | Takes::Words => Value::None,
         Takes::Flag | Takes::YesNo => Value::Flag(values::yes_no(word)?),
         Takes::Text => Value::Text(&word.text),
         Takes::Number(from, to) => Value::Number(values::number(word, from, to)?),

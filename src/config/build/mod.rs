@@ -11,7 +11,7 @@ mod settings;
 mod values;
 mod vrrp;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::keywords::Block;
 use super::model::{Config, Settings};
@@ -21,7 +21,14 @@ use crate::time::Ticks;
 
 /// Builds the configuration. It is of use only if `reports` holds no error.
 pub(super) fn build(statements: &[Statement], reports: &mut Reports) -> Config {
-    let mut builder = Builder { reports, noted: BTreeSet::new(), quiet: false };
+    let mut builder = Builder {
+        reports,
+        noted: BTreeSet::new(),
+        quiet: false,
+        services: BTreeSet::new(),
+        names: BTreeSet::new(),
+        instances: BTreeMap::new(),
+    };
     builder.config(statements)
 }
 
@@ -31,6 +38,12 @@ struct Builder<'a> {
     noted: BTreeSet<(Block, &'static str)>,
     /// Inside a block that has no effect itself: its keywords need no note of their own.
     quiet: bool,
+    /// The services so far.
+    services: BTreeSet<ServiceKey>,
+    /// The names of the instances so far.
+    names: BTreeSet<String>,
+    /// And by interface and virtual_router_id.
+    instances: BTreeMap<(String, u8), String>,
 }
 
 impl Builder<'_> {

@@ -19,11 +19,11 @@ pub(super) struct Outer<'a> {
 }
 
 impl Builder<'_> {
-    pub(super) fn real_server(&mut self, block: &Item<'_>, outer: &Outer<'_>, servers: &mut Vec<RealServer>) {
+    pub(super) fn real_server(&mut self, block: &Item<'_>, outer: &Outer<'_>) -> Option<RealServer> {
         let items = self.items(Block::RealServer, block.body());
         let method = self.method(&items, &["lvs_method", "lb_kind"]).unwrap_or(outer.method);
         let find = |name: &str| items.iter().find(|item| item.name == name);
-        let Some((address, port)) = self.endpoint(block, block.words()) else { return };
+        let (address, port) = self.endpoint(block, block.words())?;
         let real = self.reachable(block, outer, method, address, port);
         // A check goes to the port that the file names, even if the service's own takes its place.
         let asked = Endpoint::new(address, port.unwrap_or(real.port));
@@ -34,19 +34,13 @@ impl Builder<'_> {
             timing: Timing::of(&items).or(outer.timing),
             virtual_host: find("virtualhost").and_then(Item::text).or(outer.virtual_host),
         };
-        let server = RealServer {
+        Some(RealServer {
             real,
             method,
             weight: find("weight").and_then(Item::number).unwrap_or(1),
             inhibit_on_failure: inner.inhibit,
             checks: self.checks(&items, asked, &inner),
-        };
-        if servers.iter().any(|other| other.real == real) {
-            let message = format!("real_server {real} is there already; this one is ignored");
-            self.reports.warning(block.statement.span(), message, "");
-        } else {
-            servers.push(server);
-        }
+        })
     }
 
     /// The address and port that packets are sent to, if the method can do that.

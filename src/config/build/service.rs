@@ -11,7 +11,7 @@ use crate::config::keywords::LONGEST_TIMEOUT;
 use crate::config::model::VirtualServer;
 use crate::config::problem::Level;
 use crate::config::text::Word;
-use crate::sched::Kind;
+use crate::sched::{Flags, Kind, Setup};
 use crate::service::{Method, Persistence};
 use crate::wire::Endpoint;
 
@@ -42,12 +42,18 @@ impl Builder<'_> {
             timing: Timing::of(&items),
             virtual_host: items.iter().filter(|item| item.name == "virtualhost").find_map(Item::text),
         };
-        let mut servers = Vec::new();
+        let (mut servers, mut seen) = (Vec::new(), BTreeSet::new());
         for item in items.iter().filter(|item| item.name == "real_server") {
-            self.real_server(item, &outer, &mut servers);
+            let Some(server) = self.real_server(item, &outer) else { continue };
+            if seen.insert(server.real) {
+                servers.push(server);
+            } else {
+                let message = format!("real_server {} is there already; this one is ignored", server.real);
+                self.reports.warning(item.statement.span(), message, "");
+            }
         }
         let sorry = self.sorry_server(&items, &outer);
-        if services.iter().any(|other| other.key == key) {
+        if !self.services.insert(key) {
             self.reports.error(block.statement.span(), format!("virtual_server {} is there already", key.virtual_), "");
         } else if servers.is_empty() {
             // A faulty real_server has its own error; keepalived leaves out a service without any.
@@ -120,27 +126,34 @@ impl Builder<'_> {
         }
     }
 
-    fn scheduler(&mut self, items: &[Item<'_>], block: &Item<'_>) -> Kind {
-        let Some(item) = items.iter().rfind(|item| matches!(item.name, "lvs_sched" | "lb_algo")) else {
-            self.reports.warning(block.span(), "no `lvs_sched`: wlc", "write `lvs_sched wlc`");
-            return Kind::default();
+    fn scheduler(&mut self, items: &[Item<'_>], block: &Item<'_>) -> Setup {
+        let is_on = |names: &[&str]| items.iter().any(|item| names.contains(&item.name));
+        let flags = Flags {
+            fallback: is_on(&["sh-fallback", "mh-fallback", "flag-1"]),
+            port: is_on(&["sh-port", "mh-port", "flag-2"]),
         };
-        let Some(word) = item.words().first() else { return Kind::default() };
-        match word.text.as_str() {
-            "rr" => Kind::Rr,
-            "wrr" => Kind::Wrr,
-            "lc" => Kind::Lc,
-            "wlc" => Kind::Wlc,
-            name @ ("lblc" | "lblcr" | "sh" | "mh" | "dh" | "fo" | "ovf" | "sed" | "nq" | "twos") => {
-                let message = format!("`{}`: scheduler {name} is not supported yet", item.name);
-                self.reports.error(word.span, message, "expected rr, wrr, lc or wlc");
-                Kind::default()
+        let kind = match items.iter().rfind(|item| matches!(item.name, "lvs_sched" | "lb_algo")) {
+            Some(item) => self.scheduler_kind(item),
+            None => {
+                self.reports.warning(block.span(), "no `lvs_sched`: wlc", "write `lvs_sched wlc`");
+                None
             }
-            _ => {
-                let fault = Fault::new(&word.text, "rr, wrr, lc or wlc");
-                self.or_fault(item, word, Err(fault)).unwrap_or_default()
-            }
+        };
+        Setup { kind: kind.unwrap_or_default(), flags }
+    }
+
+    fn scheduler_kind(&mut self, item: &Item<'_>) -> Option<Kind> {
+        let word = item.words().first()?;
+        // keepalived has no word for a service without a scheduler.
+        let known = Kind::ALL.into_iter().filter(|&kind| kind != Kind::None);
+        let kind = known.clone().find(|kind| kind.name() == word.text);
+        let expected = || known.map(Kind::name).collect::<Vec<_>>().join(", ");
+        if kind.is_none() && matches!(word.text.as_str(), "lblc" | "lblcr") {
+            let message = format!("`{}`: scheduler {} is not supported", item.name, word.text);
+            self.reports.error(word.span, message, format!("expected {}", expected()));
+            return None;
         }
+        self.or_fault(item, word, kind.ok_or_else(|| Fault::new(&word.text, expected())))
     }
 
     fn service_method(&mut self, items: &[Item<'_>], block: &Item<'_>) -> Method {

@@ -19,7 +19,7 @@ impl Builder<'_> {
         let Some(name) = block.words().first() else {
             return self.reports.error(block.span(), "`vrrp_instance` needs a name", "");
         };
-        if instances.iter().any(|other| other.name == name.text) {
+        if !self.names.insert(name.text.clone()) {
             self.reports.error(name.span, format!("a vrrp_instance `{}` is there already", name.text), "");
         }
         for needed in ["interface", "virtual_router_id"] {
@@ -46,13 +46,12 @@ impl Builder<'_> {
         if instance.addresses.is_empty() {
             self.reports.warning(name.span, format!("instance `{}` has no address", name.text), "");
         }
-        let same = |other: &&VrrpInstance| {
-            (&other.interface, other.virtual_router_id) == (&instance.interface, instance.virtual_router_id)
-        };
-        if let Some(other) = instances.iter().find(same).filter(|_| instance.virtual_router_id != 0) {
-            let (one, two, id) = (&other.name, &instance.name, instance.virtual_router_id);
-            let message = format!("`{one}` and `{two}` both use virtual_router_id {id} on {}", instance.interface);
-            self.reports.error(name.span, message, "");
+        let id = instance.virtual_router_id;
+        if id != 0
+            && let Some(other) = self.instances.insert((instance.interface.clone(), id), name.text.clone())
+        {
+            let message = format!("`{other}` and `{}` both use virtual_router_id {id}", name.text);
+            self.reports.error(name.span, message, format!("on {}", instance.interface));
         }
         instances.push(instance);
     }
@@ -74,6 +73,7 @@ impl Builder<'_> {
     fn addresses(&mut self, items: &[Item<'_>], instance: &mut VrrpInstance) {
         let blocks = |name: &'static str| items.iter().filter(move |item| item.name == name);
         let mut family = None;
+        let mut seen = BTreeSet::new();
         for item in blocks("virtual_ipaddress").chain(blocks("virtual_ipaddress_excluded")) {
             for statement in item.body() {
                 let Some(address) = self.virtual_address(&statement.words, &instance.interface) else { continue };
@@ -82,7 +82,7 @@ impl Builder<'_> {
                 if item.name == "virtual_ipaddress" && *family.get_or_insert(is_v4) != is_v4 {
                     let message = format!("{} is of another family than the first address", address.address);
                     self.reports.error(span, message, "put it into virtual_ipaddress_excluded");
-                } else if instance.addresses.contains(&address) {
+                } else if !seen.insert((address.address, address.device.clone())) {
                     self.reports.warning(span, format!("{} is listed twice", address.address), "");
                 } else {
                     instance.addresses.push(address);

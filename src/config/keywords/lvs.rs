@@ -1,14 +1,13 @@
 //! Keywords of virtual and real servers.
 
 use super::Support::{Later, Refused, Removed, Unchecked};
-use super::Takes::{Any, Flag, Number, Text, Words};
+use super::Takes::{Any, Flag, None, Number, Text, Words};
 use super::{Block, Keyword, MANY, Takes, acts, later, other};
 
 const NO_LIMITS: &str = "connection limits of a server are not kept yet";
-const NO_HASH_OPTIONS: &str = "hash schedulers and their options are not done yet";
 
 pub(super) const VIRTUAL_SERVER: &[Keyword] = &[
-    acts("lvs_sched", Text, "wlc", "scheduler: rr, wrr, lc, wlc"),
+    acts("lvs_sched", Text, "wlc", "scheduler: rr, wrr, lc, wlc, sed, nq, fo, ovf, dh, sh, mh or twos"),
     acts("lb_algo", Text, "wlc", "other name of `lvs_sched`"),
     acts("protocol", Text, "UDP, with a warning", "TCP or UDP"),
     acts("persistence_timeout", Any, "off; 360 without a value", "seconds that a client stays with its server"),
@@ -27,13 +26,13 @@ pub(super) const VIRTUAL_SERVER: &[Keyword] = &[
     later("hashed", "internal to keepalived"),
     other("ops", Flag, Refused("one-packet scheduling is not done yet"), "schedule every UDP packet"),
     other("persistence_engine", Any, Refused("persistence by content is not done"), "persistence by SIP call"),
-    other("flag-1", Any, Refused(NO_HASH_OPTIONS), "option of the scheduler"),
-    other("flag-2", Any, Refused(NO_HASH_OPTIONS), "option of the scheduler"),
-    other("flag-3", Any, Refused(NO_HASH_OPTIONS), "option of the scheduler"),
-    other("sh-port", Any, Refused(NO_HASH_OPTIONS), "hash the port too"),
-    other("sh-fallback", Any, Refused(NO_HASH_OPTIONS), "take another server where the hashed one is down"),
-    other("mh-port", Any, Refused(NO_HASH_OPTIONS), "hash the port too"),
-    other("mh-fallback", Any, Refused(NO_HASH_OPTIONS), "take another server where the hashed one is down"),
+    acts("flag-1", None, "", "`sh-fallback` or `mh-fallback`"),
+    acts("flag-2", None, "", "`sh-port` or `mh-port`"),
+    later("flag-3", "option of no scheduler"),
+    acts("sh-port", None, "", "sh: hash the client's port too"),
+    acts("sh-fallback", None, "", "sh: another server where the hashed one is down"),
+    acts("mh-port", None, "", "mh: hash the client's port too"),
+    acts("mh-fallback", None, "", "mh: another server where the hashed one is down"),
     other("laddr_group_name", Any, Refused("full NAT is not done"), "local addresses of full NAT"),
     other("nat_mask", Any, Removed("NAT needs no mask; leave the line out"), "mask of NAT, in old versions"),
     other("net_mask", Any, Removed("NAT needs no mask; leave the line out"), "never was one"),

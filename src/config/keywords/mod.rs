@@ -76,6 +76,8 @@ pub enum Block {
 pub enum Takes {
     /// Anything; not looked at here.
     Any,
+    /// Nothing.
+    None,
     /// Nothing, or one of yes, no, on, off, true, false.
     Flag,
     /// yes or no.

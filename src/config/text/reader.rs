@@ -180,8 +180,9 @@ impl Reader<'_> {
         let rest = trim(rest);
         let pattern: String = rest.iter().map(|glyph| glyph.char).collect();
         let pattern = pattern.trim().trim_matches('"');
-        let first = rest.first().map_or(1, |glyph| glyph.column);
-        let span = Span { column: first, width: (pattern.chars().count().max(1)) as u32, ..at };
+        let first = at_first(at, rest);
+        let last = rest.iter().rfind(|glyph| !glyph.char.is_whitespace()).map_or(first.column, |glyph| glyph.column);
+        let span = Span { width: last.saturating_sub(first.column) + 1, ..first };
         if pattern.is_empty() {
             self.reports.error(at_first(at, glyphs), "`include` names no file", "");
             return true;

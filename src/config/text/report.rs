@@ -44,6 +44,11 @@ impl Reports {
         self.add(None, Level::Error, message.into(), String::new());
     }
 
+    /// Whether nothing more is taken down: hints need not be thought of.
+    pub(crate) fn is_full(&self) -> bool {
+        self.list.len() > limits::PROBLEMS
+    }
+
     /// Whether there was an error.
     pub(crate) fn failed(&self) -> bool {
         self.failed
