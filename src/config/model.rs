@@ -63,8 +63,8 @@ pub struct VirtualAddress {
 pub struct VirtualServer {
     /// Protocol, VIP and port.
     pub key: ServiceKey,
-    /// `lvs_sched` (`lb_algo`).
-    pub scheduler: sched::Kind,
+    /// `lvs_sched` (`lb_algo`) and its `sh-port`, `mh-fallback` and so on.
+    pub scheduler: sched::Setup,
     /// `persistence_timeout` and `persistence_granularity`.
     pub persistence: Option<Persistence>,
     /// `real_server` blocks, in order.

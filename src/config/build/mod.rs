@@ -1,0 +1,80 @@
+//! From statements to a [`Config`]: what the keywords mean together.
+//!
+//! [`items`] checks each statement against the table of keywords; the files beside it put the values of one kind of block
+//! together and check what no single keyword can show. Building never stops at a problem, so that all are found.
+
+mod checks;
+mod items;
+mod server;
+mod service;
+mod settings;
+mod values;
+mod vrrp;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::keywords::Block;
+use super::model::{Config, Settings};
+use super::text::{Reports, Statement};
+use crate::service::{Options, ServiceKey};
+use crate::time::Ticks;
+
+/// Builds the configuration. It is of use only if `reports` holds no error.
+pub(super) fn build(statements: &[Statement], reports: &mut Reports) -> Config {
+    let mut builder = Builder {
+        reports,
+        noted: BTreeSet::new(),
+        quiet: false,
+        services: BTreeSet::new(),
+        names: BTreeSet::new(),
+        instances: BTreeMap::new(),
+    };
+    builder.config(statements)
+}
+
+struct Builder<'a> {
+    reports: &'a mut Reports,
+    /// Keywords without effect that have had their note.
+    noted: BTreeSet<(Block, &'static str)>,
+    /// Inside a block that has no effect itself: its keywords need no note of their own.
+    quiet: bool,
+    /// The services so far.
+    services: BTreeSet<ServiceKey>,
+    /// The names of the instances so far.
+    names: BTreeSet<String>,
+    /// And by interface and virtual_router_id.
+    instances: BTreeMap<(String, u8), String>,
+}
+
+impl Builder<'_> {
+    fn config(&mut self, statements: &[Statement]) -> Config {
+        let mut config = Config::default();
+        let mut elections_noted = false;
+        for item in self.items(Block::Root, statements) {
+            match item.name {
+                "global_defs" => self.global(&item, &mut config),
+                "ringmaster" => self.settings(&item, &mut config.settings),
+                "virtual_server" => self.virtual_server(&item, &mut config.services),
+                "vrrp_instance" => {
+                    if !std::mem::replace(&mut elections_noted, true) {
+                        let hint = "this director owns the addresses of every instance";
+                        self.reports.note(item.span(), "VRRP elections are not held yet", hint);
+                    }
+                    self.instance(&item, &mut config.instances);
+                }
+                _ => {}
+            }
+        }
+        config
+    }
+
+    fn global(&mut self, block: &items::Item<'_>, config: &mut Config) {
+        for item in self.items(Block::GlobalDefs, block.body()) {
+            match item.name {
+                "router_id" => config.global.router_id = item.text().map(str::to_owned),
+                "lvs_timeouts" => self.lvs_timeouts(&item, &mut config.settings),
+                _ => {}
+            }
+        }
+    }
+}
