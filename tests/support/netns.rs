@@ -3,6 +3,8 @@
 //! A namespace takes its veth ends with it, so nothing else needs to be cleaned. Everything is done by `ip`, so that a
 //! failing test prints a command that a person can repeat.
 
+#![allow(dead_code, unreachable_pub, reason = "each test target uses its part")]
+
 use std::fs::File;
 use std::os::fd::AsFd;
 use std::process::{Command, Output};

@@ -27,7 +27,7 @@ use crate::config::model::Attach;
 use crate::sys::interface::Interface;
 use crate::sys::limits;
 use rules::{AddressKey, Difference, EndpointKey, endpoint_key};
-pub use rules::{ServerKey, Rules};
+pub use rules::Rules;
 
 /// The compiled program.
 static PROGRAM: &[u8] = aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/steer.o"));
@@ -150,7 +150,7 @@ impl Steering {
     pub fn update(&mut self, rules: &Rules) -> Result<(), SetupError> {
         let keys = |addresses: &BTreeSet<_>| addresses.iter().map(|address: &crate::wire::Addr| address.octets()).collect();
         let services = rules.services.iter().map(|key| endpoint_key(key.virtual_, key.protocol)).collect();
-        let servers = rules.servers.iter().map(|server| endpoint_key(server.real, server.protocol)).collect();
+        let servers = rules.servers.iter().map(|&(protocol, real)| endpoint_key(real, protocol)).collect();
         let local = self.difference::<AddressKey>("local_addresses", &keys(&rules.local_addresses))?;
         let addresses = self.difference::<AddressKey>("server_addresses", &keys(&rules.server_addresses))?;
         let servers = self.difference::<EndpointKey>("servers", &servers)?;
@@ -264,3 +264,6 @@ fn refused(interface: &Interface, mode: AttachMode, error: aya::programs::Progra
         _ => SetupError::general(format!("attach the steering program to {name}"), error),
     }
 }
+
+#[cfg(test)]
+mod tests;

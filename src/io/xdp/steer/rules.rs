@@ -10,23 +10,14 @@ use crate::wire::{Addr, Endpoint};
 pub struct Rules {
     /// Served addresses, ports and protocols.
     pub services: BTreeSet<ServiceKey>,
-    /// Real servers that answer through the director (NAT), whose packets are therefore ours.
-    pub servers: BTreeSet<ServerKey>,
+    /// IP protocol number, address and port of the real servers that answer through the director (NAT).
+    pub servers: BTreeSet<(u8, Endpoint)>,
     /// Virtual addresses, for packets without ports: later fragments and ICMP errors.
     pub vips: BTreeSet<Addr>,
     /// Addresses of the servers in `servers`, likewise.
     pub server_addresses: BTreeSet<Addr>,
     /// The director's own addresses, virtual ones included. What servers send to these is the kernel's.
     pub local_addresses: BTreeSet<Addr>,
-}
-
-/// A real server as its packets tell it: protocol, address and port.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct ServerKey {
-    /// IP protocol number.
-    pub protocol: u8,
-    /// Its address and port.
-    pub real: Endpoint,
 }
 
 /// `struct address` of `steer.c`.

@@ -262,8 +262,10 @@ static ALWAYS_INLINE int hand_over(struct xdp_md *frame)
 	__u32 *otherwise = map_lookup(&fallback, &zero);
 	__u32 *first = map_lookup(&first_sockets, &interface);
 
-	if (!otherwise || !first)
+	if (!otherwise)
 		return XDP_DROP;
+	if (!first)
+		return *otherwise;
 	return redirect_map(&sockets, *first + frame->rx_queue_index, *otherwise);
 }
 
