@@ -394,23 +394,29 @@ fn what_a_newcomer_meets_is_said_in_one_sentence() {
     network.client.exec("ip link add wide numrxqueues 1 numtxqueues 1 type veth peer name many numrxqueues 4 numtxqueues 4");
     network.client.exec("ip link set wide up");
     network.client.exec("ip link set many up");
+    network.client.exec("ip link set lo mtu 1500");
     network.director.exec("ip link set d0 mtu 9000");
-    network.director.exec("ip link set s0 mtu 3600");
+    network.server.exec("ip link set e0 mtu 3600");
     let setup = |name: &str| {
         let interface = Interface::query(name).unwrap();
         PortSetup { interface, queues: vec![0], attached: AttachMode::Native }
     };
-    let (jumbo, larger, zero_copy) = network.director.enter(|| {
-        let (d0, s0) = (setup("d0"), setup("s0"));
-        let jumbo = XdpIo::open(&[d0], 256, Transfer::Auto).unwrap_err();
-        let larger = Steering::load().unwrap().attach(&s0.interface, Attach::Auto).unwrap_err();
-        (jumbo, larger, XdpIo::open(&[s0], 256, Transfer::ZeroCopy).unwrap_err())
-    });
-    let queues = network.client.enter(|| Steering::load().unwrap().attach(&setup("wide").interface, Attach::Auto).unwrap_err());
-    let loopback = network.client.enter(|| XdpIo::open(&[setup("lo")], 256, Transfer::Auto).unwrap_err());
+    let open = |name: &str, transfer| XdpIo::open(&[setup(name)], 256, transfer).unwrap_err();
+    let attach = |name: &str| Steering::load().unwrap().attach(&setup(name).interface, Attach::Auto).unwrap_err();
+    let jumbo = network.director.enter(|| open("d0", Transfer::Auto));
+    let zero_copy = network.director.enter(|| open("s0", Transfer::ZeroCopy));
+    let peer = network.director.enter(|| attach("s0"));
+    network.director.exec("ip link set s0 mtu 3600");
+    let larger = network.director.enter(|| attach("s0"));
+    let queues = network.client.enter(|| attach("wide"));
+    let loopback = network.client.enter(|| open("lo", Transfer::Auto));
     let cases = [
         (jumbo, "the MTU of d0 is 9000, but XDP takes at most 3758 there: `ip link set dev d0 mtu 3758`"),
         (larger, "the MTU of s0 is 3600, but XDP takes at most 3506 there: `ip link set dev s0 mtu 3506`"),
+        (
+            peer,
+            "the peer of s0 has an MTU above 3506, too large for native XDP: lower it there, or choose `attach generic`",
+        ),
         (zero_copy, "the driver of s0 does not support zero-copy: choose `transfer auto`"),
         (
             queues,

@@ -57,6 +57,14 @@ pub enum SetupError {
         /// The largest that is known to work.
         limit: u32,
     },
+    /// A veth whose peer may send frames that are too long.
+    #[error("the peer of {interface} has an MTU above {limit}, too large for native XDP: lower it there, or choose `attach generic`")]
+    PeerMtuTooLarge {
+        /// The interface.
+        interface: String,
+        /// The largest that is known to work.
+        limit: u32,
+    },
     /// A veth whose peer sends on more queues than it receives on.
     #[error(
         "{interface} has fewer receive queues than its peer has transmit queues: \

@@ -253,6 +253,10 @@ fn refused(interface: &Interface, mode: AttachMode, error: aya::programs::Progra
     match errno(&error) {
         Some(Errno::BUSY | Errno::EXIST) => SetupError::PortBusy { interface: name, source: cause(error) },
         Some(Errno::NODEV) => SetupError::NoSuchInterface { interface: name },
+        // veth judges by its peer's MTU, since that is what may arrive.
+        Some(Errno::RANGE) if interface.mtu <= ONE_PAGE_MTU => {
+            SetupError::PeerMtuTooLarge { interface: name, limit: ONE_PAGE_MTU }
+        }
         Some(Errno::RANGE) => SetupError::MtuTooLarge { interface: name, mtu: interface.mtu, limit: ONE_PAGE_MTU },
         Some(Errno::NOSPC) => SetupError::TooFewQueues { interface: name, source: cause(error) },
         Some(Errno::OPNOTSUPP) if mode == AttachMode::Native => SetupError::NotSupported {
