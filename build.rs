@@ -18,7 +18,9 @@ fn main() {
     command.arg(Path::new(FOLDER).join("steer.c")).arg("-o").arg(PathBuf::from(out).join("steer.o"));
     match command.status() {
         Ok(status) if status.success() => {}
-        Ok(_) => fail(&format!("{clang} could not compile {FOLDER}/steer.c; it needs: apt install clang linux-libc-dev")),
+        Ok(_) => {
+            fail(&format!("{clang} could not compile {FOLDER}/steer.c; it needs: apt install clang linux-libc-dev"))
+        }
         Err(error) => fail(&format!(
             "cannot run {clang} ({error}), which compiles the steering program: apt install clang, or set CLANG to its path"
         )),

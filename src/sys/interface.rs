@@ -14,9 +14,37 @@ use crate::wire::Mac;
 
 /// Drivers whose frames always carry finished checksums. Any other may pass on what a local stack left unfinished.
 const HARDWARE: &[&str] = &[
-    "atlantic", "be2net", "bnx2x", "bnxt_en", "cxgb4", "e1000", "e1000e", "ena", "enetc", "fec", "gve", "i40e", "iavf", "ice",
-    "idpf", "igb", "igbvf", "igc", "ionic", "ixgbe", "ixgbevf", "mlx4_en", "mlx5_core", "mvneta", "nfp", "qede", "r8169", "sfc",
-    "stmmac", "tg3", "thunderx",
+    "atlantic",
+    "be2net",
+    "bnx2x",
+    "bnxt_en",
+    "cxgb4",
+    "e1000",
+    "e1000e",
+    "ena",
+    "enetc",
+    "fec",
+    "gve",
+    "i40e",
+    "iavf",
+    "ice",
+    "idpf",
+    "igb",
+    "igbvf",
+    "igc",
+    "ionic",
+    "ixgbe",
+    "ixgbevf",
+    "mlx4_en",
+    "mlx5_core",
+    "mvneta",
+    "nfp",
+    "qede",
+    "r8169",
+    "sfc",
+    "stmmac",
+    "tg3",
+    "thunderx",
 ];
 
 /// The facts about an interface.
@@ -162,7 +190,12 @@ mod tests {
     #[test]
     fn only_known_hardware_is_trusted_with_checksums() {
         let lo = Interface::query("lo").unwrap();
-        let cases = [("ixgbe", "0000:03:00.0", false), ("ixgbe", "", true), ("virtio_net", "0000:00:03.0", true), ("", "", true)];
+        let cases = [
+            ("ixgbe", "0000:03:00.0", false),
+            ("ixgbe", "", true),
+            ("virtio_net", "0000:00:03.0", true),
+            ("", "", true),
+        ];
         for (driver, bus, partial) in cases {
             let interface = Interface { driver: driver.into(), bus: bus.into(), ..lo.clone() };
             assert_eq!(interface.may_bring_partial_checksums(), partial, "{driver}");

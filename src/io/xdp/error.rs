@@ -48,7 +48,9 @@ pub enum SetupError {
         source: io::Error,
     },
     /// Frames of this interface do not fit into buffers, or its driver cannot do XDP with such frames.
-    #[error("the MTU of {interface} is {mtu}, but XDP takes at most {limit} there: `ip link set dev {interface} mtu {limit}`")]
+    #[error(
+        "the MTU of {interface} is {mtu}, but XDP takes at most {limit} there: `ip link set dev {interface} mtu {limit}`"
+    )]
     MtuTooLarge {
         /// The interface.
         interface: String,
@@ -58,7 +60,9 @@ pub enum SetupError {
         limit: u32,
     },
     /// A veth whose peer may send frames that are too long.
-    #[error("the peer of {interface} has an MTU above {limit}, too large for native XDP: lower it there, or choose `attach generic`")]
+    #[error(
+        "the peer of {interface} has an MTU above {limit}, too large for native XDP: lower it there, or choose `attach generic`"
+    )]
     PeerMtuTooLarge {
         /// The interface.
         interface: String,
@@ -77,7 +81,9 @@ pub enum SetupError {
         source: io::Error,
     },
     /// More ports and queues than the steering program has room for.
-    #[error("there are too many receive queues for the steering program (it has room for {limit}): attach to fewer interfaces")]
+    #[error(
+        "there are too many receive queues for the steering program (it has room for {limit}): attach to fewer interfaces"
+    )]
     TooManyQueues {
         /// How many it has room for.
         limit: u32,
@@ -159,7 +165,9 @@ impl SetupError {
             Some(Errno::PERM | Errno::ACCESS) if !missing.is_empty() => {
                 Self::NotPermitted { action, missing, source: cause(error) }
             }
-            Some(Errno::NOSYS | Errno::AFNOSUPPORT | Errno::PROTONOSUPPORT) => Self::Kernel { action, source: cause(error) },
+            Some(Errno::NOSYS | Errno::AFNOSUPPORT | Errno::PROTONOSUPPORT) => {
+                Self::Kernel { action, source: cause(error) }
+            }
             // The whole error, not its number alone: it may hold the verifier's objections.
             _ => Self::Other { action, source: io::Error::other(error) },
         }

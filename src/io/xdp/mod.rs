@@ -34,8 +34,8 @@ use crate::config::model::Transfer;
 use crate::sys::interface::Interface;
 pub use error::SetupError;
 pub use open::PortSetup;
-use pool::Pool;
 pub use pool::Census;
+use pool::Pool;
 use socket::{Descriptors, Socket};
 use steer::Steering;
 

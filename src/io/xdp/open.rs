@@ -154,7 +154,8 @@ mod tests {
 
     #[test]
     fn slots_are_as_small_as_the_largest_mtu_allows() {
-        let cases = [(vec![1500], 2048), (vec![1710], 2048), (vec![1711], 4096), (vec![1500, 3506], 4096), (vec![3758], 4096)];
+        let cases =
+            [(vec![1500], 2048), (vec![1710], 2048), (vec![1711], 4096), (vec![1500, 3506], 4096), (vec![3758], 4096)];
         for (mtus, slot) in cases {
             let ports: Vec<_> = mtus.iter().map(|&mtu| port(mtu)).collect();
             assert_eq!(slot_size(&ports).unwrap(), slot, "{mtus:?}");

@@ -218,3 +218,63 @@ impl Pool {
 
 /// The least that the kernel sends (`ETH_HLEN` of `<linux/if_ether.h>`).
 const ETHERNET_HEADER: usize = 14;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sys::capabilities;
+
+    fn pool() -> Option<Pool> {
+        if !capabilities::missing().is_empty() {
+            println!("skipped: an AF_XDP socket needs {}", capabilities::missing().join(", "));
+            return None;
+        }
+        Some(Pool::new(NonZeroU32::new(4).unwrap(), 2048, 64).unwrap())
+    }
+
+    #[test]
+    fn a_descriptor_that_cannot_be_true_is_refused_and_disturbs_nothing() {
+        let Some(mut pool) = pool() else { return };
+        let of_slot_0 = FrameDesc::default();
+        let held = pool.allocate().unwrap();
+        assert_eq!(held.index, 0);
+        let before = pool.census();
+        assert!(pool.take_received(&of_slot_0, PortId(0)).is_none(), "in hand, so it cannot have been received");
+        assert!(!pool.take_transmitted(&of_slot_0), "in hand, so it cannot have been sent");
+        assert_eq!(pool.census(), before);
+
+        pool.recycle(&held);
+        assert_eq!(pool.give_to_receive(&mut [FrameDesc::default()]), 1);
+        let received = pool.take_received(&of_slot_0, PortId(3)).unwrap();
+        assert_eq!((received.index, received.offset(), received.port()), (0, 0, PortId(3)));
+        assert!(pool.take_received(&of_slot_0, PortId(3)).is_none(), "received twice");
+        pool.recycle(&received);
+        assert_eq!(pool.census(), Census { free: 4, ..Census::default() });
+    }
+
+    #[test]
+    fn slots_do_not_overlap_and_go_round_last_in_first_out() {
+        let Some(mut pool) = pool() else { return };
+        let frames: Vec<_> = std::iter::from_fn(|| pool.allocate()).collect();
+        assert_eq!((frames.len(), pool.in_hand()), (4, 4));
+        for (frame, value) in frames.iter().zip(1..) {
+            assert_eq!((frame.offset(), pool.slot_mut(frame).len()), (320, 2048));
+            pool.slot_mut(frame).fill(value);
+        }
+        for (frame, value) in frames.iter().zip(1..) {
+            assert!(pool.slot_mut(frame).iter().all(|&byte| byte == value));
+        }
+        for frame in &frames {
+            pool.recycle(frame);
+        }
+        assert_eq!(pool.allocate().map(|frame| frame.index), frames.last().map(|frame| frame.index));
+    }
+
+    #[test]
+    #[should_panic(expected = "only frames in hand may be touched")]
+    fn memory_that_the_kernel_may_write_is_not_lent_out() {
+        let frame = Frame { index: 0, offset: HOME, len: 0, port: PortId(0) };
+        let mut pool = pool().expect("only frames in hand may be touched");
+        pool.slot_mut(&frame);
+    }
+}

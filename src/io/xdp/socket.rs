@@ -92,7 +92,13 @@ impl Socket {
     }
 
     /// Adds received frames to `into` until it is full or none is waiting.
-    pub(super) fn receive(&mut self, pool: &mut Pool, descriptors: &mut Descriptors, into: &mut Batch, faults: &mut Faults) {
+    pub(super) fn receive(
+        &mut self,
+        pool: &mut Pool,
+        descriptors: &mut Descriptors,
+        into: &mut Batch,
+        faults: &mut Faults,
+    ) {
         let room = into.remaining_capacity();
         // SAFETY: the pool's UMEM is the one this socket was made with, and it judges what the descriptors say.
         let received = unsafe { self.receive.consume(&mut descriptors[..room]) };

@@ -26,8 +26,8 @@ use super::error::{SetupError, cause, errno};
 use crate::config::model::Attach;
 use crate::sys::interface::Interface;
 use crate::sys::limits;
-use rules::{AddressKey, Difference, EndpointKey, endpoint_key};
 pub use rules::Rules;
+use rules::{AddressKey, Difference, EndpointKey, endpoint_key};
 
 /// The compiled program.
 static PROGRAM: &[u8] = aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/steer.o"));
@@ -148,7 +148,8 @@ impl Steering {
     /// Makes these the rules. What stays is never absent meanwhile, and a server is never served before the addresses
     /// are known that are not to be taken from it.
     pub fn update(&mut self, rules: &Rules) -> Result<(), SetupError> {
-        let keys = |addresses: &BTreeSet<_>| addresses.iter().map(|address: &crate::wire::Addr| address.octets()).collect();
+        let keys =
+            |addresses: &BTreeSet<_>| addresses.iter().map(|address: &crate::wire::Addr| address.octets()).collect();
         let services = rules.services.iter().map(|key| endpoint_key(key.virtual_, key.protocol)).collect();
         let servers = rules.servers.iter().map(|&(protocol, real)| endpoint_key(real, protocol)).collect();
         let local = self.difference::<AddressKey>("local_addresses", &keys(&rules.local_addresses))?;
@@ -206,7 +207,11 @@ impl Steering {
         })
     }
 
-    fn difference<K: Pod + Ord + Hash>(&mut self, map: &str, wanted: &BTreeSet<K>) -> Result<Difference<K>, SetupError> {
+    fn difference<K: Pod + Ord + Hash>(
+        &mut self,
+        map: &str,
+        wanted: &BTreeSet<K>,
+    ) -> Result<Difference<K>, SetupError> {
         let present: Result<BTreeSet<K>, _> = self.map::<HashMap<_, K, u8>>(map).keys().collect();
         let present = present.map_err(|error| SetupError::general("read the steering rules", error))?;
         Ok(Difference::between(&present, wanted))

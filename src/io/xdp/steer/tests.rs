@@ -166,7 +166,10 @@ fn rules_come_and_go_and_the_fallback_is_chosen_at_run_time() {
     assert_eq!(steering.counters().unwrap(), Counters { dropped: before.dropped + 1, ..before });
     steering.set_fallback(Fallback::Pass).unwrap();
     assert!(!takes(&mut steering, &new));
-    assert_eq!(steering.counters().unwrap(), Counters { dropped: before.dropped + 1, passed: before.passed + 1, ..before });
+    assert_eq!(
+        steering.counters().unwrap(),
+        Counters { dropped: before.dropped + 1, passed: before.passed + 1, ..before }
+    );
 }
 
 fn ethernet(ethertype: u16, payload: &[u8]) -> Vec<u8> {
