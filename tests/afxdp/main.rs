@@ -7,6 +7,8 @@
 //!
 //! Waits here are for the kernel to hand over frames that were already sent; all are bounded.
 
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
+
 mod link;
 #[path = "../support/netns.rs"]
 mod netns;
