@@ -51,6 +51,18 @@ impl Frame {
         self.len == 0
     }
 
+    /// Where in its slot the Ethernet header begins.
+    #[inline(always)]
+    pub fn offset(&self) -> usize {
+        usize::from(self.offset)
+    }
+
+    /// Says where in its slot the packet lies from now on.
+    #[inline(always)]
+    pub fn set_place(&mut self, offset: u16, len: u16) {
+        (self.offset, self.len) = (offset, len);
+    }
+
     /// The port it was received on.
     #[inline(always)]
     pub fn port(&self) -> PortId {

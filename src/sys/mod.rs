@@ -1,1 +1,15 @@
-//! sys: to be written.
+//! The system-call layer: what the machine is asked, apart from packets.
+//!
+//! | module | what it asks |
+//! | --- | --- |
+//! | [`affinity`] | which cores there are, and to run on one of them |
+//! | [`capabilities`] | what this process may do |
+//! | [`clock`] | what time it is: the only reader of clocks in the library |
+//! | [`interface`] | what an interface is: index, MTU, address, queues, driver |
+//! | [`limits`] | how much memory may be locked |
+
+pub mod affinity;
+pub mod capabilities;
+pub mod clock;
+pub mod interface;
+pub mod limits;

@@ -1,1 +1,0 @@
-//! xdp: to be written.

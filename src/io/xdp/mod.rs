@@ -1,0 +1,203 @@
+//! AF_XDP: frames straight from and to the queues of network interfaces.
+//!
+//! Two halves. The control thread owns the [`steer::Steering`], which decides what leaves the kernel's way. Each worker
+//! owns an [`XdpIo`], the rings of its queues on every port:
+//!
+//! ```text
+//!        fill ring ◀── free slots ──┐            ┌── free slots ◀── completion ring
+//!  port 0, queue i                  │   worker   │                   port 1, queue i
+//!        receive ring ──▶ frames ───┴▶ rewrite ──┴▶ frames ──▶ transmit ring
+//! ```
+//!
+//! All sockets of a worker share one UMEM, so a frame that goes from port to port is never copied by us: its descriptor
+//! moves. The rings are libxdp's, by `xsk_rs`, of which nothing is seen outside this module. libxdp's own XDP program,
+//! which takes every frame, is never loaded.
+//!
+//! After [`XdpIo::open`] nothing here allocates, locks or logs, and no system call is made but the rings' own.
+//!
+//! Read first: Documentation/networking/af_xdp.rst of the kernel.
+
+mod error;
+mod open;
+mod pool;
+mod socket;
+pub mod steer;
+
+use std::fmt;
+use std::os::fd::AsRawFd;
+use std::time::Duration;
+
+use xsk_rs::umem::frame::FrameDesc;
+
+use super::{BATCH, Batch, Frame, PacketIo, PortId, PortInfo};
+use crate::config::model::Transfer;
+use crate::sys::interface::Interface;
+pub use error::SetupError;
+pub use open::PortSetup;
+pub use pool::Census;
+use pool::Pool;
+use socket::{Descriptors, Socket};
+use steer::Steering;
+
+/// How long to sleep while the kernel does not take frames that are to be sent.
+const RETRY: Duration = Duration::from_millis(1);
+
+/// What should not happen, and how often it did.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Faults {
+    /// Descriptors of receive rings that named no slot of the kernel's, ran over its end, or were part of a longer frame.
+    pub receive: u64,
+    /// Descriptors of completion rings that named no slot being sent.
+    pub completion: u64,
+    /// Frames to be sent that were shorter than an Ethernet header or longer than a slot; they were dropped.
+    pub unsendable: u64,
+    /// System calls to send that failed.
+    pub kick: u64,
+}
+
+/// One worker's queues on all ports.
+pub struct XdpIo {
+    ports: Vec<PortInfo>,
+    interfaces: Vec<Interface>,
+    /// Of each port, the socket that sends, as an index into `sockets`.
+    senders: Vec<usize>,
+    sockets: Vec<Socket>,
+    pool: Pool,
+    polled: Vec<libc::pollfd>,
+    /// The socket to receive from first, next time.
+    turn: usize,
+    descriptors: Box<Descriptors>,
+    faults: Faults,
+}
+
+impl XdpIo {
+    /// Binds a socket to each queue of each port, with rings of `frames` entries (4096 unless memory is short; rounded up
+    /// to a power of two) and two slots for each entry. [`PortId`]s are the positions in `ports`.
+    ///
+    /// Frames arrive once [`connect`](Self::connect) has told the steering program.
+    pub fn open(ports: &[PortSetup], frames: usize, transfer: Transfer) -> Result<Self, SetupError> {
+        let open::Opened { pool, sockets, zero_copy } = open::open(ports, frames, transfer)?;
+        let pollfd = |socket: &Socket| libc::pollfd { fd: socket.fd().as_raw_fd(), events: libc::POLLIN, revents: 0 };
+        let mut io = Self {
+            ports: ports.iter().map(|port| describe(port, zero_copy)).collect(),
+            interfaces: ports.iter().map(|port| port.interface.clone()).collect(),
+            senders: (0..ports.len()).map(|port| sender(&sockets, port)).collect(),
+            polled: sockets.iter().map(pollfd).collect(),
+            sockets,
+            pool,
+            turn: 0,
+            descriptors: Box::new([FrameDesc::default(); BATCH]),
+            faults: Faults::default(),
+        };
+        io.refill();
+        Ok(io)
+    }
+
+    /// Makes the steering program, which must be attached to all ports, hand their frames to these sockets.
+    pub fn connect(&self, steering: &mut Steering) -> Result<(), SetupError> {
+        self.sockets.iter().try_for_each(|socket| {
+            let interface = &self.interfaces[usize::from(socket.port.0)];
+            steering.add_socket(interface, socket.queue, socket.fd())
+        })
+    }
+
+    /// Where all slots are. Walks them, so not for every turn.
+    pub fn census(&self) -> Census {
+        self.pool.census()
+    }
+
+    /// What should not have happened.
+    pub fn faults(&self) -> Faults {
+        self.faults
+    }
+
+    fn refill(&mut self) {
+        for socket in &mut self.sockets {
+            socket.refill(&mut self.pool, &mut self.descriptors);
+        }
+    }
+}
+
+impl PacketIo for XdpIo {
+    fn ports(&self) -> &[PortInfo] {
+        &self.ports
+    }
+
+    fn receive(&mut self, into: &mut Batch) {
+        for step in 0..self.sockets.len() {
+            if into.is_full() {
+                break;
+            }
+            let at = (self.turn + step) % self.sockets.len();
+            let socket = &mut self.sockets[at];
+            socket.receive(&mut self.pool, &mut self.descriptors, into, &mut self.faults);
+            if socket.wants_slots() {
+                socket.refill(&mut self.pool, &mut self.descriptors);
+            }
+        }
+        self.turn = (self.turn + 1) % self.sockets.len();
+    }
+
+    fn allocate(&mut self) -> Option<Frame> {
+        self.pool.allocate()
+    }
+
+    fn slot_mut(&mut self, frame: &Frame) -> &mut [u8] {
+        self.pool.slot_mut(frame)
+    }
+
+    fn transmit(&mut self, port: PortId, frames: &mut Batch) {
+        let socket = &mut self.sockets[self.senders[usize::from(port.0)]];
+        socket.transmit(&mut self.pool, &mut self.descriptors, frames, &mut self.faults);
+    }
+
+    fn recycle(&mut self, frames: &mut Batch) {
+        for frame in frames.drain(..) {
+            self.pool.recycle(&frame);
+        }
+    }
+
+    fn flush(&mut self) {
+        for &sender in &self.senders {
+            self.sockets[sender].kick(&mut self.pool, &mut self.descriptors, &mut self.faults);
+        }
+        self.refill();
+    }
+
+    fn wait(&mut self, at_most: Duration) {
+        self.flush();
+        let unsent = self.senders.iter().any(|&sender| self.sockets[sender].unsent() > 0);
+        let at_most = if unsent { at_most.min(RETRY) } else { at_most };
+        // Interrupted or refused, the worker looks at its rings again, which is all that it would do anyway.
+        let _ = socket::poll(&mut self.polled, at_most);
+    }
+
+    fn in_hand(&self) -> usize {
+        self.pool.in_hand()
+    }
+}
+
+impl fmt::Debug for XdpIo {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("XdpIo").field("ports", &self.ports).field("faults", &self.faults).finish_non_exhaustive()
+    }
+}
+
+fn sender(sockets: &[Socket], port: usize) -> usize {
+    let of_port = |socket: &Socket| usize::from(socket.port.0) == port;
+    sockets.iter().position(of_port).expect("a worker has a queue of every port")
+}
+
+fn describe(port: &PortSetup, zero_copy: bool) -> PortInfo {
+    let transfer = if zero_copy { "zero-copy" } else { "copy" };
+    let queues = match port.interface.queues {
+        1 => "1 queue".to_owned(),
+        more => format!("{more} queues"),
+    };
+    PortInfo {
+        name: port.interface.name.clone(),
+        partial_checksums: port.interface.may_bring_partial_checksums(),
+        max_frame: port.interface.mtu as usize + 14,
+        mode: format!("{}, {transfer}, {queues}", port.attached),
+    }
+}

@@ -1,0 +1,291 @@
+// SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
+//
+// The steering program: hands to the workers' sockets what belongs to a virtual service, and leaves everything else to
+// the kernel. It decides nothing more than that; what happens to a packet is decided by the workers.
+//
+// Ours are
+//   - packets to a served {address, port, protocol};
+//   - packets from {address, port, protocol} of a NAT server;
+//   - fragments, and ICMP errors, to a virtual address;
+//   - fragments from a NAT server's address, and ICMP errors about packets to one.
+// What comes from the servers' side is not ours if it is for the director itself: its own health checks talk to the very
+// same servers. ARP, neighbour discovery, echo (also in fragments) and all the rest are the kernel's.
+//
+// Addresses are 16 bytes, IPv4 as ::ffff:a.b.c.d; ports are in network order.
+
+#include <linux/bpf.h>
+#include <linux/if_ether.h>
+#include <linux/in.h>
+#include <linux/ip.h>
+#include <linux/ipv6.h>
+
+#include "bpf.h"
+
+struct address {
+	__be32 word[4];
+};
+
+struct endpoint {
+	struct address address;
+	__be16 port;
+	__u8 protocol;
+	__u8 zero;
+};
+
+struct counters {
+	__u64 passed, redirected, dropped;
+};
+
+SET(services, struct endpoint, 65536);
+SET(servers, struct endpoint, 65536);
+SET(vips, struct address, 65536);
+SET(server_addresses, struct address, 65536);
+SET(local_addresses, struct address, 65536);
+MAP(first_sockets, BPF_MAP_TYPE_HASH, __u32, __u32, 256); // interface index -> entry of its queue 0 in `sockets`
+MAP(sockets, BPF_MAP_TYPE_XSKMAP, __u32, __u32, 4096);
+MAP(fallback, BPF_MAP_TYPE_ARRAY, __u32, __u32, 1); // what happens to our packets when no socket takes them
+MAP(counts, BPF_MAP_TYPE_PERCPU_ARRAY, __u32, struct counters, 1);
+
+// What the network headers say.
+struct packet {
+	struct address source, destination;
+	void *payload; // past the network headers; unknown in a fragment
+	__u8 protocol;
+	__u8 fragment;
+};
+
+struct vlan_tag {
+	__be16 control, protocol;
+};
+
+// What all IPv6 extension headers begin with; `piece` (offset, two spare bits, more) is the fragment header's alone.
+struct extension {
+	__u8 next, length;
+	__be16 piece;
+	__be32 rest;
+};
+
+// What TCP, UDP and SCTP begin with.
+struct ports {
+	__be16 source, destination;
+};
+
+// The errors of ICMP (RFC 792) and ICMPv6 (RFC 4443 2.1). <linux/icmp.h> needs a C library, which is not here.
+enum {
+	UNREACHABLE = 3,
+	SOURCE_QUENCH = 4,
+	TIME_EXCEEDED = 11,
+	PARAMETER_PROBLEM = 12,
+	V6_UNREACHABLE = 1,
+	V6_PARAMETER_PROBLEM = 4,
+};
+
+// What ICMP and ICMPv6 begin with. An error quotes the packet that caused it.
+struct icmp_error {
+	__u8 type, code;
+	__be16 checksum;
+	__be32 rest;
+	__u8 quoted[];
+};
+
+// Points `header` at `at`; makes the function return 0 if the frame ends within it.
+#define READ(header, at)               \
+	header = at;                       \
+	if ((void *)(header + 1) > end)    \
+		return 0
+
+static ALWAYS_INLINE struct address mapped(__be32 ipv4)
+{
+	return (struct address){ { 0, 0, be32(0xffff), ipv4 } };
+}
+
+static ALWAYS_INLINE struct address address_of(const struct in6_addr *ipv6)
+{
+	const __be32 *word = ipv6->in6_u.u6_addr32;
+
+	return (struct address){ { word[0], word[1], word[2], word[3] } };
+}
+
+static ALWAYS_INLINE int read_ipv4(struct packet *packet, void *at, void *end)
+{
+	struct iphdr *header;
+
+	READ(header, at);
+	packet->source = mapped(header->saddr);
+	packet->destination = mapped(header->daddr);
+	packet->payload = at + header->ihl * 4;
+	packet->protocol = header->protocol;
+	packet->fragment = (header->frag_off & be16(0x3fff)) != 0; // an offset, or more to come
+	return 1;
+}
+
+static OUT_OF_LINE int skip_extensions(struct packet *packet, void *end)
+{
+	for (int i = 0; i < 8; i++) { // a packet with more is not for us
+		struct extension *header;
+
+		switch (packet->protocol) {
+		case IPPROTO_HOPOPTS:
+		case IPPROTO_ROUTING:
+		case IPPROTO_DSTOPTS:
+			READ(header, packet->payload);
+			packet->payload += (header->length + 1) * 8;
+			break;
+		case IPPROTO_FRAGMENT:
+			READ(header, packet->payload);
+			packet->payload += sizeof(*header);
+			packet->fragment = (header->piece & be16(0xfff9)) != 0;
+			break;
+		default:
+			return 1;
+		}
+		packet->protocol = header->next;
+		if (packet->fragment)
+			return 1;
+	}
+	return 0;
+}
+
+static ALWAYS_INLINE int read_ipv6(struct packet *packet, void *at, void *end)
+{
+	struct ipv6hdr *header;
+
+	READ(header, at);
+	packet->source = address_of(&header->saddr);
+	packet->destination = address_of(&header->daddr);
+	packet->payload = header + 1;
+	packet->protocol = header->nexthdr;
+	packet->fragment = 0;
+	if (packet->protocol == IPPROTO_TCP || packet->protocol == IPPROTO_UDP)
+		return 1;
+	return skip_extensions(packet, end);
+}
+
+static ALWAYS_INLINE int is_for_director(const struct packet *packet)
+{
+	return map_lookup(&local_addresses, &packet->destination) != 0;
+}
+
+static ALWAYS_INLINE int is_served(const struct packet *packet, void *end)
+{
+	struct endpoint key = { .address = packet->destination, .protocol = packet->protocol };
+	struct ports *ports;
+
+	READ(ports, packet->payload);
+	key.port = ports->destination;
+	if (map_lookup(&services, &key))
+		return 1;
+	key.address = packet->source;
+	key.port = ports->source;
+	return map_lookup(&servers, &key) && !is_for_director(packet);
+}
+
+static OUT_OF_LINE int is_our_fragment(const struct packet *packet)
+{
+	if (packet->protocol == IPPROTO_ICMP || packet->protocol == IPPROTO_ICMPV6)
+		return 0;
+	if (map_lookup(&vips, &packet->destination))
+		return 1;
+	return map_lookup(&server_addresses, &packet->source) && !is_for_director(packet);
+}
+
+static ALWAYS_INLINE int is_error(__u8 protocol, __u8 type)
+{
+	if (protocol == IPPROTO_ICMPV6)
+		return type >= V6_UNREACHABLE && type <= V6_PARAMETER_PROBLEM;
+	return type == UNREACHABLE || type == SOURCE_QUENCH || type == TIME_EXCEEDED || type == PARAMETER_PROBLEM;
+}
+
+static OUT_OF_LINE int is_our_error(const struct packet *packet, void *end)
+{
+	struct icmp_error *error;
+	struct iphdr *ipv4;
+	struct ipv6hdr *ipv6;
+	struct address quoted;
+
+	READ(error, packet->payload);
+	if (!is_error(packet->protocol, error->type))
+		return 0;
+	if (map_lookup(&vips, &packet->destination))
+		return 1;
+	if (packet->protocol == IPPROTO_ICMPV6) {
+		READ(ipv6, (void *)error->quoted);
+		quoted = address_of(&ipv6->daddr);
+	} else {
+		READ(ipv4, (void *)error->quoted);
+		quoted = mapped(ipv4->daddr);
+	}
+	return map_lookup(&server_addresses, &quoted) && !is_for_director(packet);
+}
+
+static ALWAYS_INLINE int is_ours(void *at, void *end)
+{
+	struct packet packet;
+	struct ethhdr *ethernet;
+	struct vlan_tag *tag;
+	__be16 protocol;
+
+	READ(ethernet, at);
+	protocol = ethernet->h_proto;
+	at = ethernet + 1;
+	if (UNLIKELY(protocol == be16(ETH_P_8021Q) || protocol == be16(ETH_P_8021AD))) {
+		READ(tag, at);
+		protocol = tag->protocol;
+		at = tag + 1;
+	}
+	if (protocol == be16(ETH_P_IP)) {
+		if (!read_ipv4(&packet, at, end))
+			return 0;
+	} else if (protocol == be16(ETH_P_IPV6)) {
+		if (!read_ipv6(&packet, at, end))
+			return 0;
+	} else {
+		return 0;
+	}
+	if (UNLIKELY(packet.fragment))
+		return is_our_fragment(&packet);
+	switch (packet.protocol) {
+	case IPPROTO_TCP:
+	case IPPROTO_UDP:
+	case IPPROTO_SCTP:
+		return is_served(&packet, end);
+	case IPPROTO_ICMP:
+	case IPPROTO_ICMPV6:
+		return is_our_error(&packet, end);
+	}
+	return 0;
+}
+
+static ALWAYS_INLINE int hand_over(struct xdp_md *frame)
+{
+	__u32 zero = 0, interface = frame->ingress_ifindex;
+	__u32 *otherwise = map_lookup(&fallback, &zero);
+	__u32 *first = map_lookup(&first_sockets, &interface);
+
+	if (!otherwise)
+		return XDP_DROP;
+	if (!first)
+		return *otherwise;
+	return redirect_map(&sockets, *first + frame->rx_queue_index, *otherwise);
+}
+
+SECTION("xdp") int steer(struct xdp_md *frame)
+{
+	int action = XDP_PASS;
+	__u32 zero = 0;
+	struct counters *count = map_lookup(&counts, &zero);
+
+	if (is_ours((void *)(long)frame->data, (void *)(long)frame->data_end))
+		action = hand_over(frame);
+	if (count) {
+		if (action == XDP_REDIRECT)
+			count->redirected++;
+		else if (action == XDP_PASS)
+			count->passed++;
+		else
+			count->dropped++;
+	}
+	return action;
+}
+
+SECTION("license") const char licence[] = "Dual BSD/GPL";

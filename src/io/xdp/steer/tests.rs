@@ -1,0 +1,214 @@
+//! The program's judgement, frame by frame, in the kernel (BPF_PROG_TEST_RUN) but without any network.
+
+use std::net::{Ipv4Addr, Ipv6Addr};
+
+use aya::{TestRun, TestRunOptions};
+
+use super::*;
+use crate::service::ServiceKey;
+use crate::sys::capabilities;
+use crate::wire::Endpoint;
+
+const TCP: u8 = 6;
+const UDP: u8 = 17;
+const ICMP: u8 = 1;
+const ICMPV6: u8 = 58;
+
+const CLIENT: &str = "198.51.100.7";
+const VIP: &str = "192.0.2.10";
+const SERVER: &str = "10.0.0.11";
+const DIRECTOR: &str = "10.0.0.1";
+const ROUTER: &str = "10.0.0.254";
+
+const CLIENT6: &str = "2001:db8:c::7";
+const VIP6: &str = "2001:db8::10";
+const SERVER6: &str = "fd00::11";
+const DIRECTOR6: &str = "fd00::1";
+
+/// TCP port 80 of both VIPs, and two NAT servers at TCP port 8080.
+fn rules() -> Rules {
+    let service = |protocol, vip: &str| ServiceKey { protocol, virtual_: endpoint(vip, 80) };
+    let server = |rip: &str| (TCP, endpoint(rip, 8080));
+    let addresses = |list: &[&str]| list.iter().map(|&text| endpoint(text, 0).addr).collect();
+    Rules {
+        services: [service(TCP, VIP), service(TCP, VIP6)].into(),
+        servers: [server(SERVER), server(SERVER6)].into(),
+        vips: addresses(&[VIP, VIP6]),
+        server_addresses: addresses(&[SERVER, SERVER6]),
+        local_addresses: addresses(&[DIRECTOR, VIP, DIRECTOR6, VIP6]),
+    }
+}
+
+fn endpoint(address: &str, port: u16) -> Endpoint {
+    Endpoint::new(address.parse::<std::net::IpAddr>().unwrap(), port)
+}
+
+/// Whether the program takes the frame. No port is attached, so what is ours finds no socket and falls back to DROP.
+fn takes(steering: &mut Steering, frame: &[u8]) -> bool {
+    let run = program(&mut steering.ebpf).test_run(TestRunOptions { data_in: Some(frame), ..Default::default() });
+    match run.unwrap().return_value {
+        1 => true,
+        2 => false,
+        other => panic!("XDP action {other}"),
+    }
+}
+
+fn loaded() -> Option<Steering> {
+    if !capabilities::missing().is_empty() {
+        println!("skipped: loading the steering program needs {}", capabilities::missing().join(", "));
+        return None;
+    }
+    let mut steering = Steering::load().unwrap();
+    steering.update(&rules()).unwrap();
+    Some(steering)
+}
+
+#[test]
+fn only_what_belongs_to_a_service_is_taken() {
+    let Some(mut steering) = loaded() else { return };
+    let quote_of_reply = ip4(VIP, CLIENT, TCP, 0, &[], &ports(80, 40000));
+    let quote_to_server = ip4(CLIENT, SERVER, TCP, 0, &[], &ports(40000, 8080));
+    let quote_to_server6 = ip6(CLIENT6, SERVER6, TCP, &ports(40000, 8080));
+    let whole = |source, destination, protocol, payload: &[u8]| ip4(source, destination, protocol, 0, &[], payload);
+    let piece = |source, destination, protocol, at| ip4(source, destination, protocol, at, &[], &[0; 64]);
+    let (first, later) = (0x2000, 0x00b9);
+
+    let cases: Vec<(&str, bool, Vec<u8>)> = vec![
+        ("to the service", true, whole(CLIENT, VIP, TCP, &ports(40000, 80))),
+        ("to another port of the VIP", false, whole(CLIENT, VIP, TCP, &ports(40000, 81))),
+        ("to the same port by another protocol", false, whole(CLIENT, VIP, UDP, &ports(40000, 80))),
+        ("to another address", false, whole(CLIENT, DIRECTOR, TCP, &ports(40000, 80))),
+        ("with the service as its source", false, whole(VIP, CLIENT, TCP, &ports(80, 40000))),
+        ("with options", true, ip4(CLIENT, VIP, TCP, 0, &[1; 40], &ports(40000, 80))),
+        ("with options that look like ports", false, ip4(CLIENT, VIP, TCP, 0, &ports(1, 80), &ports(1, 81))),
+        ("cut within the ports", false, whole(CLIENT, VIP, TCP, &ports(40000, 80)[..3])),
+        ("a server's reply to a client", true, whole(SERVER, CLIENT, TCP, &ports(8080, 40000))),
+        ("a server's reply to a health check", false, whole(SERVER, DIRECTOR, TCP, &ports(8080, 40000))),
+        ("a server's reply to a check from the VIP", false, whole(SERVER, VIP, TCP, &ports(8080, 40000))),
+        ("a server as a client of the VIP", true, whole(SERVER, VIP, TCP, &ports(40000, 80))),
+        ("a server's packet from another port", false, whole(SERVER, CLIENT, TCP, &ports(22, 40000))),
+        ("a server's packet by another protocol", false, whole(SERVER, CLIENT, UDP, &ports(8080, 40000))),
+        ("a first fragment to the VIP", true, piece(CLIENT, VIP, UDP, first)),
+        ("a later fragment to the VIP", true, piece(CLIENT, VIP, TCP, later)),
+        ("a fragment to another address", false, piece(CLIENT, DIRECTOR, TCP, later)),
+        ("a fragment of a server's reply", true, piece(SERVER, CLIENT, TCP, later)),
+        ("a fragment of a reply to a health check", false, piece(SERVER, DIRECTOR, TCP, later)),
+        ("a fragment of a large ping of the VIP", false, piece(CLIENT, VIP, ICMP, later)),
+        ("the don't-fragment bit", true, ip4(CLIENT, VIP, TCP, 0x4000, &[], &ports(40000, 80))),
+        ("echo to the VIP", false, whole(CLIENT, VIP, ICMP, &icmp(8, &[0; 32]))),
+        ("unreachable to the VIP", true, whole(ROUTER, VIP, ICMP, &icmp(3, &quote_of_reply))),
+        ("time exceeded to the VIP", true, whole(ROUTER, VIP, ICMP, &icmp(11, &quote_of_reply))),
+        ("a redirect to the VIP", false, whole(ROUTER, VIP, ICMP, &icmp(5, &quote_of_reply))),
+        ("an error of a server", true, whole(SERVER, CLIENT, ICMP, &icmp(3, &quote_to_server))),
+        ("an error on the way to a server", true, whole(ROUTER, CLIENT, ICMP, &icmp(11, &quote_to_server))),
+        ("an error about a health check", false, whole(SERVER, DIRECTOR, ICMP, &icmp(3, &quote_to_server))),
+        ("an error about something else", false, whole(ROUTER, CLIENT, ICMP, &icmp(3, &quote_of_reply))),
+        ("an error that quotes too little", false, whole(ROUTER, CLIENT, ICMP, &icmp(3, &quote_to_server[..16]))),
+        ("IPv6 to the service", true, ip6(CLIENT6, VIP6, TCP, &ports(40000, 80))),
+        ("IPv6 to another port", false, ip6(CLIENT6, VIP6, TCP, &ports(40000, 81))),
+        ("a server's reply in IPv6", true, ip6(SERVER6, CLIENT6, TCP, &ports(8080, 40000))),
+        ("a check's reply in IPv6", false, ip6(SERVER6, DIRECTOR6, TCP, &ports(8080, 40000))),
+        ("behind hop-by-hop options", true, ip6(CLIENT6, VIP6, 0, &extension(TCP, 0, &ports(40000, 80)))),
+        ("behind long destination options", true, ip6(CLIENT6, VIP6, 60, &extension(TCP, 3, &ports(40000, 80)))),
+        ("behind seven extension headers", true, ip6(CLIENT6, VIP6, 60, &extensions(7, &ports(40000, 80)))),
+        ("behind eight extension headers", false, ip6(CLIENT6, VIP6, 60, &extensions(8, &ports(40000, 80)))),
+        ("an extension header cut short", false, ip6(CLIENT6, VIP6, 60, &[TCP, 0, 0, 0])),
+        ("an IPv6 fragment to the VIP", true, ip6(CLIENT6, VIP6, 44, &fragment(UDP, 0x00b8))),
+        ("an IPv6 fragment elsewhere", false, ip6(CLIENT6, DIRECTOR6, 44, &fragment(UDP, 0x00b8))),
+        ("a fragment that is whole, to no service", false, ip6(CLIENT6, VIP6, 44, &fragment(UDP, 0))),
+        ("a large IPv6 ping of the VIP", false, ip6(CLIENT6, VIP6, 44, &fragment(ICMPV6, 1))),
+        ("packet too big to the VIP", true, ip6(CLIENT6, VIP6, ICMPV6, &icmp(2, &[0; 48]))),
+        ("an IPv6 error on the way to a server", true, ip6(CLIENT6, CLIENT6, ICMPV6, &icmp(1, &quote_to_server6))),
+        ("neighbour solicitation for the VIP", false, ip6(CLIENT6, VIP6, ICMPV6, &icmp(135, &[0; 24]))),
+        ("IPv6 echo to the VIP", false, ip6(CLIENT6, VIP6, ICMPV6, &icmp(128, &[0; 32]))),
+    ];
+    for (what, ours, packet) in &cases {
+        let ethertype = if packet[0] >> 4 == 4 { 0x0800 } else { 0x86dd };
+        let plain = ethernet(ethertype, packet);
+        assert_eq!(takes(&mut steering, &plain), *ours, "{what}");
+        let tagged = ethernet(0x8100, &[&[0, 42], &plain[12..]].concat());
+        assert_eq!(takes(&mut steering, &tagged), *ours, "{what}, in a VLAN");
+    }
+    assert!(!takes(&mut steering, &ethernet(0x0806, &[0; 28])), "ARP");
+}
+
+/// Whatever the bytes, the program ends with one of its two answers (the verifier has seen to the rest).
+#[test]
+fn cut_anywhere_a_frame_is_not_ours_until_its_ports_are_there() {
+    let Some(mut steering) = loaded() else { return };
+    let frame = ethernet(0x86dd, &ip6(CLIENT6, VIP6, 0, &extension(TCP, 1, &ports(40000, 80))));
+    let ports_end = 14 + 40 + 16 + 4;
+    for length in 14..frame.len() {
+        assert_eq!(takes(&mut steering, &frame[..length]), length >= ports_end, "{length} bytes");
+    }
+}
+
+#[test]
+fn rules_come_and_go_and_the_fallback_is_chosen_at_run_time() {
+    let Some(mut steering) = loaded() else { return };
+    let old = ethernet(0x0800, &ip4(CLIENT, VIP, TCP, 0, &[], &ports(40000, 80)));
+    let new = ethernet(0x0800, &ip4(CLIENT, VIP, UDP, 0, &[], &ports(40000, 53)));
+    assert!(takes(&mut steering, &old) && !takes(&mut steering, &new));
+
+    let udp = ServiceKey { protocol: UDP, virtual_: endpoint(VIP, 53) };
+    let changed = Rules { services: [udp].into(), ..rules() };
+    steering.update(&changed).unwrap();
+    assert!(!takes(&mut steering, &old) && takes(&mut steering, &new));
+    let local = steering.difference::<AddressKey>("local_addresses", &BTreeSet::new()).unwrap();
+    assert_eq!(local.remove.len(), 4, "what stays is left alone");
+
+    steering.update(&Rules::default()).unwrap();
+    assert!(!takes(&mut steering, &new));
+
+    steering.update(&changed).unwrap();
+    let before = steering.counters().unwrap();
+    assert!(takes(&mut steering, &new));
+    assert_eq!(steering.counters().unwrap(), Counters { dropped: before.dropped + 1, ..before });
+    steering.set_fallback(Fallback::Pass).unwrap();
+    assert!(!takes(&mut steering, &new));
+    assert_eq!(
+        steering.counters().unwrap(),
+        Counters { dropped: before.dropped + 1, passed: before.passed + 1, ..before }
+    );
+}
+
+fn ethernet(ethertype: u16, payload: &[u8]) -> Vec<u8> {
+    [&[2, 0, 0, 0, 0, 1, 2, 0, 0, 0, 0, 2], &ethertype.to_be_bytes()[..], payload].concat()
+}
+
+fn ip4(source: &str, destination: &str, protocol: u8, fragment: u16, options: &[u8], payload: &[u8]) -> Vec<u8> {
+    let words = 5 + options.len() as u8 / 4;
+    let [flags, offset] = fragment.to_be_bytes();
+    let head = [0x40 | words, 0, 0, 0, 0, 0, flags, offset, 64, protocol, 0, 0];
+    let octets = |text: &str| text.parse::<Ipv4Addr>().unwrap().octets();
+    [&head, &octets(source)[..], &octets(destination), options, payload].concat()
+}
+
+fn ip6(source: &str, destination: &str, next: u8, payload: &[u8]) -> Vec<u8> {
+    let octets = |text: &str| text.parse::<Ipv6Addr>().unwrap().octets();
+    [&[0x60, 0, 0, 0, 0, 0, next, 64], &octets(source)[..], &octets(destination), payload].concat()
+}
+
+/// An options header of `8 * (length + 1)` bytes.
+fn extension(next: u8, length: u8, payload: &[u8]) -> Vec<u8> {
+    let rest = vec![0; 8 * (usize::from(length) + 1) - 2];
+    [&[next, length], &rest[..], payload].concat()
+}
+
+/// This many destination options headers, then TCP.
+fn extensions(count: usize, payload: &[u8]) -> Vec<u8> {
+    (0..count).fold((TCP, payload.to_vec()), |(next, inner), _| (60, extension(next, 0, &inner))).1
+}
+
+/// A fragment header; `piece` is its offset and its "more" bit.
+fn fragment(next: u8, piece: u16) -> Vec<u8> {
+    [&[next, 0], &piece.to_be_bytes()[..], &[0, 0, 0, 1], &[0; 64]].concat()
+}
+
+fn ports(source: u16, destination: u16) -> Vec<u8> {
+    [&source.to_be_bytes()[..], &destination.to_be_bytes(), &[0; 16]].concat()
+}
+
+fn icmp(kind: u8, quoted: &[u8]) -> Vec<u8> {
+    [&[kind, 0, 0, 0, 0, 0, 0, 0], quoted].concat()
+}
