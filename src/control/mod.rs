@@ -5,6 +5,7 @@
 //! to the kernel and to clients.
 
 mod ids;
+pub mod kernel;
 mod plan;
 mod steer_rules;
 
