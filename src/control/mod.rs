@@ -11,4 +11,4 @@ mod steer_rules;
 
 pub use ids::Ids;
 pub use plan::plan;
-pub use steer_rules::{Rules, rules};
+pub use steer_rules::{Rules, ServerKey, rules};

@@ -10,15 +10,23 @@ use crate::wire::{Addr, Endpoint};
 pub struct Rules {
     /// Packets to these are ours.
     pub services: BTreeSet<ServiceKey>,
-    /// (IP protocol number, address and port) of NAT servers: packets from them are ours, unless they are addressed to
-    /// the director itself.
-    pub servers: BTreeSet<(u8, Endpoint)>,
+    /// NAT servers: packets from them are ours, unless they are addressed to the director itself.
+    pub servers: BTreeSet<ServerKey>,
     /// Fragments and ICMP errors to these are ours.
     pub vips: BTreeSet<Addr>,
     /// Fragments and ICMP errors from these NAT servers are ours, unless addressed to the director itself.
     pub server_addresses: BTreeSet<Addr>,
     /// The director's own addresses.
     pub local_addresses: BTreeSet<Addr>,
+}
+
+/// A real server as its packets tell it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct ServerKey {
+    /// IP protocol number.
+    pub protocol: u8,
+    /// Its address and port.
+    pub real: Endpoint,
 }
 
 /// The rules for these services on a director with these addresses.
@@ -32,7 +40,7 @@ pub fn rules(services: &Services, local_addresses: impl IntoIterator<Item = Addr
     rules.vips = rules.services.iter().map(|key| key.virtual_.addr).collect();
     for pair in pairs.filter(|pair| pair.method == Method::Nat) {
         let real = pair.end(Side::Real);
-        rules.servers.insert((pair.protocol, real));
+        rules.servers.insert(ServerKey { protocol: pair.protocol, real });
         rules.server_addresses.insert(real.addr);
     }
     rules

@@ -166,11 +166,6 @@ impl Scheduler {
         self.setup
     }
 
-    /// Which algorithm this is.
-    pub fn kind(&self) -> Kind {
-        self.kind
-    }
-
     /// The index of the server that takes this flow; `None` if none is usable.
     pub fn pick(&self, servers: &impl Candidates, flow: &Flow) -> Option<usize> {
         match &self.state {

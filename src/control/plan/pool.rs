@@ -6,7 +6,7 @@
 
 use std::sync::Arc;
 
-use crate::sched::{Kind, Member, Scheduler};
+use crate::sched::{Member, Scheduler, Setup};
 use crate::service::{Server, Service};
 
 /// Servers in list order, and the scheduler that knows them.
@@ -16,12 +16,16 @@ pub(super) struct Pool {
 }
 
 impl Pool {
-    /// The pool as it was. Another scheduling algorithm starts afresh over the same servers.
-    pub(super) fn of(previous: Option<&Service>, kind: Kind) -> Self {
-        let servers = previous.map_or_else(Vec::new, |service| service.servers.clone());
-        let scheduler = match previous {
-            Some(service) if service.scheduler.kind() == kind => Arc::clone(&service.scheduler),
-            _ => Arc::new(Scheduler::new(kind, &members(&servers))),
+    /// The pool as it was, which for a new service is empty.
+    pub(super) fn of(previous: Option<&Service>, setup: impl Into<Setup>) -> Self {
+        let setup = setup.into();
+        let Some(previous) = previous else {
+            return Self { servers: Vec::new(), scheduler: Arc::new(Scheduler::new(setup, &[])) };
+        };
+        let servers = previous.servers.clone();
+        let scheduler = match previous.scheduler.setup() == setup {
+            true => Arc::clone(&previous.scheduler),
+            false => Arc::new(Scheduler::switched(setup, &members(&servers))),
         };
         Self { servers, scheduler }
     }

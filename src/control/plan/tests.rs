@@ -7,7 +7,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::check::{Probe, Spec};
-use crate::control::{Rules, rules};
+use crate::control::{Rules, ServerKey, rules};
 use crate::io::PortId;
 use crate::sched::Kind;
 use crate::service::{Hop, Method, NextHop, PairFlags, PairId, Route};
@@ -176,7 +176,7 @@ fn a_scheduler_is_carried_over_and_replaced_only_when_its_servers_change() {
 
     let mut other = heavier.clone();
     other.services[0].scheduler = Kind::Lc;
-    assert_eq!(director.plan(&other).list[0].scheduler.kind(), Kind::Lc);
+    assert_eq!(director.plan(&other).list[0].scheduler.setup(), Kind::Lc.into());
 }
 
 #[test]
@@ -215,7 +215,11 @@ fn rules_follow_the_services_and_keep_removed_pairs_until_they_are_vacated() {
     let with = rules(director.plan(&config(vec![mixed])), [own]);
     assert_eq!(with.services, BTreeSet::from([vip(1)]));
     assert_eq!(with.vips, BTreeSet::from([vip(1).virtual_.addr]));
-    assert_eq!(with.servers, BTreeSet::from([(6, rip(11))]), "only NAT servers answer through the director");
+    assert_eq!(
+        with.servers,
+        BTreeSet::from([ServerKey { protocol: 6, real: rip(11) }]),
+        "only NAT servers answer through the director"
+    );
     assert_eq!(with.server_addresses, BTreeSet::from([rip(11).addr]));
     assert_eq!(with.local_addresses, BTreeSet::from([own]));
 
