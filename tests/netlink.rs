@@ -99,10 +99,9 @@ fn routes_neighbours_and_macs_are_followed() {
 
         let id = by_server.hop_to(addr("10.1.0.11"));
         director.exec("ip neigh replace 10.1.0.11 lladdr 02:00:00:00:00:99 dev s0 nud permanent");
-        let moved = until(&mut kernel, "a new MAC", |n| {
-            neighbour_mac(n, "10.1.0.11") == Some(Mac([2, 0, 0, 0, 0, 0x99]))
-        })
-        .await;
+        let moved =
+            until(&mut kernel, "a new MAC", |n| neighbour_mac(n, "10.1.0.11") == Some(Mac([2, 0, 0, 0, 0, 0x99])))
+                .await;
         assert_eq!((moved.hop_to(addr("10.1.0.11")), moved.epoch), (id, by_server.epoch), "the hop changes in place");
 
         director.exec("ip route replace 198.51.100.0/24 via 192.0.2.254");

@@ -7,7 +7,10 @@
 mod ids;
 pub mod kernel;
 mod plan;
+pub mod protocol;
+pub mod socket;
 mod steer_rules;
+pub mod view;
 
 pub use ids::Ids;
 pub use plan::plan;
