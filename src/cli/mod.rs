@@ -1,5 +1,10 @@
 //! cli: to be written.
 
+mod client;
+pub mod connections;
+pub mod layout;
+pub mod list;
+
 /// Runs the command line and gives the exit code.
 pub fn main() -> std::process::ExitCode {
     std::process::ExitCode::SUCCESS

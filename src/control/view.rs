@@ -7,6 +7,7 @@ use std::net::{IpAddr, SocketAddr};
 
 use serde::{Deserialize, Serialize};
 
+use crate::sched::{Flags, Kind, Setup};
 use crate::service::{Loads, Method, Persistence, Server, Service, Services};
 use crate::wire::Endpoint;
 
@@ -185,16 +186,25 @@ pub fn services(services: &Services, loads: &Loads) -> Vec<ServiceView> {
 
 fn service(service: &Service, loads: &Loads) -> Option<ServiceView> {
     let setup = service.scheduler.setup();
-    let flags = [(setup.flags.fallback, "fallback"), (setup.flags.port, "port")];
-    let named = |(set, option): (bool, &str)| set.then(|| format!("{}-{option}", setup.kind));
     Some(ServiceView {
         protocol: Protocol::from_number(service.key.protocol)?,
         address: socket(service.key.virtual_),
         scheduler: setup.kind.to_string(),
-        flags: flags.into_iter().filter_map(named).collect(),
+        flags: flags(setup),
         persistence: service.persistence.map(PersistenceView::from),
         servers: service.servers.iter().map(|server| self::server(server, loads)).collect(),
     })
+}
+
+/// The options set, under the names that they have for this scheduler (`ipvsadm.c: print_service_entry`).
+fn flags(setup: Setup) -> Vec<String> {
+    let named = |option: &str, bit: &str| match setup.kind {
+        Kind::Sh | Kind::Mh => format!("{}-{option}", setup.kind),
+        _ => bit.to_owned(),
+    };
+    let Flags { fallback, port } = setup.flags;
+    let options = [(fallback, "fallback", "flag-1"), (port, "port", "flag-2")];
+    options.into_iter().filter(|&(set, ..)| set).map(|(_, option, bit)| named(option, bit)).collect()
 }
 
 impl From<Persistence> for PersistenceView {
@@ -217,4 +227,53 @@ fn server(server: &Server, loads: &Loads) -> ServerView {
 /// An endpoint in the form that views hold it.
 pub fn socket(endpoint: Endpoint) -> SocketAddr {
     SocketAddr::new(IpAddr::from(endpoint.addr), endpoint.port)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::sched::Scheduler;
+    use crate::service::{PairId, ServiceId, ServiceKey, ServicesBuilder};
+    use crate::time::Ticks;
+
+    #[test]
+    fn a_service_is_shown_with_its_options_and_loads() {
+        let setup = Setup { kind: Kind::Sh, flags: Flags { fallback: true, port: true } };
+        let real: Endpoint = "10.1.0.11:8080".parse().unwrap();
+        let server = Server { pair: PairId(2), real, method: Method::Tun, weight: 3 };
+        let virtual_: Endpoint = "[2001:db8::10]:443".parse().unwrap();
+        let mut builder = ServicesBuilder::default();
+        builder.add(
+            Service {
+                id: ServiceId(0),
+                key: ServiceKey { protocol: 17, virtual_ },
+                scheduler: Arc::new(Scheduler::new(setup, &[])),
+                persistence: Some(Persistence { timeout: Ticks::from_secs(360), prefix: 64 }),
+                servers: vec![server],
+            },
+            &[1],
+            &[crate::service::HopId::NONE],
+        );
+        let loads = Loads::new(1, 4);
+        loads.add(0, PairId(2), 5, 7);
+        let text = serde_json::to_string(&services(&builder.build(), &loads)).unwrap();
+        assert_eq!(
+            text,
+            concat!(
+                r#"[{"protocol":"udp","address":"[2001:db8::10]:443","scheduler":"sh","flags":["sh-fallback","sh-port"],"#,
+                r#""persistence":{"timeout":360,"prefix":64},"servers":[{"address":"10.1.0.11:8080","method":"tun","#,
+                r#""weight":3,"active":5,"inactive":7}]}]"#
+            )
+        );
+    }
+
+    #[test]
+    fn options_of_a_scheduler_that_has_none_keep_their_numbers() {
+        let setup = |kind| Setup { kind, flags: Flags { fallback: true, port: true } };
+        assert_eq!(flags(setup(Kind::Rr)), ["flag-1", "flag-2"]);
+        assert_eq!(flags(setup(Kind::Mh)), ["mh-fallback", "mh-port"]);
+        assert!(flags(Kind::Mh.into()).is_empty());
+    }
 }
