@@ -1,1 +1,17 @@
-//! control: to be written.
+//! The parts of the control thread.
+//!
+//! One thread, one event loop: netlink, health checks, virtual addresses, the control socket. What can be decided is
+//! decided by functions without input or output ([`plan`], [`rules`], [`Ids`]); around them stand thin shells that talk
+//! to the kernel and to clients.
+
+mod ids;
+pub mod kernel;
+mod plan;
+pub mod protocol;
+pub mod socket;
+mod steer_rules;
+pub mod view;
+
+pub use ids::Ids;
+pub use plan::plan;
+pub use steer_rules::{Rules, ServerKey, rules};

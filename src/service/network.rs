@@ -123,7 +123,7 @@ pub enum HopTo {
 }
 
 /// A neighbour by name.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct NextHop {
     /// The port it is on.
     pub port: PortId,
@@ -153,11 +153,15 @@ impl Network {
         self.hops.get(id.0 as usize).filter(|hop| hop.is_resolved())
     }
 
+    /// The neighbour that an address is reached by, known or not; `None` if there is no way.
+    pub fn next_hop(&self, destination: Addr) -> Option<NextHop> {
+        let route = self.routes.lookup(destination)?;
+        Some(NextHop { port: route.port?, address: route.gateway.unwrap_or(destination) })
+    }
+
     /// The way to an address, by route and neighbour.
     pub fn hop_to(&self, destination: Addr) -> HopTo {
-        let Some(route) = self.routes.lookup(destination) else { return HopTo::NoRoute };
-        let Some(port) = route.port else { return HopTo::NoRoute };
-        let next = NextHop { port, address: route.gateway.unwrap_or(destination) };
+        let Some(next) = self.next_hop(destination) else { return HopTo::NoRoute };
         match self.neighbours.get(&next) {
             Some(&id) if self.hop(id).is_some() => HopTo::Ready(id),
             _ => HopTo::Unresolved(next),

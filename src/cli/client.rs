@@ -1,0 +1,107 @@
+//! The other end of the control socket, for subcommands.
+
+use std::io::{self, BufRead, BufReader, Write};
+use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::time::Duration;
+
+use crate::config::model::DEFAULT_SOCKET;
+use crate::control::protocol::{Body, Command, Request, Response};
+
+/// How long the director may take for an answer.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Where to find the director.
+#[derive(Debug, clap::Args)]
+pub(super) struct At {
+    /// The director's control socket
+    #[arg(long, value_name = "PATH", default_value = DEFAULT_SOCKET)]
+    pub(super) socket: PathBuf,
+}
+
+/// Why there is no answer.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum ClientError {
+    /// There is no socket, or nobody behind it.
+    #[error("no director listens on {}; start one with `ringmaster run`, or name its socket with --socket", .0.display())]
+    Nobody(PathBuf),
+    /// The socket belongs to another user.
+    #[error("no permission to use {}; try as root", .0.display())]
+    Forbidden(PathBuf),
+    /// The connection broke.
+    #[error("the director at {} does not answer: {error}", path.display())]
+    Broken {
+        /// The socket.
+        path: PathBuf,
+        /// How.
+        error: io::Error,
+    },
+    /// The director understood something else.
+    #[error("the director refused: {0}")]
+    Refused(String),
+    /// It answered something else than was asked.
+    #[error("the director gave an answer that this program does not know; are both of the same version?")]
+    Unexpected,
+    /// The listing could not be written.
+    #[error(transparent)]
+    Output(#[from] io::Error),
+}
+
+/// A connection to the director.
+pub(super) struct Client {
+    stream: BufReader<UnixStream>,
+    path: PathBuf,
+}
+
+impl Client {
+    /// Connects.
+    pub(super) fn connect(path: &Path) -> Result<Self, ClientError> {
+        let path = path.to_owned();
+        let broken = |error: io::Error| match error.kind() {
+            io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused => ClientError::Nobody(path.clone()),
+            io::ErrorKind::PermissionDenied => ClientError::Forbidden(path.clone()),
+            _ => ClientError::Broken { path: path.clone(), error },
+        };
+        let stream = UnixStream::connect(&path).map_err(broken)?;
+        stream.set_read_timeout(Some(PATIENCE)).map_err(broken)?;
+        Ok(Self { stream: BufReader::new(stream), path })
+    }
+
+    /// Asks and waits for the answer, which is never [`Body::Error`].
+    pub(super) fn ask(&mut self, command: Command) -> Result<Body, ClientError> {
+        let response = self.exchange(&Request::new(command));
+        let Response { body, .. } = response.map_err(|error| ClientError::Broken { path: self.path.clone(), error })?;
+        match body {
+            Body::Error(reason) => Err(ClientError::Refused(reason)),
+            body => Ok(body),
+        }
+    }
+
+    fn exchange(&mut self, request: &Request) -> io::Result<Response> {
+        let mut line = serde_json::to_string(request)?;
+        line.push('\n');
+        self.stream.get_mut().write_all(line.as_bytes())?;
+        line.clear();
+        if self.stream.read_line(&mut line)? == 0 {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+        Ok(serde_json::from_str(&line)?)
+    }
+}
+
+/// The exit code for the end of a subcommand, after a word about what went wrong. A reader that has seen enough
+/// (`| head`) is no failure.
+pub(super) fn exit(result: Result<(), ClientError>) -> ExitCode {
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(ClientError::Output(error)) if error.kind() == io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("ringmaster: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,187 @@
+//! From the kernel's tables to the [`Network`] that workers read.
+//!
+//! Promises: the result depends on the facts alone and not on the order in which they came in, but for two things that
+//! must outlive a change. A [`HopId`] means the same (port, neighbour) for as long as the mirror lives; and the epoch
+//! moves exactly when `hop_to` may answer otherwise than before. A neighbour that merely changes its MAC keeps hop and
+//! epoch: connections follow it without looking again.
+
+#[cfg(test)]
+mod tests;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::facts::{Address, Effect, Event, Facts, Link, Reach, RouteEntry};
+use crate::io::PortId;
+use crate::service::{Hop, HopId, Network, NextHop, Port, Route, Routes};
+use crate::wire::{Addr, Family};
+
+/// The kernel's tables and what was made of them; see the module documentation.
+#[derive(Debug, Default)]
+pub struct Mirror {
+    facts: Facts,
+    hops: BTreeMap<NextHop, HopId>,
+    epoch: u32,
+    /// What decided the answers of the last network.
+    answers: Answers,
+}
+
+/// All that `hop_to` answers from.
+#[derive(Debug, Default, PartialEq)]
+struct Answers {
+    /// Destination, prefix length, route; in order of preference.
+    routes: Vec<(Addr, u8, Route)>,
+    resolved: BTreeSet<NextHop>,
+}
+
+/// The ports in use, by [`PortId`]; `None` while there is no interface of that name.
+struct Attached<'a>(Vec<Option<Interface<'a>>>);
+
+/// An interface with the addresses to send from, the preferred first.
+struct Interface<'a> {
+    link: &'a Link,
+    addresses: Vec<&'a Address>,
+}
+
+impl Mirror {
+    /// Takes in one event.
+    pub fn apply(&mut self, event: Event) -> Effect {
+        self.facts.apply(event)
+    }
+
+    /// Takes a fresh dump in place of all that was known. Hop ids live on.
+    pub fn replace(&mut self, facts: Facts) {
+        self.facts = facts;
+    }
+
+    /// All addresses of the director.
+    pub fn local_addresses(&self) -> impl Iterator<Item = Addr> + '_ {
+        self.facts.addresses.values().map(|address| address.address)
+    }
+
+    /// The routers that routes lead to, as of the last network.
+    pub fn gateways(&self) -> BTreeSet<NextHop> {
+        let routes = self.answers.routes.iter();
+        routes.filter_map(|(_, _, route)| Some(NextHop { port: route.port?, address: route.gateway? })).collect()
+    }
+
+    /// The index of the interface of this name.
+    pub fn link_index(&self, name: &str) -> Option<u32> {
+        self.facts.links.values().find(|link| link.name == name).map(|link| link.index)
+    }
+
+    /// What is known of a neighbour.
+    pub fn reach(&self, link: u32, address: Addr) -> Reach {
+        self.facts.neighbours.get(&(link, address)).copied().unwrap_or(Reach::Unresolved)
+    }
+
+    /// The network as seen through `ports`, the names of the interfaces attached to in the order of their ids.
+    pub fn network(&mut self, ports: &[String]) -> Network {
+        let attached = Attached::find(&self.facts, ports);
+        let answers = Answers { routes: self.routes(&attached), resolved: self.resolved(&attached) };
+        for &next in &answers.resolved {
+            let id = HopId(u32::try_from(self.hops.len()).expect("neighbours fill memory before they fill 32 bits"));
+            self.hops.entry(next).or_insert(id);
+        }
+        let mut routes = Routes::default();
+        answers.routes.iter().for_each(|&(destination, prefix, route)| routes.add(destination, prefix, route));
+        let network = Network {
+            epoch: if answers == self.answers { self.epoch.max(1) } else { self.epoch.checked_add(1).unwrap_or(1) },
+            ports: ports.iter().zip(&attached.0).map(|(name, interface)| port(name, interface.as_ref())).collect(),
+            hops: self.hops(&attached),
+            neighbours: self.hops.iter().map(|(&next, &id)| (next, id)).collect(),
+            routes,
+        };
+        self.epoch = network.epoch;
+        self.answers = answers;
+        network
+    }
+
+    fn resolved(&self, attached: &Attached) -> BTreeSet<NextHop> {
+        let known = self.facts.neighbours.keys();
+        known.filter_map(|&(link, address)| Some(NextHop { port: attached.port(link)?, address })).collect()
+    }
+
+    fn hops(&self, attached: &Attached) -> Vec<Hop> {
+        let mut hops = vec![Hop::default(); self.hops.len()];
+        for (next, id) in &self.hops {
+            let Some(Interface { link, .. }) = attached.interface(next.port) else { continue };
+            if let Some(mac) = self.reach(link.index, next.address).mac() {
+                hops[id.0 as usize] = Hop::new(next.port, mac, link.mac, clamp(link.mtu));
+            }
+        }
+        hops
+    }
+
+    fn routes(&self, attached: &Attached) -> Vec<(Addr, u8, Route)> {
+        let routes = self.facts.routes.iter();
+        routes.map(|entry| (entry.key.destination, entry.key.prefix, attached.route(entry))).collect()
+    }
+}
+
+impl<'a> Attached<'a> {
+    fn find(facts: &'a Facts, ports: &[String]) -> Self {
+        let link = |name: &String| facts.links.values().find(|link| link.name == *name);
+        Self(ports.iter().map(|name| link(name).map(|link| Interface::new(facts, link))).collect())
+    }
+
+    fn interface(&self, port: PortId) -> Option<&Interface<'a>> {
+        self.0.get(usize::from(port.0))?.as_ref()
+    }
+
+    fn port(&self, index: u32) -> Option<PortId> {
+        let at = self.0.iter().position(|port| port.as_ref().is_some_and(|port| port.link.index == index))?;
+        u8::try_from(at).ok().map(PortId)
+    }
+
+    fn route(&self, entry: &RouteEntry) -> Route {
+        let port = entry.link.and_then(|index| self.port(index));
+        let Some(interface) = port.and_then(|port| self.interface(port)) else {
+            return Route { port: None, gateway: entry.gateway, source: entry.source, mtu: 0 };
+        };
+        let mtu = entry.mtu.map_or(interface.link.mtu, |mtu| mtu.min(interface.link.mtu));
+        let source = entry.source.or_else(|| interface.source(entry));
+        Route { port, gateway: entry.gateway, source, mtu: clamp(mtu) }
+    }
+}
+
+impl<'a> Interface<'a> {
+    /// Wide scope comes before narrow, primary before secondary, and host addresses last, since those are the virtual
+    /// ones.
+    fn new(facts: &'a Facts, link: &'a Link) -> Self {
+        let own = facts.addresses.range((link.index, Addr::default(), 0)..).map(|(_, own)| own);
+        let mut addresses: Vec<_> = own.take_while(|own| own.link == link.index).filter(|own| own.usable).collect();
+        addresses.sort_by_key(|own| (own.scope, own.secondary, is_host(own), own.address));
+        Self { link, addresses }
+    }
+
+    /// The address to send from by a route that names none: one on the gateway's network, or else the preferred one of
+    /// the family (as `inet_select_addr` chooses).
+    fn source(&self, entry: &RouteEntry) -> Option<Addr> {
+        let family = entry.key.destination.family();
+        let mut own = self.addresses.iter().filter(|own| own.address.family() == family);
+        let first = own.clone().next();
+        let near = entry
+            .gateway
+            .and_then(|gateway| own.find(|own| own.address.masked(own.prefix) == gateway.masked(own.prefix)));
+        near.or(first).map(|own| own.address)
+    }
+}
+
+fn port(name: &str, interface: Option<&Interface>) -> Port {
+    Port {
+        name: name.to_owned(),
+        ifindex: interface.map_or(0, |port| port.link.index),
+        mac: interface.map(|port| port.link.mac).unwrap_or_default(),
+        mtu: interface.map_or(0, |port| clamp(port.link.mtu)),
+        addresses: interface.map_or_else(Vec::new, |port| port.addresses.iter().map(|own| own.address).collect()),
+    }
+}
+
+fn is_host(own: &Address) -> bool {
+    own.prefix == if own.address.family() == Family::V4 { 32 } else { 128 }
+}
+
+/// An MTU as workers hold it: loopback's 65536 is one too many.
+fn clamp(mtu: u32) -> u16 {
+    u16::try_from(mtu).unwrap_or(u16::MAX)
+}

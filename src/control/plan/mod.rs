@@ -1,0 +1,84 @@
+//! From facts to the desired state: what the configuration asks for, what the checks found, what the network looks like.
+//!
+//! [`plan`] works everything out anew each time, so nothing depends on having seen a particular change. Of the previous
+//! plan it takes only what the future may depend on: the order of each service's servers and where its scheduler stands.
+
+mod pool;
+#[cfg(test)]
+mod tests;
+
+use crate::check;
+use crate::config::Config;
+use crate::config::model::{RealServer, VirtualServer};
+use crate::service::{HopId, HopTo, Network, Server, Service, ServiceKey, Services, ServicesBuilder, Side};
+use crate::wire::Addr;
+
+use super::Ids;
+use pool::Pool;
+
+/// The services and pairs that workers should serve. `health` says whether a server with these checks is up.
+///
+/// A pair that `ids` knows but the plan has no use for stays in the result as removed, until it is vacated.
+pub fn plan(
+    config: &Config,
+    health: impl Fn(&[check::Spec]) -> bool,
+    ids: &mut Ids,
+    network: &Network,
+    previous: Option<&Services>,
+) -> Services {
+    let mut builder = ServicesBuilder::default();
+    ids.begin();
+    for service in &config.services {
+        let before = previous.and_then(|services| services.find(&service.key).map(|at| &services.list[at]));
+        let wanted: Vec<Server> = in_rotation(service, &health)
+            .into_iter()
+            .map(|(real, weight)| server(ids, service.key, real, weight))
+            .collect();
+        let Pool { servers, scheduler } = Pool::of(before, service.scheduler).with(&wanted);
+        let generations: Vec<u32> = servers.iter().map(|server| ids.generation(server.pair)).collect();
+        let hops: Vec<HopId> = servers.iter().map(|server| hop(network, server.real.addr)).collect();
+        let id = ids.service(service.key);
+        let (key, persistence) = (service.key, service.persistence);
+        builder.add(Service { id, key, scheduler, persistence, servers }, &generations, &hops);
+    }
+    for (id, mut pair) in ids.removed() {
+        pair.hop = hop(network, pair.end(Side::Real).addr);
+        builder.add_removed(id, pair);
+    }
+    builder.build()
+}
+
+/// The servers to have in the list, in the order of the configuration, with the weight that each has now.
+///
+/// A server that is down is left out, or stays with weight 0 if it is to be inhibited. The sorry server joins once no
+/// other has any weight (keepalived's `quorum 1`).
+fn in_rotation<'a>(service: &'a VirtualServer, health: impl Fn(&[check::Spec]) -> bool) -> Vec<(&'a RealServer, u32)> {
+    let mut servers: Vec<(&RealServer, u32)> = Vec::new();
+    for server in &service.servers {
+        let weight = match health(&server.checks) {
+            true => server.weight,
+            false if server.inhibit_on_failure => 0,
+            false => continue,
+        };
+        servers.push((server, weight));
+    }
+    if let Some(sorry) = &service.sorry
+        && servers.iter().all(|&(_, weight)| weight == 0)
+    {
+        servers.retain(|(server, _)| server.real != sorry.real);
+        servers.push((sorry, sorry.weight));
+    }
+    servers
+}
+
+fn server(ids: &mut Ids, service: ServiceKey, server: &RealServer, weight: u32) -> Server {
+    let pair = ids.pair(service, server.real, server.method);
+    Server { pair, real: server.real, method: server.method, weight }
+}
+
+fn hop(network: &Network, address: Addr) -> HopId {
+    match network.hop_to(address) {
+        HopTo::Ready(id) => id,
+        HopTo::Unresolved(_) | HopTo::NoRoute => HopId::NONE,
+    }
+}

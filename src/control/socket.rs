@@ -1,0 +1,178 @@
+//! The control socket: a Unix socket that local clients ask over.
+//!
+//! Only the owner may connect (mode 0600). Nothing that a client does or fails to do holds up the loop or another client:
+//! requests are bounded in length, answers in time, clients in number. What is said is in [`protocol`](super::protocol).
+//!
+//! [`ControlSocket::next`] yields one [`Query`] after the other for the event loop to answer; while it waits, it also
+//! moves the bytes of all clients.
+
+use std::io;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+use std::pin::Pin;
+use std::time::Duration;
+
+use futures_util::StreamExt;
+use futures_util::stream::FuturesUnordered;
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
+use tokio::net::{UnixListener, UnixStream};
+use tokio::sync::{mpsc, oneshot};
+use tokio::time::timeout;
+
+use super::protocol::{self, Body, Response, VERSION};
+use super::view::Source;
+
+/// Longest request, in bytes.
+const REQUEST: u64 = 4096;
+/// Clients at once; more wait to be accepted.
+const CLIENTS: usize = 32;
+/// How long a client may stay silent.
+const SILENCE: Duration = Duration::from_secs(60);
+/// How long a client may take to read an answer.
+const SLOWNESS: Duration = Duration::from_secs(5);
+
+/// Why there is no control socket.
+#[derive(Debug, thiserror::Error)]
+pub enum SocketError {
+    /// Somebody answers there.
+    #[error("another director listens on {}; stop it, or give this one its own `socket`", .0.display())]
+    Taken(PathBuf),
+    /// The place is taken by something else.
+    #[error("{} is not a socket; move it away, or name another place with `socket`", .0.display())]
+    NotASocket(PathBuf),
+    /// The system refused.
+    #[error("cannot listen on {}", path.display())]
+    Bind {
+        /// Where.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+}
+
+/// The listening socket and its clients; see the module documentation.
+pub struct ControlSocket {
+    listener: UnixListener,
+    path: PathBuf,
+    inode: u64,
+    clients: FuturesUnordered<Pin<Box<dyn Future<Output = io::Result<()>>>>>,
+    queries: mpsc::Receiver<Query>,
+    ask: mpsc::Sender<Query>,
+}
+
+/// A request that waits for its answer.
+pub struct Query {
+    line: Vec<u8>,
+    reply: oneshot::Sender<Response>,
+}
+
+impl Query {
+    /// Answers it.
+    pub fn answer(self, source: &impl Source) {
+        // A client that has gone needs no answer.
+        let _ = self.reply.send(protocol::answer(&self.line, source));
+    }
+}
+
+impl ControlSocket {
+    /// Listens at `path`, in place of what a director that was killed may have left there.
+    pub fn bind(path: &Path) -> Result<Self, SocketError> {
+        check_vacant(path)?;
+        let failed = |source| SocketError::Bind { path: path.to_owned(), source };
+        let (listener, inode) = listen(path).map_err(failed)?;
+        let (ask, queries) = mpsc::channel(CLIENTS);
+        Ok(Self { listener, path: path.to_owned(), inode, clients: FuturesUnordered::new(), queries, ask })
+    }
+
+    /// The next request. May be dropped while waiting; nothing is lost.
+    pub async fn next(&mut self) -> Query {
+        loop {
+            tokio::select! {
+                accepted = self.listener.accept(), if self.clients.len() < CLIENTS => match accepted {
+                    Ok((stream, _)) => self.clients.push(Box::pin(serve(stream, self.ask.clone()))),
+                    Err(error) => {
+                        tracing::warn!(%error, "the control socket cannot take a client");
+                        // Out of descriptors, most likely: there is no use in trying at once.
+                        self.clients.push(Box::pin(async { Ok(tokio::time::sleep(Duration::from_millis(100)).await) }));
+                    }
+                },
+                Some(ended) = self.clients.next() => {
+                    if let Err(error) = ended {
+                        tracing::debug!(%error, "a client of the control socket was dropped");
+                    }
+                }
+                Some(query) = self.queries.recv() => return query,
+            }
+        }
+    }
+}
+
+impl Drop for ControlSocket {
+    fn drop(&mut self) {
+        if std::fs::symlink_metadata(&self.path).is_ok_and(|file| file.ino() == self.inode) {
+            let _ = std::fs::remove_file(&self.path);
+        }
+    }
+}
+
+fn check_vacant(path: &Path) -> Result<(), SocketError> {
+    use std::os::unix::fs::FileTypeExt;
+    let failed = |source| SocketError::Bind { path: path.to_owned(), source };
+    match std::fs::symlink_metadata(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        Err(error) => return Err(failed(error)),
+        Ok(file) if !file.file_type().is_socket() => return Err(SocketError::NotASocket(path.to_owned())),
+        Ok(_) => {}
+    }
+    match std::os::unix::net::UnixStream::connect(path) {
+        Ok(_) => Err(SocketError::Taken(path.to_owned())),
+        Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => Ok(()),
+        Err(error) => Err(failed(error)),
+    }
+}
+
+/// Binds elsewhere and moves into place: nobody can connect before the mode is set, and a leftover is replaced at once.
+fn listen(path: &Path) -> io::Result<(UnixListener, u64)> {
+    if let Some(directory) = path.parent() {
+        std::fs::create_dir_all(directory)?;
+    }
+    let fresh = path.with_extension(format!("new-{}", std::process::id()));
+    let _ = std::fs::remove_file(&fresh);
+    let listener = UnixListener::bind(&fresh)?;
+    std::fs::set_permissions(&fresh, std::fs::Permissions::from_mode(0o600))?;
+    std::fs::rename(&fresh, path)?;
+    Ok((listener, std::fs::symlink_metadata(path)?.ino()))
+}
+
+/// One client, to its end.
+async fn serve(stream: UnixStream, ask: mpsc::Sender<Query>) -> io::Result<()> {
+    let (read, mut write) = stream.into_split();
+    let mut read = BufReader::new(read);
+    loop {
+        let mut line = Vec::new();
+        let mut bounded = (&mut read).take(REQUEST + 1);
+        timeout(SILENCE, bounded.read_until(b'\n', &mut line)).await??;
+        if line.is_empty() {
+            return Ok(());
+        }
+        if line.len() as u64 > REQUEST {
+            let body = Body::Error(format!("a request has at most {REQUEST} bytes"));
+            return send(&mut write, &Response { version: VERSION, body }).await;
+        }
+        let (reply, answer) = oneshot::channel();
+        if ask.send(Query { line, reply }).await.is_err() {
+            return Ok(());
+        }
+        let Ok(response) = answer.await else { return Ok(()) };
+        send(&mut write, &response).await?;
+    }
+}
+
+async fn send(write: &mut (impl AsyncWriteExt + Unpin), response: &Response) -> io::Result<()> {
+    let mut text = serde_json::to_vec(response)?;
+    text.push(b'\n');
+    timeout(SLOWNESS, write.write_all(&text)).await?
+}
+
+#[cfg(test)]
+mod tests;
