@@ -37,7 +37,7 @@ pub enum Action {
 pub struct Checker {
     spec: Arc<Spec>,
     up: bool,
-    /// Failures in a row while up; 0 while down.
+    /// Failures in a row that were forgiven; has no meaning while down.
     failures: u32,
     phase: Phase,
 }
@@ -112,7 +112,6 @@ impl Checker {
             return None;
         }
         self.phase = Phase::Waiting { until: now + self.spec.interval };
-        self.failures = 0;
         let was_up = std::mem::replace(&mut self.up, false);
         was_up.then_some(Action::Down(failure))
     }

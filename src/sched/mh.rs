@@ -185,7 +185,7 @@ mod tests {
     #[test]
     fn more_servers_than_slots_fill_the_table() {
         let many: Vec<Member> =
-            (0..5000).map(|i| Member { real: Endpoint::new(crate::wire::Addr::v4(i), 80), weight: 1 }).collect();
+            (0..70_000).map(|i| Member { real: Endpoint::new(crate::wire::Addr::v4(i), 80), weight: 1 }).collect();
         assert_eq!(populate(&many).len(), 4093);
     }
 }

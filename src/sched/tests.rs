@@ -194,6 +194,7 @@ fn hashing_is_the_kernel_s() {
         (Kind::Sh, PORT, Table::idle(&[3, 2, 1]), "192.0.2.1:40000", 'B'),
         (Kind::Sh, PLAIN, Table::idle(&[3, 2, 1]).overloaded(0), "192.0.2.1:40000", '-'),
         (Kind::Sh, FALLBACK, Table::idle(&[3, 2, 1]).overloaded(0), "192.0.2.1:40000", 'B'),
+        (Kind::Sh, FALLBACK, Table::idle(&[3, 2, 1]).overloaded(2), "192.0.2.33:40000", 'B'),
         (Kind::Sh, FALLBACK, Table::idle(&[0, 0, 0]), "192.0.2.1:40000", '-'),
         (Kind::Sh, FALLBACK, Table::idle(&[]), "192.0.2.1:40000", '-'),
         (Kind::Mh, PLAIN, Table::idle(&[1, 1, 1]), "192.0.2.1:40000", 'C'),
@@ -211,6 +212,20 @@ fn hashing_is_the_kernel_s() {
         let picked = table.name(scheduler.pick(&table, &flow(client)));
         assert_eq!(picked, expected, "{kind} {flags:?} for {client} over {table:?}");
     }
+}
+
+#[test]
+fn dh_looks_at_the_destination_and_the_others_at_the_client() {
+    let table = Table::idle(&[1, 1, 1]);
+    let (c, a) = ("192.0.2.1:0".parse().unwrap(), "198.51.100.7:0".parse().unwrap());
+    let flow = Flow { client: c, destination: a };
+    for (kind, alike) in [(Kind::Dh, a), (Kind::Sh, c), (Kind::Mh, c)] {
+        let scheduler = Scheduler::new(kind, &table.members());
+        let picked = scheduler.pick(&table, &Flow { client: alike, destination: alike });
+        assert_eq!(scheduler.pick(&table, &flow), picked, "{kind}");
+    }
+    let dh = Scheduler::new(Kind::Dh, &table.members());
+    assert_ne!(dh.pick(&table, &flow), dh.pick(&table, &Flow { client: c, destination: c }), "or this says nothing");
 }
 
 #[test]
@@ -235,12 +250,6 @@ fn a_new_service_begins_as_if_built_by_single_additions() {
     let table = Table::idle(&[4, 3, 2]).ordered("CBA");
     let scheduler = Scheduler::new(Kind::Wrr, &table.members());
     assert_eq!(table.picks(&scheduler, 12), "CBAABACBACBA");
-
-    let one_by_one = Scheduler::new(Kind::Wrr, &[]);
-    let one_by_one = one_by_one.changed(&table.ordered("A").members());
-    let one_by_one = one_by_one.changed(&table.ordered("BA").members());
-    let one_by_one = one_by_one.changed(&table.members());
-    assert_eq!(table.picks(&one_by_one, 12), "CBAABACBACBA");
 }
 
 #[test]
@@ -390,6 +399,16 @@ proptest! {
                 };
                 prop_assert!(may_refuse || picked.is_some() == any, "{}", kind);
             }
+        }
+    }
+
+    /// A new service schedules as one whose servers are added one by one.
+    #[test]
+    fn building_at_once_is_building_step_by_step(table in tables()) {
+        let members = table.members();
+        for kind in Kind::ALL {
+            let built = (0..members.len()).rev().fold(Scheduler::new(kind, &[]), |built, head| built.changed(&members[head..]));
+            prop_assert_eq!(table.picks(&built, 30), table.picks(&Scheduler::new(kind, &members), 30), "{}", kind);
         }
     }
 

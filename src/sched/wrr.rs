@@ -16,7 +16,7 @@ pub(super) struct Wrr {
 }
 
 /// Where the walk stands.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Place {
     /// How many servers of the list this round has passed (the kernel's `cl`).
     passed: u32,
@@ -46,11 +46,10 @@ struct Levels {
 
 impl Levels {
     fn of(members: &[Member]) -> Self {
-        members.iter().fold(Self::default(), |levels, member| levels.with(member.weight))
-    }
-
-    fn with(self, weight: u32) -> Self {
-        Self { divisor: gcd(self.divisor, weight), largest: self.largest.max(weight) }
+        members.iter().map(|member| member.weight).fold(Self::default(), |levels, weight| Self {
+            divisor: gcd(levels.divisor, weight),
+            largest: levels.largest.max(weight),
+        })
     }
 
     /// From one level to the next.
@@ -88,16 +87,11 @@ impl Levels {
 }
 
 impl Wrr {
-    /// For a service that got its servers one by one, the last of the list first. Each addition leaves the level that the
-    /// first one made, mostly 1: hence the first round visits every server once.
+    /// For a service that got its servers one by one. The first one alone makes one level, 1, and each addition leaves
+    /// it: hence the first round visits every server once.
     pub(super) fn grown(members: &[Member]) -> Self {
-        let mut levels = Levels::default();
-        let mut place = Place::default();
-        for member in members.iter().rev() {
-            levels = levels.with(member.weight);
-            place = levels.resume(place.level);
-        }
-        Self::at(place, levels)
+        let levels = Levels::of(members);
+        Self::at(Place { passed: 0, level: levels.top().min(1) }, levels)
     }
 
     /// For a service whose servers were there before its scheduler: starts at the top.
