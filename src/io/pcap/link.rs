@@ -84,6 +84,9 @@ pub enum Refusal {
     /// It is longer than the port's buffers (bytes, limit).
     #[error("{0} bytes are more than the {1} of the longest frame")]
     TooLong(u32, u32),
+    /// All buffers were under way: the engine held too many frames back.
+    #[error("no buffer was free")]
+    NoBuffer,
 }
 
 /// Makes an Ethernet frame of the packet that follows [`SPARE`] bytes in `buffer`, and says where in it the frame begins.

@@ -19,6 +19,7 @@ mod error;
 mod input;
 mod link;
 mod ng;
+mod port;
 mod reader;
 mod writer;
 
@@ -27,5 +28,6 @@ mod tests;
 
 pub use error::{CaptureError, Fault};
 pub use link::{LinkType, Refusal};
+pub use port::{Due, PcapIo, Sent, Tally};
 pub use reader::{Reader, Record};
 pub use writer::{Resolution, Writer};
