@@ -1,1 +1,0 @@
-//! pcap: to be written.
