@@ -1,0 +1,70 @@
+# Real servers: one nginx a namespace, with nothing of the system's nginx but the program. Files go below $work.
+
+# start_server NAME: answers "NAME CLIENT-ADDRESS" to every request, and files below $work/www at /files/.
+# Every request is a connection of its own, so that each is balanced.
+start_server() {
+    local name=$1 home=$work/$1
+    mkdir -p "$home"
+    cat >"$home/nginx.conf" <<CONF
+user root;
+worker_processes 1;
+pid $home/nginx.pid;
+error_log $home/error.log warn;
+events { worker_connections 1024; }
+http {
+    access_log off;
+    keepalive_timeout 0;
+    default_type text/plain;
+    client_body_temp_path $home/body;
+    proxy_temp_path $home/proxy;
+    fastcgi_temp_path $home/fastcgi;
+    uwsgi_temp_path $home/uwsgi;
+    scgi_temp_path $home/scgi;
+    server {
+        listen 80;
+        listen 8080;
+        location / { return 200 "$name \$remote_addr\n"; }
+        location /files/ { alias $work/www/; }
+    }
+}
+CONF
+    quietly inside "$name" nginx -p "$home" -e "$home/error.log" -c "$home/nginx.conf"
+}
+
+stop_server() {
+    local pid
+    pid=$(cat "$work/$1/nginx.pid" 2>/dev/null) || return 0
+    kill "$pid" 2>/dev/null || return 0
+    wait_until 50 "$1 is gone" not kill -0 "$pid"
+}
+
+# start_tunnel NAME: what arrives as IPIP is unpacked. Uses the kernel's ipip device where there is one.
+start_tunnel() {
+    if inside "$1" ip link add tunl1 type ipip local any 2>/dev/null; then
+        inside "$1" ip link set tunl1 up
+        return
+    fi
+    start_inside "$1" "$work/$1-tunnel.log" "$decapsulate" tunl1
+    helpers+=("$started")
+    wait_until 50 "tunnel of $1 is up" inside "$1" ip link show up dev tunl1
+}
+
+# end_process PID: asks it to end, and insists after five seconds.
+end_process() {
+    kill "$1" 2>/dev/null || return 0
+    local tenths=50
+    while kill -0 "$1" 2>/dev/null && [ "$((tenths--))" -gt 0 ]; do sleep 0.1; done
+    kill -9 "$1" 2>/dev/null || true
+}
+
+# wait_until TENTHS WHAT COMMAND...
+wait_until() {
+    local tenths=$1 what=$2
+    shift 2
+    while ! "$@" &>/dev/null; do
+        [ "$((tenths--))" -gt 0 ] || fail "waited in vain: $what"
+        sleep 0.1
+    done
+}
+
+not() { ! "$@"; }
