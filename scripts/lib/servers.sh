@@ -1,34 +1,13 @@
 # Real servers: one nginx a namespace, with nothing of the system's nginx but the program. Files go below $work.
 
-# start_server NAME: answers "NAME CLIENT-ADDRESS" to every request, and files below $work/www at /files/.
-# Every request is a connection of its own, so that each is balanced.
+# start_server NAME: answers "NAME CLIENT-ADDRESS" to every request, and the files of $work/www/files.
 start_server() {
     local name=$1 home=$work/$1
     mkdir -p "$home"
-    cat >"$home/nginx.conf" <<CONF
-user root;
-worker_processes 1;
-pid $home/nginx.pid;
-error_log $home/error.log warn;
-events { worker_connections 1024; }
-http {
-    access_log off;
-    keepalive_timeout 0;
-    default_type text/plain;
-    client_body_temp_path $home/body;
-    proxy_temp_path $home/proxy;
-    fastcgi_temp_path $home/fastcgi;
-    uwsgi_temp_path $home/uwsgi;
-    scgi_temp_path $home/scgi;
-    server {
-        listen 80;
-        listen 8080;
-        location / { return 200 "$name \$remote_addr\n"; }
-        location /files/ { alias $work/www/; }
-    }
-}
-CONF
-    quietly inside "$name" nginx -p "$home" -e "$home/error.log" -c "$home/nginx.conf"
+    ln -sfn "$work/www" "$home/www"
+    cp tests/support/nginx.conf "$home"
+    echo "set \$name \"$name\";" >"$home/name.conf"
+    quietly inside "$name" nginx -p "$home/" -e "$home/error.log" -c "$home/nginx.conf"
 }
 
 stop_server() {

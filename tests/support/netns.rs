@@ -6,6 +6,7 @@
 use std::fs::File;
 use std::os::fd::AsFd;
 use std::process::{Command, Output};
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
@@ -18,14 +19,19 @@ pub struct Namespace {
 
 /// Whether namespaces can be made here. If not, says so in one line: the caller should then return.
 pub fn available() -> bool {
-    let probe = format!("rm{}-probe", std::process::id());
-    let made = ip(&["netns", "add", &probe]).is_ok_and(|output| output.status.success());
-    if made {
-        let _ = ip(&["netns", "del", &probe]);
-    } else {
+    static AVAILABLE: OnceLock<bool> = OnceLock::new(); // tests run side by side, and the probe has one name
+    let available = *AVAILABLE.get_or_init(|| {
+        let probe = format!("rm{}-probe", std::process::id());
+        let made = ip(&["netns", "add", &probe]).is_ok_and(|output| output.status.success());
+        if made {
+            let _ = ip(&["netns", "del", &probe]);
+        }
+        made
+    });
+    if !available {
         println!("skipped: network namespaces need root");
     }
-    made
+    available
 }
 
 impl Namespace {
