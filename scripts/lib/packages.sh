@@ -27,6 +27,14 @@ need_cargo() {
     command -v cargo >/dev/null || fail "no cargo on the PATH; a Rust toolchain comes from https://rustup.rs"
 }
 
+# need_component COMPONENT SUBCOMMAND: a part of the toolchain that minimal installations leave out.
+need_component() {
+    cargo "$2" --version &>/dev/null && return
+    command -v rustup >/dev/null || fail "the Rust toolchain lacks $1"
+    note "adding $1 to the Rust toolchain"
+    quietly rustup component add "$1"
+}
+
 missing_build_packages() {
     local package
     for package in "${build_packages[@]}"; do
