@@ -1,0 +1,76 @@
+# The three textbook networks. Each sets vip, clients (addresses of the one client host) and servers (addresses).
+# shellcheck disable=SC2034  # the variables are for the script that sources this
+
+# Client and servers on networks of their own; the way between them leads through the director.
+topology_nat() {
+    vip=10.0.0.100
+    clients=(198.51.100.{11..16})
+    servers=(10.0.0.22 10.0.0.23 10.0.0.24)
+    cat <<'PICTURE'
+  client 198.51.100.11-16 --- 198.51.100.1 director 10.0.0.1 --+-- server-1 10.0.0.22
+                              VIP 10.0.0.100                   +-- server-2 10.0.0.23
+                                                               +-- server-3 10.0.0.24
+PICTURE
+    switch front
+    switch back
+    namespace client director server-1 server-2 server-3
+    plug client eth0 front "${clients[@]/%//24}"
+    plug director eth0 front 198.51.100.1/24
+    plug director eth1 back 10.0.0.1/24
+    default_route client 198.51.100.1
+    local at
+    for at in 1 2 3; do
+        plug "server-$at" eth0 back "${servers[at - 1]}/24"
+        default_route "server-$at" 10.0.0.1
+    done
+}
+
+# All on one segment; servers hold the VIP silently and answer the client themselves.
+topology_dr() {
+    vip=192.168.146.100
+    clients=(192.168.146.{11..16})
+    servers=(192.168.146.22 192.168.146.23 192.168.146.24)
+    cat <<'PICTURE'
+  client 192.168.146.11-16 --+-- director 192.168.146.1
+                             |   VIP 192.168.146.100
+                             +-- server-1 192.168.146.22, server-2 .23, server-3 .24: VIP on lo
+PICTURE
+    switch segment
+    namespace client director server-1 server-2 server-3
+    plug client eth0 segment "${clients[@]/%//24}"
+    plug director eth0 segment 192.168.146.1/24
+    local at
+    for at in 1 2 3; do
+        plug "server-$at" eth0 segment "${servers[at - 1]}/24"
+        own_vip "server-$at" "$vip"
+    done
+}
+
+# Servers behind a router: packets reach them in IPIP; they answer the client themselves.
+topology_tun() {
+    vip=192.168.146.100
+    clients=(192.168.146.{11..16})
+    servers=(10.20.0.22 10.20.0.23 10.20.0.24)
+    cat <<'PICTURE'
+  client 192.168.146.11-16 --+-- director 192.168.146.1
+                             |   VIP 192.168.146.100
+                             +-- 192.168.146.254 router 10.20.0.1 --+-- server-1 10.20.0.22
+                                                                    +-- server-2 10.20.0.23
+                                                   VIP on lo        +-- server-3 10.20.0.24
+PICTURE
+    switch front
+    switch far
+    namespace client director router server-1 server-2 server-3
+    plug client eth0 front "${clients[@]/%//24}"
+    plug director eth0 front 192.168.146.1/24
+    plug router eth0 front 192.168.146.254/24
+    plug router eth1 far 10.20.0.1/24
+    inside router sysctl -qw net.ipv4.ip_forward=1
+    default_route director 192.168.146.254
+    local at
+    for at in 1 2 3; do
+        plug "server-$at" eth0 far "${servers[at - 1]}/24"
+        default_route "server-$at" 10.20.0.1
+        own_vip "server-$at" "$vip"
+    done
+}

@@ -1,0 +1,33 @@
+//! DR: only the Ethernet header changes; servers answer the client themselves.
+
+use crate::support::config::Service;
+use crate::support::lab::Family::{V4, V6};
+use crate::support::lab::Lab;
+use crate::support::netns;
+use crate::{alike, shares};
+
+#[test]
+fn requests_are_shared_and_answered_by_the_servers_themselves() {
+    if !netns::available() {
+        return;
+    }
+    let lab = Lab::dr();
+    let _director = lab.start(&[lab.service(V4), lab.service(V6)]);
+    for family in [V4, V6] {
+        let answers = lab.ask(family, 80, 0, 30);
+        assert_eq!(shares(&answers), alike(10), "{family:?}");
+        assert!(answers.iter().all(|answer| answer.client == lab.clients(family)[0]), "{family:?}: {answers:?}");
+    }
+}
+
+#[test]
+fn persistence_keeps_a_client_on_its_server() {
+    if !netns::available() {
+        return;
+    }
+    let lab = Lab::dr();
+    let _director = lab.start(&[Service { persistence: 50, ..lab.service(V4) }]);
+    for client in 0..6 {
+        assert_eq!(shares(&lab.ask(V4, 80, client, 4)).len(), 1, "client {client}");
+    }
+}

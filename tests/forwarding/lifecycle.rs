@@ -1,0 +1,121 @@
+//! How a director begins and ends: nothing is left behind, and what goes wrong is said in one sentence.
+
+use std::process::Command;
+
+use rustix::process::Signal;
+
+use crate::support::config::Service;
+use crate::support::director::{Director, program};
+use crate::support::lab::Family::{V4, V6};
+use crate::support::lab::Lab;
+use crate::support::netns::{self, Namespace};
+use crate::{alike, shares};
+
+#[test]
+fn it_leaves_nothing_behind_when_asked_to_end() {
+    if !netns::available() {
+        return;
+    }
+    let lab = Lab::nat();
+    let before = state_of(&lab.director);
+    for signal in [Signal::TERM, Signal::INT] {
+        let mut director = lab.start(&[lab.service(V4), lab.service(V6)]);
+        assert_eq!(shares(&lab.ask(V4, 80, 0, 3)), alike(1));
+        let during = state_of(&lab.director);
+        assert!(during.contains("xdp") && during.contains("10.0.0.100"), "{during}");
+        let status = director.end_by(signal);
+        assert!(status.success(), "{signal:?}: {status}");
+        assert_eq!(state_of(&lab.director), before, "{signal:?}");
+        assert!(!director.socket().exists(), "{signal:?}: the control socket is left");
+    }
+}
+
+#[test]
+fn after_a_kill_the_next_start_works_and_cleans_up() {
+    if !netns::available() {
+        return;
+    }
+    let lab = Lab::nat();
+    let before = state_of(&lab.director);
+    let mut director = lab.start(&[lab.service(V4), lab.service(V6)]);
+    assert_eq!(shares(&lab.ask(V4, 80, 0, 3)), alike(1));
+    director.end_by(Signal::KILL);
+    let mut director = lab.start(&[lab.service(V4), lab.service(V6)]);
+    assert_eq!(shares(&lab.ask(V4, 80, 0, 3)), alike(1));
+    assert!(director.end_by(Signal::TERM).success());
+    assert_eq!(state_of(&lab.director), before, "the killed director's leftovers are gone too");
+}
+
+#[test]
+fn tables_are_listed_as_by_ipvsadm() {
+    if !netns::available() {
+        return;
+    }
+    let lab = Lab::nat();
+    let director = lab.start(&[Service { persistence: 50, ..lab.service(V4) }]);
+    lab.ask(V4, 80, 0, 2);
+    let list = director.list();
+    assert!(list.contains("TCP  10.0.0.100:80 rr persistent 50"), "{list}");
+    for server in &lab.servers {
+        assert!(list.contains(&format!("  -> {}:80", server.address(V4))), "{list}");
+    }
+    let connections = director.connections();
+    let of_client = connections.lines().filter(|line| line.contains("198.51.100.11:")).count();
+    assert_eq!(of_client, 3, "two connections and the persistence template:\n{connections}");
+}
+
+#[test]
+fn a_user_without_rights_is_told_what_is_missing() {
+    if !netns::available() {
+        return;
+    }
+    let lab = Lab::nat();
+    let file = lab.directory().join("readable.conf");
+    std::fs::write(&file, lab.config(&[lab.service(V4)])).expect("the lab's directory is writable");
+    let command = format!("setpriv --bounding-set=-all --inh-caps=-all {} run -f {}", program().display(), file.display());
+    let output = lab.director.try_exec(&command);
+    assert_one_sentence(output.status.success(), &String::from_utf8_lossy(&output.stderr), "CAP_NET_ADMIN");
+}
+
+#[test]
+fn an_interface_that_is_not_there_is_named() {
+    if !netns::available() {
+        return;
+    }
+    let lab = Lab::nat();
+    let config = lab.config(&[lab.service(V4)]).replace("interface eth0", "interface eth7");
+    let (status, log) = Director::run_to_end(&lab.director, lab.directory(), &config);
+    assert_one_sentence(status.success(), &log, "eth7");
+}
+
+#[test]
+fn a_second_director_is_refused_and_the_first_goes_on() {
+    if !netns::available() {
+        return;
+    }
+    let lab = Lab::nat();
+    let _first = lab.start(&[lab.service(V4)]);
+    let elsewhere = tempfile::tempdir().expect("the temporary directory is writable");
+    let (status, log) = Director::run_to_end(&lab.director, elsewhere.path(), &lab.config(&[lab.service(V4)]));
+    assert_one_sentence(status.success(), &log, "another director");
+    assert_eq!(shares(&lab.ask(V4, 80, 0, 3)), alike(1), "the first still forwards");
+}
+
+#[test]
+fn a_missing_file_is_named() {
+    let output = Command::new(program()).args(["run", "-f", "/nonexistent.conf"]).output().expect("it is built");
+    assert_one_sentence(output.status.success(), &String::from_utf8_lossy(&output.stderr), "/nonexistent.conf");
+}
+
+/// The director failed, and exactly one line of its log is an error, which says this.
+fn assert_one_sentence(success: bool, log: &str, what: &str) {
+    assert!(!success, "it should have failed:\n{log}");
+    let errors: Vec<_> = log.lines().filter(|line| line.contains("rror")).collect();
+    assert_eq!(errors.len(), 1, "one error is wanted:\n{log}");
+    assert!(errors[0].contains(what), "it should mention {what:?}: {}", errors[0]);
+}
+
+/// Links with their flags and programs, and addresses; counters and timers left out.
+fn state_of(host: &Namespace) -> String {
+    host.exec("ip -details link show") + &host.exec("ip address show")
+}

@@ -1,0 +1,66 @@
+//! TUN: packets reach servers on another network inside IP; servers answer the client themselves.
+
+use std::io::{Read, Write};
+use std::net::{Shutdown, TcpListener};
+
+use crate::support::config::Service;
+use crate::support::http;
+use crate::support::lab::Family::{V4, V6};
+use crate::support::lab::Lab;
+use crate::support::netns;
+use crate::{alike, shares};
+
+#[test]
+fn requests_are_shared_over_servers_behind_a_router() {
+    if !netns::available() {
+        return;
+    }
+    let lab = Lab::tun();
+    let _director = lab.start(&[lab.service(V4), lab.service(V6)]);
+    for family in [V4, V6] {
+        let answers = lab.ask(family, 80, 0, 30);
+        assert_eq!(shares(&answers), alike(10), "{family:?}");
+        assert!(answers.iter().all(|answer| answer.client == lab.clients(family)[0]), "{family:?}: {answers:?}");
+    }
+}
+
+#[test]
+fn the_outer_header_may_be_of_the_other_family() {
+    if !netns::available() {
+        return;
+    }
+    let lab = Lab::tun();
+    let crossed = |inner, outer| Service { servers: lab.service(outer).servers, ..lab.service(inner) };
+    let _director = lab.start(&[crossed(V4, V6), crossed(V6, V4)]);
+    for family in [V4, V6] {
+        assert_eq!(shares(&lab.ask(family, 80, 0, 9)), alike(3), "{family:?}");
+    }
+}
+
+/// A client sends segments that fill its MTU; with the outer header they no longer fit, and it must be told.
+#[test]
+fn an_upload_learns_of_the_smaller_path() {
+    if !netns::available() {
+        return;
+    }
+    let lab = Lab::tun();
+    let upload = Service { port: 9000, real_port: 9000, ..lab.service(V4) };
+    let _director = lab.start(&[Service { servers: upload.servers[..1].to_vec(), ..upload }]);
+    let listener = lab.servers[0].host.enter(|| TcpListener::bind("0.0.0.0:9000")).expect("the port is free");
+    let sent = vec![7; 1 << 20];
+    let received = std::thread::scope(|scope| {
+        let receiver = scope.spawn(|| {
+            let mut received = Vec::new();
+            let (mut stream, _) = listener.accept()?;
+            stream.read_to_end(&mut received)?;
+            Ok::<_, std::io::Error>(received)
+        });
+        lab.client.enter(|| {
+            let mut stream = http::connect(lab.clients(V4)[0], (lab.vip(V4), 9000).into()).expect("it connects");
+            stream.write_all(&sent).expect("the server reads on");
+            stream.shutdown(Shutdown::Write).expect("it is connected");
+        });
+        receiver.join().expect("it does not panic")
+    });
+    assert!(received.expect("the connection ends in order") == sent, "what arrived is not what was sent");
+}

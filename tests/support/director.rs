@@ -1,0 +1,146 @@
+//! The real binary, as a process in a namespace.
+
+use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Output, Stdio};
+use std::sync::{Arc, Mutex};
+use std::thread::JoinHandle;
+
+use rustix::process::{Pid, Signal, kill_process};
+
+use super::eventually;
+use super::netns::Namespace;
+
+/// A running director. Dropped, it is asked to end; if the test failed, its log is printed.
+pub struct Director {
+    child: Child,
+    log: Arc<Mutex<Vec<String>>>,
+    reader: Option<JoinHandle<()>>,
+    socket: PathBuf,
+}
+
+/// The binary under test: the one built with the tests, or another (a release build, an installed one) by `RINGMASTER`.
+pub fn program() -> PathBuf {
+    std::env::var_os("RINGMASTER").map_or_else(built, PathBuf::from)
+}
+
+/// The binary that was built with the tests.
+pub fn built() -> PathBuf {
+    PathBuf::from(env!("CARGO_BIN_EXE_ringmaster"))
+}
+
+impl Director {
+    /// Starts it and waits until it forwards. The control socket is put into `directory`.
+    pub fn start(host: &Namespace, directory: &Path, config: &str) -> Self {
+        let mut director = Self::launch(host, directory, config);
+        eventually("the director is ready", || director.ended().is_some() || director.has_logged("ready:"));
+        assert!(director.has_logged("ready:"), "the director ended before it was ready:\n{}", director.log());
+        director
+    }
+
+    /// Starts it and does not wait.
+    pub fn launch(host: &Namespace, directory: &Path, config: &str) -> Self {
+        let (file, socket) = write_config(directory, config);
+        let mut command = host.command(&format!("{} run -f {}", program().display(), file.display()));
+        let mut child = command.stdin(Stdio::null()).stderr(Stdio::piped()).spawn().expect("`ip` is installed");
+        let lines = BufReader::new(child.stderr.take().expect("it was piped")).lines();
+        let log = Arc::new(Mutex::new(Vec::new()));
+        let writer = Arc::clone(&log);
+        let reader = std::thread::spawn(move || {
+            for line in lines.map_while(Result::ok) {
+                writer.lock().expect("no holder panics").push(line);
+            }
+        });
+        Self { child, log, reader: Some(reader), socket }
+    }
+
+    /// Runs it in the expectation that it ends by itself.
+    pub fn run_to_end(host: &Namespace, directory: &Path, config: &str) -> (ExitStatus, String) {
+        let mut director = Self::launch(host, directory, config);
+        let status = director.wait();
+        (status, director.log())
+    }
+
+    /// What `ringmaster list` prints.
+    pub fn list(&self) -> String {
+        self.ask("list")
+    }
+
+    /// What `ringmaster connections` prints.
+    pub fn connections(&self) -> String {
+        self.ask("connections")
+    }
+
+    /// Its process id.
+    pub fn pid(&self) -> Pid {
+        Pid::from_child(&self.child)
+    }
+
+    /// Sends a signal and waits for the end.
+    pub fn end_by(&mut self, signal: Signal) -> ExitStatus {
+        kill_process(self.pid(), signal).expect("it is a child that was not waited for");
+        self.wait()
+    }
+
+    /// Waits for the end.
+    pub fn wait(&mut self) -> ExitStatus {
+        eventually("the director ends", || self.ended().is_some());
+        if let Some(reader) = self.reader.take() {
+            reader.join().expect("the reader does not panic");
+        }
+        self.ended().expect("it has ended")
+    }
+
+    /// All that it has written to standard error.
+    pub fn log(&self) -> String {
+        self.log.lock().expect("no holder panics").join("\n")
+    }
+
+    /// Where its control socket is.
+    pub fn socket(&self) -> &Path {
+        &self.socket
+    }
+
+    fn has_logged(&self, text: &str) -> bool {
+        self.log().contains(text)
+    }
+
+    fn ended(&mut self) -> Option<ExitStatus> {
+        self.child.try_wait().expect("it is our child")
+    }
+
+    fn ask(&self, command: &str) -> String {
+        let output = Command::new(program()).arg(command).arg("--socket").arg(&self.socket).output();
+        let Output { status, stdout, stderr } = output.expect("the binary is built");
+        assert!(status.success(), "`ringmaster {command}`: {}", String::from_utf8_lossy(&stderr));
+        String::from_utf8_lossy(&stdout).into_owned()
+    }
+}
+
+impl Drop for Director {
+    fn drop(&mut self) {
+        if self.ended().is_none() {
+            let _ = kill_process(self.pid(), Signal::TERM);
+            // A director that does not end when asked fails the tests of its exit; here it must only not stay.
+            for _ in 0..100 {
+                if self.ended().is_some() {
+                    break;
+                }
+                std::thread::sleep(std::time::Duration::from_millis(50));
+            }
+            let _ = self.child.kill();
+            let _ = self.child.wait();
+        }
+        if std::thread::panicking() {
+            println!("the director's log:\n{}", self.log());
+        }
+    }
+}
+
+/// Writes the configuration with a control socket of its own (namespaces share the file system), and gives both paths.
+fn write_config(directory: &Path, config: &str) -> (PathBuf, PathBuf) {
+    let (file, socket) = (directory.join("keepalived.conf"), directory.join("ringmaster.sock"));
+    let settings = format!("ringmaster {{\n    socket {}\n}}\n", socket.display());
+    std::fs::write(&file, format!("{config}\n{settings}")).expect("the lab's directory is writable");
+    (file, socket)
+}
