@@ -39,7 +39,7 @@ fn real(last: u8) -> RealServer {
 
 fn service(key: ServiceKey, servers: &[u8]) -> VirtualServer {
     let servers = servers.iter().map(|&last| real(last)).collect();
-    VirtualServer { key, scheduler: Kind::Wrr, persistence: None, servers, sorry: None }
+    VirtualServer { key, scheduler: Kind::Wrr.into(), persistence: None, servers, sorry: None }
 }
 
 fn config(services: Vec<VirtualServer>) -> Config {
@@ -175,7 +175,7 @@ fn a_scheduler_is_carried_over_and_replaced_only_when_its_servers_change() {
     assert!(!Arc::ptr_eq(&first, &second));
 
     let mut other = heavier.clone();
-    other.services[0].scheduler = Kind::Lc;
+    other.services[0].scheduler = Kind::Lc.into();
     assert_eq!(director.plan(&other).list[0].scheduler.setup(), Kind::Lc.into());
 }
 
