@@ -78,7 +78,7 @@ fn routes_neighbours_and_macs_are_followed() {
     }
     let Lab { director, server, _client } = &lab();
     inside(director, async || {
-        let (mut kernel, first) = Kernel::connect(ports()).await.expect("the kernel is read");
+        let (mut kernel, first) = Kernel::connect(|_| ports()).await.expect("the kernel is read");
         assert_eq!(first.ports[1].name, "s0");
         assert_eq!(first.ports[1].addresses[..2], [addr("10.1.0.1"), addr("2001:db8::1")]);
         assert_eq!((first.ports[0].mtu, first.epoch != 0), (1500, true));
@@ -133,7 +133,7 @@ fn what_vanishes_in_silence_is_noticed() {
     director.exec("ip route add 198.51.100.0/24 via 10.1.0.11");
     director.exec("ip route add default nexthop via 192.0.2.254 nexthop via 10.1.0.11");
     inside(director, async || {
-        let (mut kernel, first) = Kernel::connect(ports()).await.expect("the kernel is read");
+        let (mut kernel, first) = Kernel::connect(|_| ports()).await.expect("the kernel is read");
         let port = |network: &Network, to: &str| network.next_hop(addr(to)).map(|next| next.port);
         assert_eq!(port(&first, "198.51.100.7"), Some(PortId(1)));
         assert_eq!(port(&first, "8.8.8.8"), Some(PortId(0)), "the first of several next hops");
@@ -159,7 +159,7 @@ fn a_stale_neighbour_is_confirmed_before_it_is_needed() {
     let mac = server.exec("cat /sys/class/net/e0/address");
     director.exec(&format!("ip neigh replace 10.1.0.11 lladdr {} dev s0 nud stale", mac.trim()));
     inside(director, async || {
-        let (mut kernel, first) = Kernel::connect(ports()).await.expect("the kernel is read");
+        let (mut kernel, first) = Kernel::connect(|_| ports()).await.expect("the kernel is read");
         assert!(neighbour_mac(&first, "10.1.0.11").is_some(), "a stale neighbour can be sent to");
         let wanted = BTreeSet::from([NextHop { port: PortId(1), address: addr("10.1.0.11") }]);
         kernel.keep_resolved(&wanted, Duration::ZERO).await;
@@ -180,7 +180,7 @@ fn virtual_address(text: &str, prefix: u8, label: Option<&str>) -> VirtualAddres
 /// A director's life: it sets these addresses and then exits cleanly, or is killed.
 fn live(namespace: &Namespace, record: &Path, wanted: &[VirtualAddress], clean: bool) -> String {
     inside(namespace, async || {
-        let (kernel, _) = Kernel::connect(ports()).await.expect("the kernel is read");
+        let (kernel, _) = Kernel::connect(|_| ports()).await.expect("the kernel is read");
         let mut addresses = VirtualAddresses::load(record.to_owned()).expect("the record is readable");
         addresses.set(kernel.handle(), wanted).await.expect("addresses can be set");
         let shown = namespace.exec("ip address show dev c0");

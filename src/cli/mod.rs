@@ -5,8 +5,34 @@ mod client;
 pub mod connections;
 pub mod layout;
 pub mod list;
+pub mod run;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// A user-space Linux Virtual Server over AF_XDP, from a keepalived.conf.
+#[derive(Debug, Parser)]
+#[command(name = "ringmaster", version, about)]
+struct CommandLine {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Run(run::Args),
+    Check(check::Args),
+    List(list::Args),
+    Connections(connections::Args),
+}
 
 /// Runs the command line and gives the exit code.
-pub fn main() -> std::process::ExitCode {
-    std::process::ExitCode::SUCCESS
+pub fn main() -> ExitCode {
+    match CommandLine::parse().command {
+        Command::Run(args) => run::run(&args),
+        Command::Check(args) => check::run(&args),
+        Command::List(args) => list::run(&args),
+        Command::Connections(args) => connections::run(&args),
+    }
 }

@@ -4,6 +4,7 @@
 //! decided by functions without input or output ([`plan`], [`rules`], [`Ids`]); around them stand thin shells that talk
 //! to the kernel and to clients.
 
+mod director;
 mod ids;
 pub mod kernel;
 mod plan;
@@ -12,6 +13,7 @@ pub mod socket;
 mod steer_rules;
 pub mod view;
 
+pub use director::{DirectorError, run};
 pub use ids::Ids;
 pub use plan::plan;
-pub use steer_rules::{Rules, ServerKey, rules};
+pub use steer_rules::rules;

@@ -42,6 +42,11 @@ impl Mailbox {
         drop(self.shelf.newest.force_push(snapshot));
         while self.shelf.retired.pop().is_some() {}
     }
+
+    /// Whether the worker has taken the newest snapshot.
+    pub fn is_taken(&self) -> bool {
+        self.shelf.newest.is_empty()
+    }
 }
 
 impl Inbox {

@@ -200,6 +200,7 @@ impl<I: PacketIo, O: Observer> Worker<I, O> {
     /// Turns until `stop` says so. `clock` is read once a turn.
     pub fn run(mut self, idle: Idle, clock: impl Fn() -> Tick, stop: &Arc<std::sync::atomic::AtomicBool>) -> Self {
         let mut empty = 0;
+        self.member.unpark();
         while !stop.load(std::sync::atomic::Ordering::Relaxed) {
             if self.turn(clock()) != 0 {
                 empty = 0;

@@ -59,15 +59,16 @@ enum Notification {
 }
 
 impl Kernel {
-    /// Connects and reads everything; the network as it is now comes with it. `ports` are the names of the interfaces
-    /// attached to, in the order of their ids.
-    pub async fn connect(ports: Vec<String>) -> Result<(Self, Network), KernelError> {
+    /// Connects and reads everything; the network as it is now comes with it. `choose` names the interfaces to attach
+    /// to, in the order of their ids.
+    pub async fn connect(choose: impl FnOnce(&Mirror) -> Vec<String>) -> Result<(Self, Network), KernelError> {
         // Subscribed before the dump, so that no change falls between the two.
         let notifications = subscribe()?;
         let (connection, requests, _) = rtnetlink::new_connection().map_err(KernelError::Open)?;
         tokio::spawn(connection);
         let mut mirror = Mirror::default();
         mirror.replace(dump(&requests).await?);
+        let ports = choose(&mirror);
         let network = mirror.network(&ports);
         let resolver = Resolver::default();
         let kernel = Self { requests, notifications, ports, mirror, resolver, behind: Effect::None, settle: None };
@@ -105,6 +106,11 @@ impl Kernel {
         };
         self.behind = self.behind.max(effect);
         Ok(())
+    }
+
+    /// The interfaces attached to, in the order of their ids.
+    pub fn ports(&self) -> &[String] {
+        &self.ports
     }
 
     /// All addresses of the director.

@@ -7,7 +7,8 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::check::{Probe, Spec};
-use crate::control::{Rules, ServerKey, rules};
+use crate::control::rules;
+use crate::io::xdp::steer::Rules;
 use crate::io::PortId;
 use crate::sched::Kind;
 use crate::service::{Hop, Method, NextHop, PairFlags, PairId, Route};
@@ -217,7 +218,7 @@ fn rules_follow_the_services_and_keep_removed_pairs_until_they_are_vacated() {
     assert_eq!(with.vips, BTreeSet::from([vip(1).virtual_.addr]));
     assert_eq!(
         with.servers,
-        BTreeSet::from([ServerKey { protocol: 6, real: rip(11) }]),
+        BTreeSet::from([(6, rip(11))]),
         "only NAT servers answer through the director"
     );
     assert_eq!(with.server_addresses, BTreeSet::from([rip(11).addr]));

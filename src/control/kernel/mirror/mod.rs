@@ -69,6 +69,34 @@ impl Mirror {
         self.facts.links.values().find(|link| link.name == name).map(|link| link.index)
     }
 
+    /// The interface that has this address.
+    pub fn carrier(&self, address: Addr) -> Option<&str> {
+        let own = self.facts.addresses.values().find(|own| own.address == address)?;
+        self.link_name(own.link)
+    }
+
+    /// The interface by which the kernel would send to an address.
+    pub fn towards(&self, address: Addr) -> Option<&str> {
+        let covers = |entry: &&RouteEntry| {
+            let RouteEntry { key, .. } = entry;
+            key.destination.family() == address.family() && address.masked(key.prefix) == key.destination
+        };
+        // The first of the longest: routes are in order of preference.
+        let routes = self.facts.routes.iter().filter(covers);
+        let best = routes.reduce(|best, entry| if entry.key.prefix > best.key.prefix { entry } else { best })?;
+        self.link_name(best.link?)
+    }
+
+    /// The interfaces that default routes lead through.
+    pub fn default_ways(&self) -> impl Iterator<Item = &str> {
+        let defaults = self.facts.routes.iter().filter(|entry| entry.key.prefix == 0);
+        defaults.filter_map(|entry| self.link_name(entry.link?))
+    }
+
+    fn link_name(&self, index: u32) -> Option<&str> {
+        self.facts.links.get(&index).map(|link| link.name.as_str())
+    }
+
     /// What is known of a neighbour.
     pub fn reach(&self, link: u32, address: Addr) -> Reach {
         self.facts.neighbours.get(&(link, address)).copied().unwrap_or(Reach::Unresolved)

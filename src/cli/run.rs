@@ -1,0 +1,77 @@
+//! `ringmaster run`: the director itself.
+
+use std::error::Error;
+use std::io::IsTerminal;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use tracing_subscriber::EnvFilter;
+
+use crate::config::{self, LoadOptions, Style};
+use crate::control;
+
+/// Forwards traffic as the configuration says, until SIGTERM or SIGINT
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// The configuration, a keepalived.conf
+    #[arg(short = 'f', long = "use-file", value_name = "FILE", default_value = "/etc/keepalived/keepalived.conf")]
+    pub file: PathBuf,
+    /// Which `@ID` lines of the configuration hold
+    #[arg(short = 'i', long = "config-id", value_name = "ID")]
+    pub config_id: Option<String>,
+}
+
+/// Runs the director to its end. Exit code 1: it did not start, or could not go on.
+pub fn run(args: &Args) -> ExitCode {
+    let style = if std::io::stderr().is_terminal() { Style::Colour } else { Style::Plain };
+    let show = |problems: &config::Problems| {
+        problems.0.iter().for_each(|problem| eprint!("{}", config::render(problem, style)));
+    };
+    let options = LoadOptions { config_id: args.config_id.clone() };
+    let loaded = match config::load(&args.file, &options) {
+        Ok(loaded) => loaded,
+        Err(problems) => {
+            show(&problems);
+            eprint!("{}", config::summary(&problems));
+            return ExitCode::FAILURE;
+        }
+    };
+    show(&loaded.problems);
+    log_to_stderr();
+    match direct(loaded.config) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            tracing::error!("{}", with_causes(&*error));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// The control thread: everything that is not a packet happens on this one.
+fn direct(config: config::Config) -> Result<(), Box<dyn Error>> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let local = tokio::task::LocalSet::new();
+    Ok(local.block_on(&runtime, control::run(config))?)
+}
+
+/// Log lines for transitions, on stderr; `RUST_LOG` chooses another level.
+fn log_to_stderr() {
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
+    let colour = std::io::stderr().is_terminal();
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(colour).with_target(false).init();
+}
+
+/// The sentence and what is behind it, on one line.
+fn with_causes(error: &dyn Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(inner) = cause {
+        let inner_text = inner.to_string();
+        if !text.contains(&inner_text) {
+            text.push_str(": ");
+            text.push_str(&inner_text);
+        }
+        cause = inner.source();
+    }
+    text
+}

@@ -1,0 +1,253 @@
+//! The director: everything put together, and the loop that keeps it together.
+//!
+//! Bring-up is in [`start`], worker threads in [`workers`], listings in `source`. The loop holds the facts
+//! (configuration, health, network), makes the whole desired state anew from them whenever one changes, and publishes
+//! it: to the workers as a snapshot, to the steering program as rules, to the kernel as addresses.
+
+mod ports;
+mod source;
+mod start;
+mod sweep;
+mod workers;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::task::JoinSet;
+use tokio::time::{Interval, MissedTickBehavior, interval, sleep};
+
+use super::kernel::{self, Kernel, KernelError, VirtualAddresses};
+use super::socket::{ControlSocket, SocketError};
+use super::{Ids, plan, rules};
+use crate::check::{self, Failure, Health, Spec};
+use crate::config::Config;
+use crate::conn::table::TableError;
+use crate::forward::Shared;
+use crate::io::PortInfo;
+use crate::io::xdp::SetupError;
+use crate::io::xdp::steer::Steering;
+use crate::service::{Network, Services, Snapshot};
+use crate::sys::clock;
+use sweep::Sweep;
+use workers::Workers;
+
+/// How soon a neighbour that a worker has asked for is looked up, and how finely the table is swept.
+const BEAT: Duration = Duration::from_millis(5);
+/// How often the neighbours that services depend on are confirmed.
+const CONFIRM: Duration = Duration::from_secs(3);
+
+/// Why a director does not start, or does not go on. Each is one sentence that says what to do.
+#[derive(Debug, thiserror::Error)]
+pub enum DirectorError {
+    /// Privileges are missing.
+    #[error("{} missing: start it as root, or give it these capabilities (systemd: AmbientCapabilities=)", .0.join(" and "))]
+    Privileges(Vec<&'static str>),
+    /// Nothing says which interfaces to use.
+    #[error(
+        "no interface to attach to: no VIP and no real server is reached by one; name them in the `ringmaster` block \
+         (`interfaces eth0 eth1`)"
+    )]
+    NoPorts,
+    /// A port could not be opened.
+    #[error(transparent)]
+    Setup(#[from] SetupError),
+    /// The kernel's tables.
+    #[error(transparent)]
+    Kernel(#[from] KernelError),
+    /// The control socket.
+    #[error(transparent)]
+    Socket(#[from] SocketError),
+    /// The connection table.
+    #[error(transparent)]
+    Table(#[from] TableError),
+    /// More workers than queues.
+    #[error("{wanted} workers need as many queues, but {interface} has {queues}; set `workers {queues}` or less, or add queues with `ethtool -L`")]
+    Queues {
+        /// Workers asked for.
+        wanted: usize,
+        /// The port with the fewest queues.
+        interface: String,
+        /// Its queues.
+        queues: u32,
+    },
+    /// A thread or a signal handler was refused.
+    #[error("cannot {what}")]
+    System {
+        /// What failed.
+        what: &'static str,
+        /// Why.
+        source: std::io::Error,
+    },
+}
+
+/// A running director.
+pub(crate) struct Director {
+    config: Config,
+    network: Arc<Network>,
+    services: Arc<Services>,
+    ids: Ids,
+    generation: u64,
+    health: Health,
+    probes: JoinSet<(Arc<Spec>, Result<(), Failure>)>,
+    kernel: Kernel,
+    addresses: VirtualAddresses,
+    steering: Steering,
+    shared: Shared,
+    sweep: Sweep,
+    workers: Workers,
+    ports: Vec<PortInfo>,
+    started: Duration,
+}
+
+/// Runs a director until a signal ends it.
+pub async fn run(config: Config) -> Result<(), DirectorError> {
+    let mut signals = Signals::new()?;
+    let mut socket = ControlSocket::bind(&config.settings.socket)?;
+    let mut director = Director::start(config).await?;
+    director.announce();
+    let outcome = director.serve(&mut socket, &mut signals).await;
+    director.stop().await?;
+    outcome
+}
+
+impl Director {
+    /// The loop.
+    async fn serve(&mut self, socket: &mut ControlSocket, signals: &mut Signals) -> Result<(), DirectorError> {
+        let (mut beat, mut confirm) = (steady(BEAT), steady(CONFIRM));
+        loop {
+            let deadline = self.health.deadline();
+            tokio::select! {
+                network = self.kernel.changed() => self.network_changed(network?).await,
+                () = until(deadline) => self.start_probes(),
+                Some(answer) = self.probes.join_next() => self.probe_ended(answer),
+                _ = beat.tick() => self.beat().await,
+                _ = confirm.tick() => self.confirm().await,
+                query = socket.next() => query.answer(&*self),
+                name = signals.next() => {
+                    tracing::info!("{name}: stopping");
+                    return Ok(());
+                }
+            }
+            if self.workers.any_ended() {
+                return Err(DirectorError::System {
+                    what: "keep a worker running",
+                    source: std::io::Error::other("its thread has ended"),
+                });
+            }
+        }
+    }
+
+    async fn network_changed(&mut self, network: Network) {
+        self.network = Arc::new(network);
+        self.replan();
+        self.confirm().await;
+    }
+
+    fn start_probes(&mut self) {
+        for spec in self.health.due(clock::now()) {
+            self.probes.spawn_local(async move {
+                let answer = check::probe(&spec).await;
+                (spec, answer)
+            });
+        }
+    }
+
+    fn probe_ended(&mut self, ended: Result<(Arc<Spec>, Result<(), Failure>), tokio::task::JoinError>) {
+        let Ok((spec, answer)) = ended else { return };
+        if let Some(change) = self.health.answer(&spec, answer, clock::now()) {
+            tracing::info!("{change}");
+            self.replan();
+        }
+    }
+
+    async fn beat(&mut self) {
+        let now = clock::now();
+        while let Some(next) = self.shared.wanted.pop() {
+            self.kernel.resolve(next, now).await;
+        }
+        let settled = self.workers.all_up_to_date();
+        self.sweep.step(&self.services, &self.config.settings.options, settled, clock::tick());
+        if settled && self.sweep.vacate(&self.services, &mut self.ids) {
+            self.replan();
+        }
+    }
+
+    async fn confirm(&mut self) {
+        let wanted = kernel::wanted(&self.services, &self.network);
+        self.kernel.keep_resolved(&wanted, clock::now()).await;
+    }
+
+    /// Works the desired state out anew and publishes it.
+    fn replan(&mut self) {
+        let health = |specs: &[Spec]| self.health.is_up(specs);
+        let services = plan(&self.config, health, &mut self.ids, &self.network, Some(&self.services));
+        self.services = Arc::new(services);
+        self.generation += 1;
+        self.workers.publish(&Arc::new(self.snapshot()));
+        if let Err(error) = self.steer() {
+            tracing::error!("the steering program keeps its old rules: {error}");
+        }
+    }
+
+    fn snapshot(&self) -> Snapshot {
+        Snapshot {
+            generation: self.generation,
+            services: Arc::clone(&self.services),
+            network: Arc::clone(&self.network),
+            options: self.config.settings.options,
+            forwarding: true,
+        }
+    }
+
+    fn steer(&mut self) -> Result<(), SetupError> {
+        let virtual_addresses =
+            self.config.instances.iter().flat_map(|instance| &instance.addresses).map(|address| address.address.into());
+        let local: Vec<_> = self.kernel.local_addresses().chain(virtual_addresses).collect();
+        self.steering.update(&rules(&self.services, local))
+    }
+
+    /// Stops in an order that loses nothing more than it must: the program first, so that the kernel has its packets
+    /// back, then the workers, then the addresses.
+    async fn stop(mut self) -> Result<(), DirectorError> {
+        drop(self.steering);
+        self.workers.stop();
+        self.addresses.clear(self.kernel.handle()).await?;
+        Ok(())
+    }
+}
+
+/// The signals that end a director.
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Signals {
+    fn new() -> Result<Self, DirectorError> {
+        let listen = |kind| signal(kind).map_err(|source| DirectorError::System { what: "listen for signals", source });
+        Ok(Self { terminate: listen(SignalKind::terminate())?, interrupt: listen(SignalKind::interrupt())? })
+    }
+
+    async fn next(&mut self) -> &'static str {
+        tokio::select! {
+            _ = self.terminate.recv() => "SIGTERM",
+            _ = self.interrupt.recv() => "SIGINT",
+        }
+    }
+}
+
+/// Ticks that are not made up for after a stall.
+fn steady(period: Duration) -> Interval {
+    let mut ticks = interval(period);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    ticks
+}
+
+/// Sleeps until `deadline` on the director's clock.
+async fn until(deadline: Option<Duration>) {
+    match deadline {
+        Some(deadline) => sleep(deadline.saturating_sub(clock::now())).await,
+        None => std::future::pending().await,
+    }
+}

@@ -1,0 +1,88 @@
+//! What the control socket shows of a running director.
+
+use std::collections::BTreeMap;
+
+use super::Director;
+use crate::conn::table::Listed;
+use crate::control::view::{self, ConnectionPage, ConnectionView, PortView, Protocol, ServiceView, Source, Status};
+use crate::forward::{Counter, Counters, Reason};
+use crate::service::{PairId, Side};
+use crate::sys::clock;
+use crate::time::Tick;
+use crate::wire::Endpoint;
+
+/// Slots looked at for one page, so that a large and nearly empty table does not hold up the loop.
+const SLOTS: u32 = 1 << 16;
+
+impl Source for Director {
+    fn services(&self) -> Vec<ServiceView> {
+        view::services(&self.services, &self.shared.loads)
+    }
+
+    fn connections(&self, cursor: u64, at_most: usize) -> ConnectionPage {
+        let mut page = ConnectionPage::default();
+        let (first, now) = (u32::try_from(cursor).unwrap_or(u32::MAX), clock::tick());
+        let end = first.saturating_add(SLOTS).min(self.shared.table.capacity());
+        for number in first..end {
+            if page.entries.len() == at_most {
+                page.next = Some(u64::from(number));
+                return page;
+            }
+            let listed = self.shared.table.slot(number).and_then(|slot| self.shared.table.listed(slot));
+            page.entries.extend(listed.and_then(|listed| self.connection(&listed, now)));
+        }
+        page.next = (end < self.shared.table.capacity()).then_some(u64::from(end));
+        page
+    }
+
+    fn status(&self) -> Status {
+        let port = |port: &crate::io::PortInfo| PortView { name: port.name.clone(), mode: port.mode.clone() };
+        Status {
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            uptime: clock::now().saturating_sub(self.started).as_secs(),
+            forwarding: true,
+            table_size: u64::from(self.shared.table.capacity()),
+            connections: self.shared.table.len() as u64,
+            workers: self.workers.len(),
+            ports: self.ports.iter().map(port).collect(),
+            counters: self.counters(),
+        }
+    }
+}
+
+impl Director {
+    fn connection(&self, listed: &Listed, now: Tick) -> Option<ConnectionView> {
+        let record = &listed.record;
+        let pair = self.services.pair(PairId(record.pair)).filter(|pair| pair.generation == record.generation)?;
+        let template = listed.key.is_template();
+        let real = pair.end(Side::Real);
+        let left = record.timeout.0.saturating_sub(now.since(record.last_seen).0);
+        Some(ConnectionView {
+            protocol: Protocol::from_number(listed.key.protocol())?,
+            expires: crate::time::Ticks(left).as_secs(),
+            state: record.state.name().to_owned(),
+            source: view::socket(Endpoint { addr: listed.key.client, port: listed.key.port() }),
+            virtual_: view::socket(pair.end(Side::Virtual)),
+            destination: view::socket(if template { Endpoint { port: record.rport, ..real } } else { real }),
+        })
+    }
+
+    /// The counters of all workers, added up.
+    fn counters(&self) -> BTreeMap<String, u64> {
+        let sum = |of: fn(&Counters) -> &Counter| self.workers.counters().map(|counters| of(counters).get()).sum();
+        let mut all: BTreeMap<String, u64> = [
+            ("received", sum(|counters| &counters.received)),
+            ("transmitted", sum(|counters| &counters.transmitted)),
+            ("answered", sum(|counters| &counters.answered)),
+            ("passed", sum(|counters| &counters.passed)),
+            ("checksum-completed", sum(|counters| &counters.checksum_completed)),
+        ]
+        .map(|(name, count)| (name.to_owned(), count))
+        .into();
+        for &reason in Reason::ALL {
+            let count = self.workers.counters().map(|counters| counters.reason(reason)).sum();
+            all.insert(format!("ended-{}", reason.name()), count);
+        }
+        all
+    }
+}

@@ -1,0 +1,197 @@
+//! Bringing a director up: kernel tables, ports, rings, table, workers, addresses. Each step may refuse with a reason, and
+//! what was set up before it goes away again.
+
+use std::sync::Arc;
+
+use ahash::RandomState;
+use crossbeam::queue::ArrayQueue;
+use tokio::task::JoinSet;
+
+use super::sweep::Sweep;
+use super::workers::Workers;
+use super::{Director, DirectorError, ports};
+use crate::check::Health;
+use crate::config::Config;
+use crate::config::model::{Settings, VirtualAddress};
+use crate::conn::table::TableConfig;
+use crate::conn::{HashSeed, Table};
+use crate::control::kernel::{Kernel, VirtualAddresses};
+use crate::control::{Ids, plan};
+use crate::forward::{Counters, Forwarder, Shared};
+use crate::io::PacketIo;
+use crate::io::xdp::steer::{AttachMode, Fallback, Steering};
+use crate::io::xdp::{PortSetup, SetupError, XdpIo};
+use crate::service::Loads;
+use crate::sys::interface::Interface;
+use crate::sys::{affinity, capabilities, clock};
+use crate::worker::{Mailbox, Worker};
+
+/// Room for (service, real server) pairs, in loads and counters.
+const PAIRS: usize = 1 << 16;
+/// Neighbours that workers may ask for at once.
+const WANTED: usize = 1024;
+
+impl Director {
+    /// Brings everything up: when this returns, packets are being forwarded.
+    pub(super) async fn start(config: Config) -> Result<Self, DirectorError> {
+        let missing = capabilities::missing();
+        if !missing.is_empty() {
+            return Err(DirectorError::Privileges(missing));
+        }
+        let addresses = VirtualAddresses::load(VirtualAddresses::record_beside(&config.settings.socket))?;
+        let (kernel, network) = Kernel::connect(|mirror| ports::choose(&config, mirror)).await?;
+        let interfaces = interfaces(kernel.ports())?;
+        let mut steering = Steering::load()?;
+        let modes = attach(&mut steering, &interfaces, &config.settings)?;
+        let workers = worker_count(&config.settings, &interfaces)?;
+        let rings = open_rings(&interfaces, &modes, workers, &config.settings)?;
+
+        let shared = share(&config.settings, workers)?;
+        let mut health = Health::new(random(1));
+        let servers = config.services.iter().flat_map(|service| &service.servers);
+        health.watch(servers.flat_map(|server| &server.checks), clock::now());
+        let mut ids = Ids::default();
+        let services = plan(&config, |checks| health.is_up(checks), &mut ids, &network, None);
+        let sweeper = shared.table.sweeper().expect("a new table's sweeper has not been taken");
+        let mut director = Self {
+            network: Arc::new(network),
+            services: Arc::new(services),
+            ids,
+            generation: 1,
+            health,
+            probes: JoinSet::new(),
+            kernel,
+            addresses,
+            steering,
+            sweep: Sweep::new(sweeper, shared.clone(), workers),
+            shared,
+            workers: Workers::new(),
+            ports: rings[0].ports().to_vec(),
+            started: clock::now(),
+            config,
+        };
+        director.open_for_traffic(rings).await?;
+        Ok(director)
+    }
+
+    /// Workers first, then the steering program's rules, then the addresses that bring the traffic.
+    async fn open_for_traffic(&mut self, rings: Vec<XdpIo>) -> Result<(), DirectorError> {
+        for io in &rings {
+            io.connect(&mut self.steering)?;
+        }
+        let snapshot = Arc::new(self.snapshot());
+        let cores = cores(&self.config.settings, rings.len());
+        for (number, (io, core)) in rings.into_iter().zip(cores).enumerate() {
+            let (mailbox, inbox) = Mailbox::new(Arc::clone(&snapshot));
+            let forwarder = Forwarder::new(self.shared.clone(), Arc::new(Counters::new(PAIRS)), number);
+            let member = self.shared.table.member(number).expect("the table was made for as many workers");
+            let worker = Worker::new(io, forwarder, member, inbox);
+            self.workers.start(worker, mailbox, core, self.config.settings.poll)?;
+        }
+        self.steering.set_fallback(Fallback::Drop)?;
+        self.steer()?;
+        let wanted: Vec<VirtualAddress> =
+            self.config.instances.iter().flat_map(|instance| instance.addresses.clone()).collect();
+        self.addresses.set(self.kernel.handle(), &wanted).await?;
+        self.confirm().await;
+        Ok(())
+    }
+
+    /// One line that says what was obtained; the rest in detail.
+    pub(super) fn announce(&self) {
+        for port in &self.ports {
+            tracing::info!("port {}: {}", port.name, port.mode);
+        }
+        tracing::info!(
+            "connection table: room for {} connections in {:?} pages",
+            self.config.settings.connections,
+            self.shared.table.residence()
+        );
+        let names: Vec<_> = self.ports.iter().map(|port| port.name.as_str()).collect();
+        let servers: usize = self.services.list.iter().map(|service| service.servers.len()).sum();
+        tracing::info!(
+            "ready: {} virtual services, {servers} real servers, {} workers on {}",
+            self.services.list.len(),
+            self.workers.len(),
+            names.join(", ")
+        );
+    }
+}
+
+fn interfaces(names: &[String]) -> Result<Vec<Interface>, DirectorError> {
+    if names.is_empty() {
+        return Err(DirectorError::NoPorts);
+    }
+    let query = |name: &String| match Interface::query(name) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            Err(SetupError::NoSuchInterface { interface: name.clone() }.into())
+        }
+        Err(source) => Err(DirectorError::System { what: "ask the kernel about an interface", source }),
+        Ok(interface) => Ok(interface),
+    };
+    names.iter().map(query).collect()
+}
+
+fn attach(
+    steering: &mut Steering, interfaces: &[Interface], settings: &Settings,
+) -> Result<Vec<AttachMode>, DirectorError> {
+    let attached: Result<_, _> =
+        interfaces.iter().map(|interface| steering.attach(interface, settings.attach)).collect();
+    Ok(attached?)
+}
+
+/// As many workers as asked for, or else one for each queue that all ports have, as far as there are cores.
+fn worker_count(settings: &Settings, interfaces: &[Interface]) -> Result<usize, DirectorError> {
+    let fewest = interfaces.iter().min_by_key(|interface| interface.queues).expect("there is a port");
+    let queues = fewest.queues as usize;
+    match settings.workers {
+        Some(wanted) if wanted > queues => {
+            Err(DirectorError::Queues { wanted, interface: fewest.name.clone(), queues: fewest.queues })
+        }
+        Some(wanted) => Ok(wanted),
+        None => Ok(queues.min(affinity::cores().len()).max(1)),
+    }
+}
+
+/// Queue `q` of every port belongs to worker `q` modulo their number.
+fn open_rings(
+    interfaces: &[Interface], modes: &[AttachMode], workers: usize, settings: &Settings,
+) -> Result<Vec<XdpIo>, DirectorError> {
+    let open = |worker: usize| {
+        let ports: Vec<_> = interfaces
+            .iter()
+            .zip(modes)
+            .map(|(interface, &attached)| PortSetup {
+                interface: interface.clone(),
+                queues: (0..interface.queues).filter(|queue| *queue as usize % workers == worker).collect(),
+                attached,
+            })
+            .collect();
+        XdpIo::open(&ports, settings.frames, settings.transfer)
+    };
+    let rings: Result<_, _> = (0..workers).map(open).collect();
+    Ok(rings?)
+}
+
+fn share(settings: &Settings, workers: usize) -> Result<Shared, DirectorError> {
+    let connections = u32::try_from(settings.connections).unwrap_or(u32::MAX);
+    let seed = HashSeed([random(2), random(3), random(4)]);
+    let table = Table::create(&TableConfig { connections, workers: workers as u32, seed })?;
+    Ok(Shared {
+        table: Arc::new(table),
+        // One lane a worker, and the sweeper's.
+        loads: Arc::new(Loads::new(workers + 1, PAIRS)),
+        wanted: Arc::new(ArrayQueue::new(WANTED)),
+    })
+}
+
+/// The cores to pin workers to: those named, or all in turn.
+fn cores(settings: &Settings, workers: usize) -> Vec<Option<usize>> {
+    let from = if settings.cpus.is_empty() { affinity::cores() } else { settings.cpus.clone() };
+    (0..workers).map(|worker| (!from.is_empty()).then(|| from[worker % from.len()])).collect()
+}
+
+/// A number that nobody outside can guess: the hash library draws its keys from the system's source.
+fn random(salt: u64) -> u64 {
+    RandomState::new().hash_one(salt)
+}

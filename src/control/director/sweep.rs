@@ -1,0 +1,88 @@
+//! The sweep of the connection table, in slices, and what it learns about removed pairs.
+
+use std::collections::BTreeSet;
+
+use crate::conn::table::Sweeper;
+use crate::forward::{Shared, lifecycle};
+use crate::control::Ids;
+use crate::service::{Options, PairFlags, PairId, Services};
+use crate::time::Tick;
+
+/// Slices a walk of the whole table is cut into. With a slice a tick, a walk takes two seconds.
+const SLICES: u32 = 128;
+
+/// The sweeper with its place in the rhythm of the control thread.
+#[derive(Debug)]
+pub(super) struct Sweep {
+    sweeper: Sweeper,
+    shared: Shared,
+    /// The sweeper's lane in the loads.
+    lane: usize,
+    last: Tick,
+    /// Removed pairs that were met in the present walk.
+    met: BTreeSet<PairId>,
+    /// Removed pairs when the present walk began.
+    candidates: BTreeSet<(PairId, u32)>,
+    /// Removed pairs of which a whole walk has met no entry.
+    empty: BTreeSet<(PairId, u32)>,
+}
+
+impl Sweep {
+    pub(super) fn new(sweeper: Sweeper, shared: Shared, lane: usize) -> Self {
+        let nothing = BTreeSet::new;
+        Self { sweeper, shared, lane, last: Tick::default(), met: nothing(), candidates: BTreeSet::new(), empty: BTreeSet::new() }
+    }
+
+    /// Sweeps one slice a tick, however often it is called. `settled`: every worker knows `services`.
+    pub(super) fn step(&mut self, services: &Services, options: &Options, settled: bool, now: Tick) {
+        if now == self.last {
+            return;
+        }
+        self.last = now;
+        let Self { sweeper, shared, lane, met, .. } = self;
+        let groups = sweeper.groups().div_ceil(SLICES);
+        let decide = |_, entry: &_| {
+            note(services, entry, met);
+            lifecycle::fate(services, options, entry, now)
+        };
+        let swept = sweeper.sweep(groups, decide, |_, entry| lifecycle::ended(shared, *lane, entry));
+        if swept.wrapped {
+            self.walk_ended(services, settled);
+        }
+    }
+
+    fn walk_ended(&mut self, services: &Services, settled: bool) {
+        let met = std::mem::take(&mut self.met);
+        self.empty = std::mem::take(&mut self.candidates);
+        self.empty.retain(|(id, _)| !met.contains(id));
+        // A worker that does not know yet may still open a connection behind the walk's back.
+        self.candidates = if settled { removed(services) } else { BTreeSet::new() };
+    }
+
+    /// Frees the ids of removed pairs that no connection has any more; says whether there were any. Only to be called
+    /// when every worker knows that they are removed.
+    pub(super) fn vacate(&mut self, services: &Services, ids: &mut Ids) -> bool {
+        let empty = std::mem::take(&mut self.empty);
+        let still_removed = removed(services);
+        let mut any = false;
+        for (id, generation) in empty.intersection(&still_removed) {
+            any |= ids.vacate(*id, *generation);
+        }
+        any
+    }
+}
+
+fn note(services: &Services, entry: &crate::conn::table::Entry, met: &mut BTreeSet<PairId>) {
+    let id = PairId(entry.pair());
+    if services.pair(id).is_some_and(|pair| pair.flags.has(PairFlags::REMOVED)) {
+        met.insert(id);
+    }
+}
+
+fn removed(services: &Services) -> BTreeSet<(PairId, u32)> {
+    let pairs = (0..).map(PairId).zip(&services.pairs);
+    pairs
+        .filter(|(_, pair)| pair.generation != 0 && pair.flags.has(PairFlags::REMOVED))
+        .map(|(id, pair)| (id, pair.generation))
+        .collect()
+}

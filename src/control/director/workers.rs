@@ -1,0 +1,94 @@
+//! The worker threads.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::JoinHandle;
+
+use super::DirectorError;
+use crate::config::model::Poll;
+use crate::forward::Counters;
+use crate::io::xdp::XdpIo;
+use crate::service::Snapshot;
+use crate::sys::{affinity, clock};
+use crate::worker::{Idle, Mailbox, Worker};
+
+/// All workers, from the control thread's side.
+#[derive(Debug)]
+pub(super) struct Workers {
+    threads: Vec<Thread>,
+    stop: Arc<AtomicBool>,
+}
+
+#[derive(Debug)]
+struct Thread {
+    handle: JoinHandle<()>,
+    mailbox: Mailbox,
+    counters: Arc<Counters>,
+}
+
+impl Workers {
+    pub(super) fn new() -> Self {
+        Self { threads: Vec::new(), stop: Arc::new(AtomicBool::new(false)) }
+    }
+
+    /// Starts a worker on `core`.
+    pub(super) fn start(
+        &mut self, worker: Worker<XdpIo>, mailbox: Mailbox, core: Option<usize>, poll: Poll,
+    ) -> Result<(), DirectorError> {
+        let counters = Arc::clone(worker.forwarder().counters());
+        let stop = Arc::clone(&self.stop);
+        let idle = match poll {
+            Poll::Adaptive => Idle::Sleep,
+            Poll::Spin => Idle::Spin,
+        };
+        let number = self.threads.len();
+        let run = move || {
+            if let Some(core) = core
+                && !affinity::pin_to(core)
+            {
+                tracing::warn!("worker {number} cannot be pinned to core {core}; see `cpus` in the `ringmaster` block");
+            }
+            worker.run(idle, clock::tick, &stop).close();
+        };
+        let handle = std::thread::Builder::new()
+            .name(format!("worker-{number}"))
+            .spawn(run)
+            .map_err(|source| DirectorError::System { what: "start a worker thread", source })?;
+        self.threads.push(Thread { handle, mailbox, counters });
+        Ok(())
+    }
+
+    /// Gives every worker a newer snapshot.
+    pub(super) fn publish(&self, snapshot: &Arc<Snapshot>) {
+        for thread in &self.threads {
+            thread.mailbox.publish(Arc::clone(snapshot));
+        }
+    }
+
+    /// Whether every worker has taken the newest snapshot.
+    pub(super) fn all_up_to_date(&self) -> bool {
+        self.threads.iter().all(|thread| thread.mailbox.is_taken())
+    }
+
+    /// Whether a thread has ended that should not have.
+    pub(super) fn any_ended(&self) -> bool {
+        self.threads.iter().any(|thread| thread.handle.is_finished())
+    }
+
+    pub(super) fn counters(&self) -> impl Iterator<Item = &Counters> {
+        self.threads.iter().map(|thread| &*thread.counters)
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.threads.len()
+    }
+
+    /// Ends all workers and waits for them.
+    pub(super) fn stop(self) {
+        self.stop.store(true, Ordering::Relaxed);
+        for thread in self.threads {
+            // A worker that panicked has already said so.
+            let _ = thread.handle.join();
+        }
+    }
+}
