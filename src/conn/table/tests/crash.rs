@@ -37,15 +37,15 @@ fn work(table: &Table, member: &Member, sweeper: &mut Sweeper, log: &RefCell<Log
         |n| run(n, &|| matches!(insert(table, &key(n), n), Insert::Inserted(_) | Insert::Found(_)).then_some(true));
     let end = |n| run(n, &|| find(table, &key(n), n).map(|slot| !kill(table, slot)));
     member.unpark();
-    (0..70).for_each(put);
-    (0..70).step_by(3).for_each(end);
+    (0..100).for_each(put);
+    (0..100).step_by(3).for_each(end);
     member.end_batch();
     for _ in 0..3 {
         sweeper.sweep(5, |_, _| Fate::Keep, |_, _| {});
         member.end_batch();
         sweeper.sweep(5, |_, _| Fate::Keep, |_, _| {});
     }
-    (70..90).for_each(put);
+    (100..125).for_each(put);
     member.park();
 }
 
