@@ -163,11 +163,11 @@ impl Builder<'_> {
             _ => format!(" in `{}`", block.name()),
         };
         let what = if statement.body.is_some() { "block" } else { "keyword" };
-        let message = format!("unknown {what} `{}`{place}; ignored", word.text);
         let hint = keywords::suggest(block, &word.text).unwrap_or_default();
         // keepalived goes on too; only its own block is read to the letter, since nobody else explains it.
         let level = if block == Block::Ringmaster { Level::Error } else { Level::Warning };
-        self.reports.at(level, word.span, message, hint);
+        let outcome = if level == Level::Error { "" } else { "; ignored" };
+        self.reports.at(level, word.span, format!("unknown {what} `{}`{place}{outcome}", word.text), hint);
     }
 
     /// Reports what is wrong inside a block that is not acted on.

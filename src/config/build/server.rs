@@ -11,7 +11,8 @@ use crate::wire::Endpoint;
 
 /// What a real server takes from its virtual server.
 pub(super) struct Outer<'a> {
-    pub(super) key: ServiceKey,
+    /// Where the service is; `None` if that is wrong.
+    pub(super) virtual_: Option<Endpoint>,
     pub(super) method: Method,
     pub(super) inhibit: bool,
     pub(super) timing: Timing,
@@ -28,7 +29,7 @@ impl Builder<'_> {
         // A check goes to the port that the file names, even if the service's own takes its place.
         let asked = Endpoint::new(address, port.unwrap_or(real.port));
         let inner = Outer {
-            key: outer.key,
+            virtual_: outer.virtual_,
             method,
             inhibit: find("inhibit_on_failure").map_or(outer.inhibit, Item::is_on),
             timing: Timing::of(&items).or(outer.timing),
@@ -52,7 +53,7 @@ impl Builder<'_> {
         address: IpAddr,
         port: Option<u16>,
     ) -> Endpoint {
-        let virtual_ = outer.key.virtual_;
+        let Some(virtual_) = outer.virtual_ else { return Endpoint::new(address, port.unwrap_or_default()) };
         let span = block.statement.span();
         let real = Endpoint::new(address, port.unwrap_or(virtual_.port));
         if method != Method::Tun && real.addr.family() != virtual_.addr.family() {

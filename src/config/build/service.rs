@@ -25,18 +25,17 @@ const DEFAULT_PERSISTENCE: u64 = 360;
 impl Builder<'_> {
     pub(super) fn virtual_server(&mut self, block: &Item<'_>, services: &mut Vec<VirtualServer>) {
         let items = self.items(Block::VirtualServer, block.body());
-        // Looked at before the address, so that all problems of the block come out even if that is wrong.
+        // Everything is looked at, so that all problems of the block come out even if its address is wrong.
         let protocol = self.protocol(&items, block);
         let scheduler = self.scheduler(&items, block);
         let method = self.service_method(&items, block);
         self.only_simple_quorum(&items);
         let address = self.service_address(block);
         let persistence = self.persistence(&items, address.map(|(address, _)| address));
-        let (Some((address, port)), Some(protocol)) = (address, protocol) else { return };
+        let virtual_ = address.map(|(address, port)| Endpoint::new(address, port));
 
-        let key = ServiceKey { protocol, virtual_: Endpoint::new(address, port) };
         let outer = Outer {
-            key,
+            virtual_,
             method,
             inhibit: items.iter().any(|item| item.name == "inhibit_on_failure" && item.is_on()),
             timing: Timing::of(&items),
@@ -53,6 +52,8 @@ impl Builder<'_> {
             }
         }
         let sorry = self.sorry_server(&items, &outer);
+        let (Some(virtual_), Some(protocol)) = (virtual_, protocol) else { return };
+        let key = ServiceKey { protocol, virtual_ };
         if !self.services.insert(key) {
             self.reports.error(block.statement.span(), format!("virtual_server {} is there already", key.virtual_), "");
         } else if servers.is_empty() {

@@ -17,7 +17,7 @@ impl Fault {
     pub(super) fn new(word: &str, expected: impl Into<String>) -> Self {
         let hint = match word {
             "=" => "a value follows its keyword without `=`".to_owned(),
-            _ if word.starts_with('$') => format!("the variable `{word}` is not defined"),
+            _ if word.starts_with('$') => "the variable is not defined".to_owned(),
             _ if word.ends_with(';') => "lines end without `;`".to_owned(),
             _ => format!("expected {}", expected.into()),
         };

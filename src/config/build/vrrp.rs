@@ -105,7 +105,10 @@ impl Builder<'_> {
         while let Some(word) = rest.next() {
             let mut value = || rest.next().map(|word| word.text.clone());
             match word.text.as_str() {
-                "dev" => result.device = value().unwrap_or_default(),
+                "dev" => match value() {
+                    Some(device) => result.device = device,
+                    None => self.reports.error(word.span, "`dev` needs a value", "the name of an interface"),
+                },
                 "label" => result.label = value(),
                 "scope" => match scope(&value().unwrap_or_default()) {
                     Some(scope) => result.scope = scope,

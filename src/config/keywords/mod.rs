@@ -174,12 +174,18 @@ pub(super) const LONGEST_TIMEOUT: u64 = 31 * 86400;
 const MANY: u64 = u32::MAX as u64;
 
 impl Block {
-    /// Every block that has keywords, in the order of the reference.
+    /// Every block that has keywords, in the order of the reference: what matters most comes first.
     pub const ALL: [Block; 26] = [
         Block::Root,
         Block::GlobalDefs,
+        Block::VirtualServer,
+        Block::RealServer,
+        Block::TcpCheck,
+        Block::HttpGet,
+        Block::Url,
         Block::VrrpInstance,
         Block::Authentication,
+        Block::Ringmaster,
         Block::VrrpSyncGroup,
         Block::VrrpScript,
         Block::TrackProcess,
@@ -187,12 +193,7 @@ impl Block {
         Block::BfdInstance,
         Block::GarpGroup,
         Block::Ssl,
-        Block::VirtualServer,
-        Block::RealServer,
-        Block::TcpCheck,
-        Block::HttpGet,
         Block::SslGet,
-        Block::Url,
         Block::SmtpCheck,
         Block::SmtpHost,
         Block::DnsCheck,
@@ -201,7 +202,6 @@ impl Block {
         Block::MiscCheck,
         Block::FileCheck,
         Block::BfdCheck,
-        Block::Ringmaster,
     ];
 
     /// The keyword that opens it.
@@ -311,8 +311,8 @@ fn distance(a: &str, b: &str) -> usize {
     for (i, row) in rows.iter_mut().enumerate() {
         row[0] = i;
     }
-    for j in 0..=b.len() {
-        rows[0][j] = j;
+    for (j, cell) in rows[0].iter_mut().enumerate() {
+        *cell = j;
     }
     for i in 1..=a.len() {
         for j in 1..=b.len() {

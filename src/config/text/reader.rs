@@ -219,9 +219,9 @@ impl Reader<'_> {
     }
 }
 
-/// Without blanks at the start.
+/// Without blanks at the start; those of other scripts are left for the words to complain about.
 fn trim(glyphs: &[Glyph]) -> &[Glyph] {
-    let blanks = glyphs.iter().take_while(|glyph| glyph.char.is_whitespace()).count();
+    let blanks = glyphs.iter().take_while(|glyph| glyph.char.is_ascii_whitespace()).count();
     &glyphs[blanks..]
 }
 

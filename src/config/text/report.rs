@@ -11,6 +11,15 @@ struct Report {
     hint: Option<String>,
 }
 
+/// A message that quotes a very long word is cut.
+fn shortened(text: String) -> String {
+    const LONGEST: usize = 160;
+    match text.char_indices().nth(LONGEST) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text,
+    }
+}
+
 /// The problems found so far.
 #[derive(Debug, Default)]
 pub(crate) struct Reports {
@@ -57,7 +66,8 @@ impl Reports {
     fn add(&mut self, span: Option<Span>, level: Level, message: String, hint: String) {
         // What is cut off below must never hide that the load failed.
         self.failed |= level == Level::Error;
-        let hint = (!hint.is_empty()).then_some(hint);
+        let hint = (!hint.is_empty()).then(|| shortened(hint));
+        let message = shortened(message);
         let report = Report { span, level, message, hint };
         match self.list.len() {
             0..limits::PROBLEMS => self.list.push(report),

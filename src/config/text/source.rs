@@ -25,7 +25,7 @@ impl Span {
     }
 }
 
-/// One file: its name, text and where its lines start.
+/// One file.
 #[derive(Debug)]
 struct Source {
     name: Arc<str>,
