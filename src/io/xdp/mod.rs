@@ -75,6 +75,10 @@ impl XdpIo {
     /// to a power of two) and two slots for each entry. [`PortId`]s are the positions in `ports`.
     ///
     /// Frames arrive once [`connect`](Self::connect) has told the steering program.
+    ///
+    /// # Panics
+    ///
+    /// If there is no port, or a port without queues.
     pub fn open(ports: &[PortSetup], frames: usize, transfer: Transfer) -> Result<Self, SetupError> {
         let open::Opened { pool, sockets, zero_copy } = open::open(ports, frames, transfer)?;
         let pollfd = |socket: &Socket| libc::pollfd { fd: socket.fd().as_raw_fd(), events: libc::POLLIN, revents: 0 };

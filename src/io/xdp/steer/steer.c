@@ -89,10 +89,12 @@ struct icmp_error {
 };
 
 // Points `header` at `at`; makes the function return 0 if the frame ends within it.
-#define READ(header, at)               \
-	header = at;                       \
-	if ((void *)(header + 1) > end)    \
-		return 0
+#define READ(header, at)                       \
+	do {                                       \
+		header = at;                           \
+		if ((void *)(header + 1) > end)        \
+			return 0;                          \
+	} while (0)
 
 static ALWAYS_INLINE struct address mapped(__be32 ipv4)
 {
