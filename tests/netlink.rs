@@ -1,20 +1,18 @@
 //! The kernel's tables followed, and virtual addresses placed, in real network namespaces. Needs root.
 
-#[path = "support/netns.rs"]
-#[allow(dead_code)]
-mod netns;
+mod support;
 
 use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::path::Path;
 use std::time::Duration;
 
-use netns::{Namespace, veth};
 use ringmaster::config::model::VirtualAddress;
 use ringmaster::control::kernel::{Kernel, VirtualAddresses};
 use ringmaster::io::PortId;
 use ringmaster::service::{HopTo, Network, NextHop};
 use ringmaster::wire::{Addr, Mac};
+use support::netns::{self, Namespace, veth};
 
 /// How long the kernel may take for anything here: a bound on failure, not a time that is waited for.
 const PATIENCE: Duration = Duration::from_secs(10);

@@ -14,4 +14,4 @@ pub mod view;
 
 pub use ids::Ids;
 pub use plan::plan;
-pub use steer_rules::{Rules, ServerKey, rules};
+pub use steer_rules::rules;

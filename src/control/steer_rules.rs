@@ -1,33 +1,8 @@
 //! What the steering program must take from the kernel, as follows from the services.
 
-use std::collections::BTreeSet;
-
+use crate::io::xdp::steer::Rules;
 use crate::service::{Method, ServiceKey, Services, Side};
-use crate::wire::{Addr, Endpoint};
-
-/// The contents of the steering program's maps.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Rules {
-    /// Packets to these are ours.
-    pub services: BTreeSet<ServiceKey>,
-    /// NAT servers: packets from them are ours, unless they are addressed to the director itself.
-    pub servers: BTreeSet<ServerKey>,
-    /// Fragments and ICMP errors to these are ours.
-    pub vips: BTreeSet<Addr>,
-    /// Fragments and ICMP errors from these NAT servers are ours, unless addressed to the director itself.
-    pub server_addresses: BTreeSet<Addr>,
-    /// The director's own addresses.
-    pub local_addresses: BTreeSet<Addr>,
-}
-
-/// A real server as its packets tell it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct ServerKey {
-    /// IP protocol number.
-    pub protocol: u8,
-    /// Its address and port.
-    pub real: Endpoint,
-}
+use crate::wire::Addr;
 
 /// The rules for these services on a director with these addresses.
 ///
@@ -40,7 +15,7 @@ pub fn rules(services: &Services, local_addresses: impl IntoIterator<Item = Addr
     rules.vips = rules.services.iter().map(|key| key.virtual_.addr).collect();
     for pair in pairs.filter(|pair| pair.method == Method::Nat) {
         let real = pair.end(Side::Real);
-        rules.servers.insert(ServerKey { protocol: pair.protocol, real });
+        rules.servers.insert((pair.protocol, real));
         rules.server_addresses.insert(real.addr);
     }
     rules
