@@ -198,6 +198,7 @@ fn virtual_addresses_come_and_go_and_leftovers_are_known() {
     let directory = tempfile::tempdir().expect("a directory");
     let record = VirtualAddresses::record_beside(&directory.path().join("ringmaster.sock"));
     director.exec("ip address add 192.0.2.77/32 dev c0");
+    director.exec("sysctl -qw net.ipv6.conf.c0.accept_dad=1");
     let wanted = [
         virtual_address("192.0.2.100", 24, Some("c0:1")),
         virtual_address("2001:db8:1::100", 128, None),
