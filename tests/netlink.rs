@@ -1,20 +1,18 @@
 //! The kernel's tables followed, and virtual addresses placed, in real network namespaces. Needs root.
 
-#[path = "support/netns.rs"]
-#[allow(dead_code)]
-mod netns;
+mod support;
 
 use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::path::Path;
 use std::time::Duration;
 
-use netns::{Namespace, veth};
 use ringmaster::config::model::VirtualAddress;
 use ringmaster::control::kernel::{Kernel, VirtualAddresses};
 use ringmaster::io::PortId;
 use ringmaster::service::{HopTo, Network, NextHop};
 use ringmaster::wire::{Addr, Mac};
+use support::netns::{self, Namespace, veth};
 
 /// How long the kernel may take for anything here: a bound on failure, not a time that is waited for.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -200,6 +198,7 @@ fn virtual_addresses_come_and_go_and_leftovers_are_known() {
     let directory = tempfile::tempdir().expect("a directory");
     let record = VirtualAddresses::record_beside(&directory.path().join("ringmaster.sock"));
     director.exec("ip address add 192.0.2.77/32 dev c0");
+    director.exec("sysctl -qw net.ipv6.conf.c0.accept_dad=1");
     let wanted = [
         virtual_address("192.0.2.100", 24, Some("c0:1")),
         virtual_address("2001:db8:1::100", 128, None),

@@ -93,7 +93,7 @@ impl ControlSocket {
                     Err(error) => {
                         tracing::warn!(%error, "the control socket cannot take a client");
                         // Out of descriptors, most likely: there is no use in trying at once.
-                        self.clients.push(Box::pin(async { Ok(tokio::time::sleep(Duration::from_millis(100)).await) }));
+                        tokio::time::sleep(Duration::from_millis(100)).await;
                     }
                 },
                 Some(ended) = self.clients.next() => {

@@ -52,7 +52,7 @@ pub fn plan(
 ///
 /// A server that is down is left out, or stays with weight 0 if it is to be inhibited. The sorry server joins once no
 /// other has any weight (keepalived's `quorum 1`).
-fn in_rotation<'a>(service: &'a VirtualServer, health: impl Fn(&[check::Spec]) -> bool) -> Vec<(&'a RealServer, u32)> {
+fn in_rotation(service: &VirtualServer, health: impl Fn(&[check::Spec]) -> bool) -> Vec<(&RealServer, u32)> {
     let mut servers: Vec<(&RealServer, u32)> = Vec::new();
     for server in &service.servers {
         let weight = match health(&server.checks) {

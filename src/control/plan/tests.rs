@@ -8,8 +8,8 @@ use proptest::prelude::*;
 use super::*;
 use crate::check::{Probe, Spec};
 use crate::control::rules;
-use crate::io::xdp::steer::Rules;
 use crate::io::PortId;
+use crate::io::xdp::steer::Rules;
 use crate::sched::Kind;
 use crate::service::{Hop, Method, NextHop, PairFlags, PairId, Route};
 use crate::wire::{Endpoint, Mac};
@@ -216,11 +216,7 @@ fn rules_follow_the_services_and_keep_removed_pairs_until_they_are_vacated() {
     let with = rules(director.plan(&config(vec![mixed])), [own]);
     assert_eq!(with.services, BTreeSet::from([vip(1)]));
     assert_eq!(with.vips, BTreeSet::from([vip(1).virtual_.addr]));
-    assert_eq!(
-        with.servers,
-        BTreeSet::from([(6, rip(11))]),
-        "only NAT servers answer through the director"
-    );
+    assert_eq!(with.servers, BTreeSet::from([(6, rip(11))]), "only NAT servers answer through the director");
     assert_eq!(with.server_addresses, BTreeSet::from([rip(11).addr]));
     assert_eq!(with.local_addresses, BTreeSet::from([own]));
 
