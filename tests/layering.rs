@@ -20,10 +20,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("config", &["time", "wire", "conn", "sched", "check", "service"]),
     ("forward", &["time", "wire", "conn", "sched", "service", "io"]),
     ("worker", &["time", "wire", "conn", "sched", "service", "io", "forward", "sys"]),
-    (
-        "control",
-        &["time", "wire", "conn", "sched", "check", "service", "config", "io", "forward", "worker", "sys"],
-    ),
+    ("control", &["time", "wire", "conn", "sched", "check", "service", "config", "io", "forward", "worker", "sys"]),
     (
         "cli",
         &["time", "wire", "conn", "sched", "check", "service", "config", "io", "forward", "worker", "control", "sys"],
@@ -38,7 +35,11 @@ const CONFINED: &[(&str, &[&str], &str)] = &[
     ("xsk_rs", &["io::xdp"], "the rings are hidden behind PacketIo"),
     ("aya::", &["io::xdp::steer"], "the steering program has one owner"),
     ("unsafe ", &["io::xdp", "sys", "conn::table"], "unsafe code lives in the AF_XDP port, sys and the shared table"),
-    ("unsafe_code", &["io::xdp", "sys", "conn::table"], "unsafe code lives in the AF_XDP port, sys and the shared table"),
+    (
+        "unsafe_code",
+        &["io::xdp", "sys", "conn::table"],
+        "unsafe code lives in the AF_XDP port, sys and the shared table",
+    ),
 ];
 
 /// One file's production code: comments are blank and tests are cut off, so that line numbers stay right.

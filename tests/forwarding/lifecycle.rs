@@ -72,7 +72,8 @@ fn a_user_without_rights_is_told_what_is_missing() {
     let lab = Lab::nat();
     let file = lab.directory().join("readable.conf");
     std::fs::write(&file, lab.config(&[lab.service(V4)])).expect("the lab's directory is writable");
-    let command = format!("setpriv --bounding-set=-all --inh-caps=-all {} run -f {}", program().display(), file.display());
+    let command =
+        format!("setpriv --bounding-set=-all --inh-caps=-all {} run -f {}", program().display(), file.display());
     let output = lab.director.try_exec(&command);
     assert_one_sentence(output.status.success(), &String::from_utf8_lossy(&output.stderr), "CAP_NET_ADMIN");
 }
