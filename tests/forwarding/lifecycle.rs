@@ -6,7 +6,7 @@ use rustix::process::Signal;
 
 use crate::support::config::Service;
 use crate::support::director::{Director, program};
-use crate::support::lab::Family::{V4, V6};
+use crate::support::hosts::Family::{V4, V6};
 use crate::support::lab::Lab;
 use crate::support::netns::{self, Namespace};
 use crate::{alike, shares};

@@ -4,8 +4,8 @@ use std::net::IpAddr;
 use std::process::Command;
 
 use crate::support::config::Service;
+use crate::support::hosts::Family::{self, V4, V6};
 use crate::support::http;
-use crate::support::lab::Family::{self, V4, V6};
 use crate::support::lab::Lab;
 use crate::support::netns;
 use crate::support::udp::{self, Echo};
