@@ -10,12 +10,15 @@ use std::path::{Path, PathBuf};
 const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("time", &[]),
     ("wire", &["time"]),
-    ("sys", &["time"]),
+    ("sys", &["time", "wire"]),
     ("conn", &["time", "wire"]),
     ("sched", &["time", "wire"]),
     ("check", &["time", "wire"]),
     ("io", &["time", "wire"]),
-    ("io::xdp", &["time", "wire", "io", "config::Attach", "config::Transfer", "sys"]),
+    (
+        "io::xdp", // configured and steered by plain values that are named above it
+        &["time", "wire", "io", "sys", "config::model::Attach", "config::model::Transfer", "service::ServiceKey"],
+    ),
     ("service", &["time", "wire", "conn", "sched", "io::PortId"]),
     ("config", &["time", "wire", "conn", "sched", "check", "service"]),
     ("forward", &["time", "wire", "conn", "sched", "service", "io"]),
