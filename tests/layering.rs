@@ -10,20 +10,20 @@ use std::path::{Path, PathBuf};
 const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("time", &[]),
     ("wire", &["time"]),
-    ("sys", &["time"]),
+    ("sys", &["time", "wire"]),
     ("conn", &["time", "wire"]),
     ("sched", &["time", "wire"]),
     ("check", &["time", "wire"]),
     ("io", &["time", "wire"]),
-    ("io::xdp", &["time", "wire", "io", "config::Attach", "config::Transfer", "sys"]),
+    (
+        "io::xdp", // configured and steered by plain values that are named above it
+        &["time", "wire", "io", "sys", "config::model::Attach", "config::model::Transfer", "service::ServiceKey"],
+    ),
     ("service", &["time", "wire", "conn", "sched", "io::PortId"]),
     ("config", &["time", "wire", "conn", "sched", "check", "service"]),
     ("forward", &["time", "wire", "conn", "sched", "service", "io"]),
     ("worker", &["time", "wire", "conn", "sched", "service", "io", "forward", "sys"]),
-    (
-        "control",
-        &["time", "wire", "conn", "sched", "check", "service", "config", "io", "forward", "worker", "sys"],
-    ),
+    ("control", &["time", "wire", "conn", "sched", "check", "service", "config", "io", "forward", "worker", "sys"]),
     (
         "cli",
         &["time", "wire", "conn", "sched", "check", "service", "config", "io", "forward", "worker", "control", "sys"],
@@ -38,7 +38,11 @@ const CONFINED: &[(&str, &[&str], &str)] = &[
     ("xsk_rs", &["io::xdp"], "the rings are hidden behind PacketIo"),
     ("aya::", &["io::xdp::steer"], "the steering program has one owner"),
     ("unsafe ", &["io::xdp", "sys", "conn::table"], "unsafe code lives in the AF_XDP port, sys and the shared table"),
-    ("unsafe_code", &["io::xdp", "sys", "conn::table"], "unsafe code lives in the AF_XDP port, sys and the shared table"),
+    (
+        "unsafe_code",
+        &["io::xdp", "sys", "conn::table"],
+        "unsafe code lives in the AF_XDP port, sys and the shared table",
+    ),
 ];
 
 /// One file's production code: comments are blank and tests are cut off, so that line numbers stay right.

@@ -29,11 +29,11 @@ PICTURE
 topology_dr() {
     vip=192.168.146.100
     clients=(192.168.146.{11..16})
-    servers=(192.168.146.22 192.168.146.23 192.168.146.24)
+    servers=(192.168.146.101 192.168.146.102 192.168.146.103)
     cat <<'PICTURE'
   client 192.168.146.11-16 --+-- director 192.168.146.1
                              |   VIP 192.168.146.100
-                             +-- server-1 192.168.146.22, server-2 .23, server-3 .24: VIP on lo
+                             +-- server-1 192.168.146.101, server-2 .102, server-3 .103: VIP on lo
 PICTURE
     switch segment
     namespace client director server-1 server-2 server-3
@@ -50,13 +50,13 @@ PICTURE
 topology_tun() {
     vip=192.168.146.100
     clients=(192.168.146.{11..16})
-    servers=(10.20.0.22 10.20.0.23 10.20.0.24)
+    servers=(172.16.20.11 172.16.20.12 172.16.20.13)
     cat <<'PICTURE'
   client 192.168.146.11-16 --+-- director 192.168.146.1
                              |   VIP 192.168.146.100
-                             +-- 192.168.146.254 router 10.20.0.1 --+-- server-1 10.20.0.22
-                                                                    +-- server-2 10.20.0.23
-                                                   VIP on lo        +-- server-3 10.20.0.24
+                             +-- 192.168.146.254 router 172.16.20.1 --+-- server-1 172.16.20.11
+                                                                      +-- server-2 172.16.20.12
+                                                  VIP on lo of all    +-- server-3 172.16.20.13
 PICTURE
     switch front
     switch far
@@ -64,13 +64,13 @@ PICTURE
     plug client eth0 front "${clients[@]/%//24}"
     plug director eth0 front 192.168.146.1/24
     plug router eth0 front 192.168.146.254/24
-    plug router eth1 far 10.20.0.1/24
+    plug router eth1 far 172.16.20.1/24
     inside router sysctl -qw net.ipv4.ip_forward=1
     default_route director 192.168.146.254
     local at
     for at in 1 2 3; do
         plug "server-$at" eth0 far "${servers[at - 1]}/24"
-        default_route "server-$at" 10.20.0.1
+        default_route "server-$at" 172.16.20.1
         own_vip "server-$at" "$vip"
     done
 }

@@ -1,7 +1,7 @@
 //! DR: only the Ethernet header changes; servers answer the client themselves.
 
 use crate::support::config::Service;
-use crate::support::lab::Family::{V4, V6};
+use crate::support::hosts::Family::{V4, V6};
 use crate::support::lab::Lab;
 use crate::support::netns;
 use crate::{alike, shares};

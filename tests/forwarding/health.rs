@@ -1,7 +1,7 @@
 //! A dead server leaves the rotation, and comes back by itself.
 
 use crate::support::config::{QUICK_HTTP_GET, QUICK_TCP_CHECK, Service};
-use crate::support::lab::Family::V4;
+use crate::support::hosts::Family::V4;
 use crate::support::lab::Lab;
 use crate::support::{eventually, netns};
 use crate::{alike, shares};

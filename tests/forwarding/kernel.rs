@@ -4,8 +4,8 @@ use std::io::{Read, Write};
 use std::net::{IpAddr, SocketAddr, TcpListener, TcpStream};
 
 use crate::support::config::{QUICK_TCP_CHECK, Service};
+use crate::support::hosts::Family::{V4, V6};
 use crate::support::http;
-use crate::support::lab::Family::{V4, V6};
 use crate::support::lab::Lab;
 use crate::support::{eventually, netns};
 use crate::{alike, shares};

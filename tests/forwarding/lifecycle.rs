@@ -6,7 +6,7 @@ use rustix::process::Signal;
 
 use crate::support::config::Service;
 use crate::support::director::{Director, program};
-use crate::support::lab::Family::{V4, V6};
+use crate::support::hosts::Family::{V4, V6};
 use crate::support::lab::Lab;
 use crate::support::netns::{self, Namespace};
 use crate::{alike, shares};
@@ -72,7 +72,8 @@ fn a_user_without_rights_is_told_what_is_missing() {
     let lab = Lab::nat();
     let file = lab.directory().join("readable.conf");
     std::fs::write(&file, lab.config(&[lab.service(V4)])).expect("the lab's directory is writable");
-    let command = format!("setpriv --bounding-set=-all --inh-caps=-all {} run -f {}", program().display(), file.display());
+    let command =
+        format!("setpriv --bounding-set=-all --inh-caps=-all {} run -f {}", program().display(), file.display());
     let output = lab.director.try_exec(&command);
     assert_one_sentence(output.status.success(), &String::from_utf8_lossy(&output.stderr), "CAP_NET_ADMIN");
 }

@@ -1,8 +1,8 @@
 //! Next hops are the kernel's: what changes there is followed.
 
 use crate::support::eventually;
+use crate::support::hosts::Family::V4;
 use crate::support::http;
-use crate::support::lab::Family::V4;
 use crate::support::lab::Lab;
 use crate::support::netns;
 use crate::{alike, shares};
@@ -31,9 +31,9 @@ fn a_moved_route_is_followed() {
     let lab = Lab::tun();
     let _director = lab.start(&[lab.service(V4)]);
     assert_eq!(shares(&lab.ask(V4, 80, 0, 6)), alike(2));
-    lab.director.exec("ip route add blackhole 10.20.0.0/24");
+    lab.director.exec("ip route add blackhole 172.16.20.0/24");
     eventually("the loss of the route is noticed", || ask_once(&lab).is_err());
-    lab.director.exec("ip route del blackhole 10.20.0.0/24");
+    lab.director.exec("ip route del blackhole 172.16.20.0/24");
     all_answer_again(&lab);
 }
 

@@ -4,8 +4,8 @@ use std::net::IpAddr;
 use std::process::Command;
 
 use crate::support::config::Service;
+use crate::support::hosts::Family::{self, V4, V6};
 use crate::support::http;
-use crate::support::lab::Family::{self, V4, V6};
 use crate::support::lab::Lab;
 use crate::support::netns;
 use crate::support::udp::{self, Echo};
@@ -115,8 +115,15 @@ fn ten_thousand_short_connections_all_complete() {
         (0..1667).filter_map(|_| http::ask(from, to).err()).map(|error| error.to_string()).collect::<Vec<_>>()
     };
     let failures: Vec<_> = std::thread::scope(|scope| {
-        let asking: Vec<_> =
-            clients.iter().map(|&from| scope.spawn({ let lab = &lab; move || lab.client.enter(|| each(from)) })).collect();
+        let asking: Vec<_> = clients
+            .iter()
+            .map(|&from| {
+                scope.spawn({
+                    let lab = &lab;
+                    move || lab.client.enter(|| each(from))
+                })
+            })
+            .collect();
         asking.into_iter().flat_map(|thread| thread.join().expect("no request panics")).collect()
     });
     assert!(failures.is_empty(), "{} failed, the first: {}", failures.len(), failures[0]);

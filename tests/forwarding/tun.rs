@@ -4,8 +4,8 @@ use std::io::{Read, Write};
 use std::net::{Shutdown, TcpListener};
 
 use crate::support::config::Service;
+use crate::support::hosts::Family::{V4, V6};
 use crate::support::http;
-use crate::support::lab::Family::{V4, V6};
 use crate::support::lab::Lab;
 use crate::support::netns;
 use crate::{alike, shares};

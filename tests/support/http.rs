@@ -20,9 +20,7 @@ pub fn ask(from: IpAddr, to: SocketAddr) -> io::Result<Answer> {
     let answer = String::from_utf8_lossy(&get(from, to, "/")?).into_owned();
     let fields: Vec<_> = answer.split_whitespace().collect();
     match fields[..] {
-        [server, client] => {
-            Ok(Answer { server: server.to_owned(), client: client.parse().map_err(io::Error::other)? })
-        }
+        [server, client] => Ok(Answer { server: server.to_owned(), client: client.parse().map_err(io::Error::other)? }),
         _ => Err(io::Error::other(format!("unexpected answer: {answer:?}"))),
     }
 }

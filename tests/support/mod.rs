@@ -4,6 +4,7 @@
 
 pub mod config;
 pub mod director;
+pub mod hosts;
 pub mod http;
 pub mod lab;
 pub mod netns;
