@@ -2,7 +2,7 @@
 //!
 //! The frames of a capture go through the same worker that forwards real traffic, on the capture's own time, without a
 //! network interface and without privileges. All servers count as healthy; next hops are learned from the capture or
-//! made up ([`scene`]). The same capture, configuration and seed give the same output, byte for byte.
+//! made up (`scene`). The same capture, configuration and seed give the same output, byte for byte.
 
 mod engine;
 mod output;
