@@ -5,6 +5,7 @@ mod client;
 pub mod connections;
 pub mod layout;
 pub mod list;
+pub mod replay;
 pub mod run;
 
 use std::process::ExitCode;
@@ -25,6 +26,7 @@ enum Command {
     Check(check::Args),
     List(list::Args),
     Connections(connections::Args),
+    Replay(replay::Args),
 }
 
 /// Runs the command line and gives the exit code.
@@ -34,5 +36,6 @@ pub fn main() -> ExitCode {
         Command::Check(args) => check::run(&args),
         Command::List(args) => list::run(&args),
         Command::Connections(args) => connections::run(&args),
+        Command::Replay(args) => replay::run(&args),
     }
 }

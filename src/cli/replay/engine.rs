@@ -1,7 +1,6 @@
 //! Drives a worker through a capture, on the capture's own time.
 
 use std::io;
-use std::time::Duration;
 
 use super::report::{End, Outcome, Report};
 use super::scene::{PORT, PORT_NAME, Scene};
@@ -33,7 +32,7 @@ pub(super) trait Sink {
     fn outcome(&mut self, outcome: &Outcome) -> io::Result<()>;
 }
 
-/// Why a replay could not be carried through. (A damaged capture is no such reason: see [`Report::damage`].)
+/// Why a replay could not be carried through. A damaged capture is no such reason: see [`Report::damage`].
 #[derive(Debug, thiserror::Error)]
 pub(super) enum ReplayError {
     /// No memory for the connections.
@@ -91,7 +90,8 @@ pub(super) fn replay(
             }
         }
     }
-    report.finish(&mut director);
+    let tally = director.worker.io().tally();
+    report.finish(tally, &director.snapshot().services, &director.counters);
     Ok(report)
 }
 

@@ -4,10 +4,11 @@ use std::fmt;
 use std::mem::discriminant;
 use std::time::Duration;
 
+use crate::control::view::Protocol;
 use crate::forward::{Counters, Reason, Verdict};
 use crate::io::pcap::{CaptureError, Refusal, Tally};
 use crate::service::{Pair, Services, Side};
-use crate::wire::{Endpoint, Protocol};
+use crate::wire::Endpoint;
 
 /// The end of one record.
 #[derive(Clone, Copy, Debug)]
@@ -55,11 +56,9 @@ struct Name(u8, Endpoint);
 impl fmt::Display for Name {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self(protocol, endpoint) = self;
-        match *protocol {
-            Protocol::TCP => write!(f, "TCP {endpoint}"),
-            Protocol::UDP => write!(f, "UDP {endpoint}"),
-            Protocol::SCTP => write!(f, "SCTP {endpoint}"),
-            other => write!(f, "protocol {other} {endpoint}"),
+        match Protocol::from_number(*protocol) {
+            Some(protocol) => write!(f, "{} {endpoint}", protocol.name()),
+            None => write!(f, "protocol {protocol} {endpoint}"),
         }
     }
 }
@@ -154,48 +153,7 @@ impl Report {
     pub(super) fn is_all_refused(&self) -> bool {
         self.tally.records > 0 && self.tally.refused == self.tally.records
     }
-}
 
-fn sum(reasons: &Reasons) -> u64 {
-    reasons.iter().sum()
-}
-
-impl fmt::Display for Report {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "{:<18}{:>12}", "transmitted", self.transmitted)?;
-        write_reasons(f, "answered", &self.answered)?;
-        writeln!(f, "{:<18}{:>12}", "passed", self.passed)?;
-        write_reasons(f, "dropped", &self.dropped)?;
-        if self.waiting != 0 {
-            writeln!(f, "{:<18}{:>12}", "waiting", self.waiting)?;
-        }
-        writeln!(f, "{:<18}{:>12}", "refused", self.tally.refused)?;
-        for Refused { first, refusal, count } in &self.refused {
-            let more = if *count > 1 { format!(" (and {} more)", count - 1) } else { String::new() };
-            writeln!(f, "  packet {first}: {refusal}{more}")?;
-        }
-        let Tally { records, cut, reframed, .. } = self.tally;
-        writeln!(f, "{:<18}{:>12} of {records} records, over {:.6} s", "accounted for", self.accounted(), self.span.as_secs_f64())?;
-        if cut != 0 {
-            writeln!(f, "{cut} records hold only the first part of their packet (snap length)")?;
-        }
-        if reframed != 0 {
-            writeln!(f, "{reframed} records had another link header and were given an Ethernet header")?;
-        }
-        self.write_servers(f)
-    }
-}
-
-/// A line for the sum, and under it one for each reason that was given.
-fn write_reasons(f: &mut fmt::Formatter<'_>, title: &str, reasons: &Reasons) -> fmt::Result {
-    writeln!(f, "{title:<18}{:>12}", sum(reasons))?;
-    for (reason, &count) in Reason::ALL.iter().zip(reasons).filter(|&(_, &count)| count != 0) {
-        writeln!(f, "  {:<16}{count:>12}", reason.name())?;
-    }
-    Ok(())
-}
-
-impl Report {
     fn write_servers(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let width = |text: fn(&Server) -> &str| self.servers.iter().map(|server| text(server).len()).max().unwrap_or(0);
         let [service, real] = [width(|server| &server.service).max(7), width(|server| &server.real).max(6)];
@@ -209,4 +167,47 @@ impl Report {
         }
         Ok(())
     }
+}
+
+fn sum(reasons: &Reasons) -> u64 {
+    reasons.iter().sum()
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Tally { records, cut, reframed, shortened, .. } = self.tally;
+        line(f, "transmitted", self.transmitted)?;
+        write_reasons(f, "answered", &self.answered)?;
+        line(f, "passed", self.passed)?;
+        write_reasons(f, "dropped", &self.dropped)?;
+        unless_none(f, "waiting", self.waiting)?;
+        line(f, "refused", self.tally.refused)?;
+        for Refused { first, refusal, count } in &self.refused {
+            let more = if *count > 1 { format!(" (and {} more)", count - 1) } else { String::new() };
+            writeln!(f, "  packet {first}: {refusal}{more}")?;
+        }
+        unless_none(f, "cut by the snap length", cut)?;
+        unless_none(f, "re-framed as Ethernet", reframed)?;
+        unless_none(f, "silences shortened", shortened)?;
+        let (accounted, seconds) = (self.accounted(), self.span.as_secs_f64());
+        writeln!(f, "{:<22}{accounted:>12} of {records} records, over {seconds:.6} s", "accounted for")?;
+        self.write_servers(f)
+    }
+}
+
+fn line(f: &mut fmt::Formatter<'_>, title: &str, count: u64) -> fmt::Result {
+    writeln!(f, "{title:<22}{count:>12}")
+}
+
+fn unless_none(f: &mut fmt::Formatter<'_>, title: &str, count: u64) -> fmt::Result {
+    if count == 0 { Ok(()) } else { line(f, title, count) }
+}
+
+/// A line for the sum, and under it one for each reason that was given.
+fn write_reasons(f: &mut fmt::Formatter<'_>, title: &str, reasons: &Reasons) -> fmt::Result {
+    line(f, title, sum(reasons))?;
+    for (reason, &count) in Reason::ALL.iter().zip(reasons) {
+        unless_none(f, &format!("  {}", reason.name()), count)?;
+    }
+    Ok(())
 }

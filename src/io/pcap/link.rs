@@ -152,26 +152,26 @@ mod tests {
         let v6 = [0x60, 9];
         let sll = |protocol: [u8; 2]| [&[7; 14], protocol.as_slice()].concat();
         let sll2 = |protocol: [u8; 2]| [protocol.as_slice(), &[7; 18]].concat();
-        let rows: &[(u16, Vec<u8>, [u8; 2], &[u8])] = &[
-            (101, vec![], [8, 0], &v4),
-            (101, vec![], [0x86, 0xdd], &v6),
-            (12, vec![], [8, 0], &v4),
-            (14, vec![], [0x86, 0xdd], &v6),
-            (228, vec![], [8, 0], &v4),
-            (229, vec![], [0x86, 0xdd], &v6),
-            (0, vec![2, 0, 0, 0], [8, 0], &v4),
-            (0, vec![0, 0, 0, 2], [8, 0], &v4),
-            (0, vec![10, 0, 0, 0], [0x86, 0xdd], &v6),
-            (0, vec![0, 0, 0, 30], [0x86, 0xdd], &v6),
-            (108, vec![0, 0, 0, 24], [0x86, 0xdd], &v6),
-            (108, vec![0, 0, 0, 28], [0x86, 0xdd], &v6),
-            (113, sll([8, 0]), [8, 0], &v4),
+        let rows = [
+            (101, vec![], [8, 0], v4.as_slice()),
+            (101, vec![], [0x86, 0xdd], v6.as_slice()),
+            (12, vec![], [8, 0], v4.as_slice()),
+            (14, vec![], [0x86, 0xdd], v6.as_slice()),
+            (228, vec![], [8, 0], v4.as_slice()),
+            (229, vec![], [0x86, 0xdd], v6.as_slice()),
+            (0, vec![2, 0, 0, 0], [8, 0], v4.as_slice()),
+            (0, vec![0, 0, 0, 2], [8, 0], v4.as_slice()),
+            (0, vec![10, 0, 0, 0], [0x86, 0xdd], v6.as_slice()),
+            (0, vec![0, 0, 0, 30], [0x86, 0xdd], v6.as_slice()),
+            (108, vec![0, 0, 0, 24], [0x86, 0xdd], v6.as_slice()),
+            (108, vec![0, 0, 0, 28], [0x86, 0xdd], v6.as_slice()),
+            (113, sll([8, 0]), [8, 0], v4.as_slice()),
             (113, sll([8, 6]), [8, 6], &[]),
-            (276, sll2([0x86, 0xdd]), [0x86, 0xdd], &v6),
+            (276, sll2([0x86, 0xdd]), [0x86, 0xdd], v6.as_slice()),
         ];
         for (link, header, ether_type, packet) in rows {
             let want = [&[0; 12], ether_type.as_slice(), packet].concat();
-            assert_eq!(framed(*link, &[header, *packet].concat()), Ok(want), "{}", LinkType(*link));
+            assert_eq!(framed(link, &[&header, packet].concat()), Ok(want), "{}", LinkType(link));
         }
         assert_eq!(framed(1, &[1, 2, 3]), Ok(vec![1, 2, 3]), "Ethernet is left alone, however short");
     }

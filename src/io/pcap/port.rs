@@ -14,6 +14,10 @@ use crate::time::Tick;
 /// Bytes of a buffer: 64 KiB, the most that a frame's 16-bit length can use.
 const SLOT: usize = 1 << 16;
 
+/// Longest silence between two records: a capture's times may be wrong by decades, and ticks are compared over a year at
+/// most. No connection outlives so long a silence, so that a longer one makes no difference.
+const LONGEST_SILENCE: Duration = Duration::from_secs(100 * 24 * 3600);
+
 /// What the capture holds next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Due {
@@ -21,7 +25,8 @@ pub enum Due {
     Frame {
         /// Counted from 1 over all records of the file.
         number: u64,
-        /// When it is due, since the first record. Never goes back, even if the file does.
+        /// When it is due, since the first record. Never goes back, even if the file does, and never leaves out more
+        /// than 100 days at once.
         at: Duration,
     },
     /// A record that is no frame for the engine. It is told once and then gone.
@@ -44,6 +49,8 @@ pub struct Tally {
     pub reframed: u64,
     /// Of them, those that are no frame for the engine.
     pub refused: u64,
+    /// Silences of more than 100 days, which were cut down to that.
+    pub shortened: u64,
     /// Frames given to the worker.
     pub received: u64,
     /// Buffers given to the worker for packets of its own.
@@ -86,8 +93,11 @@ pub struct PcapIo {
     refused: Option<Due>,
     fault: Option<CaptureError>,
     sent: Vec<(PortId, Frame)>,
-    begin: Option<Duration>,
+    /// The latest time that the file has told, once it has.
+    latest: Option<Duration>,
+    /// When the latest record was due.
     now: Duration,
+    /// The time of the last record received, as the file has it.
     last: Duration,
     tally: Tally,
 }
@@ -114,7 +124,7 @@ impl PcapIo {
             refused: None,
             fault: None,
             sent: Vec::with_capacity(frames),
-            begin: None,
+            latest: None,
             now: Duration::ZERO,
             last: Duration::ZERO,
             tally: Tally::default(),
@@ -144,6 +154,11 @@ impl PcapIo {
         }
     }
 
+    /// The number of the record whose frame is in this buffer, or was there last; `None` for packets of the worker's own.
+    pub(crate) fn number(&self, buffer: u32) -> Option<u64> {
+        self.origins.get(buffer as usize)?.number
+    }
+
     /// What became of the records so far.
     pub fn tally(&self) -> Tally {
         self.tally
@@ -165,8 +180,12 @@ impl PcapIo {
         self.tally.records += 1;
         self.tally.cut += u64::from(record.cut);
         self.tally.reframed += u64::from(record.reframed);
-        let begin = *self.begin.get_or_insert(record.time);
-        let at = record.time.saturating_sub(begin).max(self.now);
+        let latest = self.latest.unwrap_or(record.time);
+        let silence = record.time.saturating_sub(latest);
+        self.tally.shortened += u64::from(silence > LONGEST_SILENCE);
+        self.now += silence.min(LONGEST_SILENCE);
+        self.latest = Some(latest.max(record.time));
+        let at = self.now;
         let frame = record.frame.and_then(|bytes| {
             if bytes.len() > self.pool.max_frame() {
                 return Err(Refusal::TooLong(bytes.len() as u32, self.pool.max_frame() as u32));
@@ -196,8 +215,7 @@ impl PacketIo for PcapIo {
         for _ in 0..self.batch.min(into.remaining_capacity()) {
             self.look_ahead();
             let same_tick = |&mut (_, at): &mut (Frame, Duration)| *tick.get_or_insert(Tick::at(at)) == Tick::at(at);
-            let Some((frame, at)) = self.due.take_if(same_tick) else { return };
-            self.now = at;
+            let Some((frame, _)) = self.due.take_if(same_tick) else { return };
             self.last = self.origins[frame.index as usize].time;
             self.tally.received += 1;
             into.push(frame);
@@ -286,6 +304,21 @@ mod tests {
         let want = [(at(1, 0), vec![60, 61]), (at(3, 16), vec![62, 63]), (at(5, 8000), vec![64])];
         assert_eq!(turns, want, "time neither goes back nor crosses a tick within a turn");
         assert_eq!((io.in_hand(), io.pool.out()), (0, 0));
+    }
+
+    #[test]
+    fn a_silence_of_decades_is_shortened() {
+        let decades = 1_700_000_000_000;
+        let mut io = port(&[(0, 60), (decades, 60), (1000, 60), (decades + 5, 60)], 64, 8);
+        let mut times = Vec::new();
+        while let Some(Due::Frame { at, .. }) = io.due().unwrap() {
+            times.push(at);
+            let mut batch = receive(&mut io);
+            io.recycle(&mut batch);
+        }
+        // The third is a thousand milliseconds after the first, but also decades before the second.
+        assert_eq!(times, [Duration::ZERO, LONGEST_SILENCE]);
+        assert_eq!((io.now, io.tally().shortened), (LONGEST_SILENCE + Duration::from_millis(5), 1));
     }
 
     #[test]
