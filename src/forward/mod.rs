@@ -22,6 +22,7 @@
 
 mod answer;
 mod counters;
+mod decision;
 mod established;
 pub mod lifecycle;
 mod look;
@@ -32,6 +33,7 @@ mod tunnel;
 mod verdict;
 
 pub use counters::{Counter, Counters, PairCounters};
+pub use decision::Decision;
 pub use verdict::{Reason, Verdict};
 
 use std::sync::Arc;
@@ -41,36 +43,13 @@ use crossbeam::queue::ArrayQueue;
 
 use crate::conn::Table;
 use crate::io::{BATCH, Batch, Frame, PacketIo};
-use crate::service::{Loads, Network, NextHop, Options, PairId, Services, Snapshot};
+use crate::service::{Loads, Network, NextHop, Options, Services, Snapshot};
 use crate::time::Tick;
 use look::Look;
 
 /// How far the first touch of an entry runs ahead of its use: enough to hide a cache miss, few enough not to overrun the
 /// core's miss buffers.
 const LOOK_AHEAD: usize = 16;
-
-/// What was decided about a frame, for those who want to know more than its verdict.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Decision {
-    /// The end of its way.
-    pub verdict: Verdict,
-    /// The service and server it was counted for.
-    pub pair: Option<PairId>,
-}
-
-impl Decision {
-    fn of(verdict: Verdict) -> Self {
-        Self { verdict, pair: None }
-    }
-
-    fn drop(reason: Reason) -> Self {
-        Self::of(Verdict::Drop(reason))
-    }
-
-    fn for_pair(self, pair: PairId) -> Self {
-        Self { pair: Some(pair), ..self }
-    }
-}
 
 /// What all workers share, and the sweeper with them.
 #[derive(Clone, Debug)]

@@ -137,8 +137,9 @@ impl<I: PacketIo, O: Observer> Worker<I, O> {
         self.forwarder.process(&mut self.io, snapshot, &mut self.received, now, &mut self.decisions);
         for (frame, decision) in self.received.drain(..).zip(self.decisions.drain(..)) {
             self.observer.decided(&mut self.io, &frame, &decision);
-            self.forwarder.counters().count(decision.verdict);
-            match decision.verdict {
+            let verdict = decision.verdict();
+            self.forwarder.counters().count(verdict);
+            match verdict {
                 Verdict::Transmit(port) | Verdict::Answer(port, _) => {
                     let Some(batch) = self.outgoing.get_mut(usize::from(port.0)) else {
                         self.spent.push(frame);

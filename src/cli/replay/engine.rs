@@ -120,8 +120,8 @@ fn collect(
     for (buffer, decision) in &decisions {
         // A buffer keeps its number until the next record is read, which is not before the next turn.
         let Some(number) = director.worker.io().number(*buffer) else { continue };
-        let pair = decision.pair.and_then(|id| director.snapshot().services.pair(id)).copied();
-        let outcome = Outcome { number, end: End::Decided(decision.verdict), pair };
+        let pair = decision.pair().and_then(|id| director.snapshot().services.pair(id)).copied();
+        let outcome = Outcome { number, end: End::Decided(decision.verdict()), pair };
         report.add(&outcome);
         sink.outcome(&outcome)?;
     }

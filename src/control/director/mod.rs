@@ -62,7 +62,9 @@ pub enum DirectorError {
     #[error(transparent)]
     Table(#[from] TableError),
     /// More workers than queues.
-    #[error("{wanted} workers need as many queues, but {interface} has {queues}; set `workers {queues}` or less, or add queues with `ethtool -L`")]
+    #[error(
+        "{wanted} workers need as many queues, but {interface} has {queues}; set `workers {queues}` or less, or add queues with `ethtool -L`"
+    )]
     Queues {
         /// Workers asked for.
         wanted: usize,

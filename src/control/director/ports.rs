@@ -11,7 +11,8 @@ pub(super) fn choose(config: &Config, mirror: &Mirror) -> Vec<String> {
     if !config.settings.interfaces.is_empty() {
         return config.settings.interfaces.clone();
     }
-    let devices = config.instances.iter().flat_map(|instance| &instance.addresses).map(|address| address.device.as_str());
+    let devices =
+        config.instances.iter().flat_map(|instance| &instance.addresses).map(|address| address.device.as_str());
     let vips = config.services.iter().filter_map(|service| mirror.carrier(service.key.virtual_.addr));
     let servers = config.services.iter().flat_map(|service| service.servers.iter().chain(&service.sorry));
     let ways = servers.filter_map(|server| mirror.towards(server.real.addr));

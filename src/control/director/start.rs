@@ -133,7 +133,9 @@ fn interfaces(names: &[String]) -> Result<Vec<Interface>, DirectorError> {
 }
 
 fn attach(
-    steering: &mut Steering, interfaces: &[Interface], settings: &Settings,
+    steering: &mut Steering,
+    interfaces: &[Interface],
+    settings: &Settings,
 ) -> Result<Vec<AttachMode>, DirectorError> {
     let attached: Result<_, _> =
         interfaces.iter().map(|interface| steering.attach(interface, settings.attach)).collect();
@@ -155,7 +157,10 @@ fn worker_count(settings: &Settings, interfaces: &[Interface]) -> Result<usize, 
 
 /// Queue `q` of every port belongs to worker `q` modulo their number.
 fn open_rings(
-    interfaces: &[Interface], modes: &[AttachMode], workers: usize, settings: &Settings,
+    interfaces: &[Interface],
+    modes: &[AttachMode],
+    workers: usize,
+    settings: &Settings,
 ) -> Result<Vec<XdpIo>, DirectorError> {
     let open = |worker: usize| {
         let ports: Vec<_> = interfaces

@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 
 use crate::conn::table::Sweeper;
-use crate::forward::{Shared, lifecycle};
 use crate::control::Ids;
+use crate::forward::{Shared, lifecycle};
 use crate::service::{Options, PairFlags, PairId, Services};
 use crate::time::Tick;
 
@@ -30,7 +30,15 @@ pub(super) struct Sweep {
 impl Sweep {
     pub(super) fn new(sweeper: Sweeper, shared: Shared, lane: usize) -> Self {
         let nothing = BTreeSet::new;
-        Self { sweeper, shared, lane, last: Tick::default(), met: nothing(), candidates: BTreeSet::new(), empty: BTreeSet::new() }
+        Self {
+            sweeper,
+            shared,
+            lane,
+            last: Tick::default(),
+            met: nothing(),
+            candidates: BTreeSet::new(),
+            empty: BTreeSet::new(),
+        }
     }
 
     /// Sweeps one slice a tick, however often it is called. `settled`: every worker knows `services`.

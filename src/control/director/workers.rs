@@ -33,7 +33,11 @@ impl Workers {
 
     /// Starts a worker on `core`.
     pub(super) fn start(
-        &mut self, worker: Worker<XdpIo>, mailbox: Mailbox, core: Option<usize>, poll: Poll,
+        &mut self,
+        worker: Worker<XdpIo>,
+        mailbox: Mailbox,
+        core: Option<usize>,
+        poll: Poll,
     ) -> Result<(), DirectorError> {
         let counters = Arc::clone(worker.forwarder().counters());
         let stop = Arc::clone(&self.stop);
