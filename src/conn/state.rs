@@ -117,6 +117,10 @@ impl TcpEvent {
     /// Judges a segment by its flags.
     #[inline(always)]
     pub const fn of(flags: TcpFlags) -> TcpEvent {
+        EVENTS[(flags.0 & 0x1f) as usize]
+    }
+
+    const fn judge(flags: TcpFlags) -> TcpEvent {
         if flags.rst() {
             TcpEvent::Rst
         } else if flags.syn() {
@@ -130,6 +134,17 @@ impl TcpEvent {
         }
     }
 }
+
+/// [`TcpEvent::judge`] of the lowest five flags, FIN to ACK.
+const EVENTS: [TcpEvent; 32] = {
+    let mut events = [TcpEvent::Flagless; 32];
+    let mut flags = 0;
+    while flags < 32 {
+        events[flags as usize] = TcpEvent::judge(TcpFlags(flags));
+        flags += 1;
+    }
+    events
+};
 
 /// Which way a segment goes, and whether the other way is seen at all.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -145,7 +160,26 @@ pub enum Seen {
 
 /// The state after a segment (`tcp_states`, the normal table). `Flagless` leads to CLOSE, as in the kernel; callers that
 /// choose otherwise do not ask.
+#[inline(always)]
 pub const fn tcp_next(state: State, event: TcpEvent, seen: Seen) -> State {
+    NEXT[seen as usize][event as usize][(state as u8 & 0x0f) as usize]
+}
+
+/// [`transition`] worked out for the sixteen numbers that TCP states may have.
+const NEXT: [[[State; 16]; 5]; 3] = {
+    let seen = [Seen::Input, Seen::Output, Seen::InputOnly];
+    let events = [TcpEvent::Syn, TcpEvent::Fin, TcpEvent::Ack, TcpEvent::Rst, TcpEvent::Flagless];
+    let mut next = [[[State::Close; 16]; 5]; 3];
+    let mut at = 0;
+    while at < 3 * 5 * 16 {
+        let (way, event, state) = (at / 80, at / 16 % 5, at % 16);
+        next[way][event][state] = transition(State::from_byte(state as u8), events[event], seen[way]);
+        at += 1;
+    }
+    next
+};
+
+const fn transition(state: State, event: TcpEvent, seen: Seen) -> State {
     use State::*;
     match (seen, event) {
         (Seen::Input | Seen::InputOnly, TcpEvent::Syn) => match state {

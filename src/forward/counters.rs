@@ -26,14 +26,10 @@ impl Counter {
 #[derive(Debug, Default)]
 #[repr(C, align(64))]
 pub struct PairCounters {
-    /// Packets from clients.
-    pub in_packets: Counter,
-    /// Packets from the server (seen in NAT only).
-    pub out_packets: Counter,
-    /// Bytes from clients: IP packet lengths, before any tunnel header.
-    pub in_bytes: Counter,
-    /// Bytes from the server.
-    pub out_bytes: Counter,
+    /// Packets from clients, and from the server (which is seen in NAT only).
+    pub packets: [Counter; 2],
+    /// Bytes likewise: IP packet lengths, before any tunnel header.
+    pub bytes: [Counter; 2],
     /// New connections.
     pub connections: Counter,
 }

@@ -1,5 +1,7 @@
 //! A packet of a known connection.
 
+use std::hint::select_unpredictable as select;
+
 use super::lifecycle::{self, NO_OUTPUT};
 use super::look::{Look, Way};
 use super::rewrite::{self, End};
@@ -17,11 +19,10 @@ use crate::wire::checksum::Delta;
 #[inline(always)]
 pub(super) fn belongs(view: &View<'_>, entry: &Entry, look: &Look) -> bool {
     let Some(pair) = view.services.pairs.get(entry.pair() as usize) else { return false };
-    let side = match (look.way, pair.method) {
-        (Way::Out, Method::Nat) => Side::Real,
-        (Way::In, _) | (Way::Out, Method::Dr | Method::Tun) => Side::Virtual,
-    };
-    pair.generation == entry.generation() && pair.end(side) == look.other
+    // Servers answer through the director from their own address in NAT only.
+    let answered_by_server = (look.way == Way::Out) & (pair.method == Method::Nat);
+    let side = select(answered_by_server, Side::Real, Side::Virtual);
+    (pair.generation == entry.generation()) & (pair.end(side) == look.other)
 }
 
 /// The way to the packet's next hop.
@@ -47,8 +48,8 @@ impl Forwarder {
         let Some(pair) = view.services.pair(pair_id) else { return Decision::drop(Reason::ServerRemoved) };
         let word = entry.state_word();
         let expired = entry.is_expired(now);
-        let opens = look.protocol == Protocol::TCP && look.flags.syn() && look.way == Way::In;
-        if (expired || opens || pair.flags != PairFlags::default())
+        let opens = (look.protocol == Protocol::TCP) & look.flags.syn() & (look.way == Way::In);
+        if (expired | opens | (pair.flags != PairFlags::default()))
             && let Some(decision) = self.reconsider(view, packet, look, found, word, expired, now)
         {
             return decision;
@@ -67,18 +68,17 @@ impl Forwarder {
         (entry, word): (&Entry, StateWord),
         now: Tick,
     ) -> Decision {
-        let onward = match look.way {
-            Way::In => to_server(view, pair),
-            Way::Out => to_client(view, entry, look),
-        };
-        let onward = match onward {
-            Onward::Hop(hop) => Some(hop),
-            Onward::Wait(next) => return self.wait_for(next).for_pair(pair_id),
-            Onward::NoRoute => None,
+        let hop = match known_hop(view, pair, entry, look) {
+            Some(hop) => Some(hop),
+            None => match find_hop(view, pair, entry, look) {
+                Onward::Hop(hop) => Some(hop),
+                Onward::Wait(next) => return self.wait_for(next).for_pair(pair_id),
+                Onward::NoRoute => None,
+            },
         };
         self.count(pair_id, look);
         self.advance(view, entry, word, look, now);
-        let Some(hop) = onward else {
+        let Some(hop) = hop else {
             return answer::unreachable_host(view, packet, look).for_pair(pair_id);
         };
         self.send(view, packet, look, pair, hop).for_pair(pair_id)
@@ -87,12 +87,8 @@ impl Forwarder {
     #[inline(always)]
     fn count(&self, pair: PairId, look: &Look) {
         let Some(counters) = self.counters.pair(pair) else { return };
-        let (packets, bytes) = match look.way {
-            Way::In => (&counters.in_packets, &counters.in_bytes),
-            Way::Out => (&counters.out_packets, &counters.out_bytes),
-        };
-        packets.add(1);
-        bytes.add(u64::from(look.packet_len()));
+        counters.packets[look.way as usize].add(1);
+        counters.bytes[look.way as usize].add(u64::from(look.packet_len()));
     }
 
     /// Moves the connection's state and its clock.
@@ -131,17 +127,15 @@ impl Forwarder {
             self.counters.checksum_completed.add(1);
         }
         let bytes = packet.bytes();
-        match (pair.method, look.way) {
-            (Method::Nat, Way::In) => {
-                rewrite::set_end(bytes, look, End::Destination, pair.end(Side::Real), pair.transport_delta);
-                rewrite::age(bytes, look, pair.address_delta);
+        match pair.method {
+            Method::Nat => {
+                let back = look.way == Way::Out;
+                let end = select(back, End::Source, End::Destination);
+                let new = pair.end(select(back, Side::Virtual, Side::Real));
+                rewrite::set_end(bytes, look, end, new, pair.transport_delta.inverse_if(back));
+                rewrite::age(bytes, look, pair.address_delta.inverse_if(back));
             }
-            (Method::Nat, Way::Out) => {
-                let edit = pair.transport_delta.inverse();
-                rewrite::set_end(bytes, look, End::Source, pair.end(Side::Virtual), edit);
-                rewrite::age(bytes, look, pair.address_delta.inverse());
-            }
-            (Method::Dr | Method::Tun, _) => rewrite::age(bytes, look, Delta::new()),
+            Method::Dr | Method::Tun => rewrite::age(bytes, look, Delta::new()),
         }
         // Padding behind the packet was for the link it came by.
         packet.frame.len = look.end;
@@ -205,47 +199,44 @@ fn may_reuse(view: &View<'_>, word: StateWord) -> bool {
 #[inline(always)]
 fn next_tcp(view: &View<'_>, state: State, have: u8, look: &Look) -> (State, u8) {
     let event = TcpEvent::of(look.flags);
+    let back = look.way == Way::Out;
+    let input = select(have & NO_OUTPUT != 0, Seen::InputOnly, Seen::Input);
+    let seen = select(back, Seen::Output, input);
     // The first packet seen from the server shows that the other direction can be followed after all.
-    let (seen, now_flags) = match look.way {
-        Way::Out => (Seen::Output, have & !NO_OUTPUT),
-        Way::In if have & NO_OUTPUT != 0 => (Seen::InputOnly, have),
-        Way::In => (Seen::Input, have),
-    };
+    let now_flags = select(back, have & !NO_OUTPUT, have);
     if event == TcpEvent::Flagless && !view.options.flagless_segment_closes {
         return (state, now_flags);
     }
     (tcp_next(state, event, seen), now_flags)
 }
 
+/// The hop that the pair (to the server) or the entry (back to the client) remembers, if it is still good: an entry's is
+/// as long as no route or neighbour has changed.
 #[inline(always)]
-fn to_server<'a>(view: &View<'a>, pair: &Pair) -> Onward<'a> {
-    match view.network.hop(pair.hop) {
-        Some(hop) => Onward::Hop(hop),
-        None => onward(view, view.network.hop_to(pair.ends[Side::Real as usize])).0,
-    }
+fn known_hop<'a>(view: &View<'a>, pair: &Pair, entry: &Entry, look: &Look) -> Option<&'a Hop> {
+    let fresh = entry.epoch() == view.network.epoch;
+    let to_client = select(fresh, entry.hop(), HopId::NONE.0);
+    let id = select(look.way == Way::In, pair.hop.0, to_client);
+    view.network.hop(HopId(id))
 }
 
-/// The way back to the client is remembered in the entry, as long as no route or neighbour has changed.
-#[inline(always)]
-fn to_client<'a>(view: &View<'a>, entry: &Entry, look: &Look) -> Onward<'a> {
-    if entry.epoch() == view.network.epoch
-        && let Some(hop) = view.network.hop(HopId(entry.hop()))
-    {
-        return Onward::Hop(hop);
-    }
-    let (onward, id) = onward(view, view.network.hop_to(look.key.client));
-    if let Some(id) = id {
-        entry.set_hop(id.0, view.network.epoch);
-    }
-    onward
-}
-
+/// Looks the hop up by route and neighbour, and has the entry remember the one back to the client.
 #[cold]
-fn onward<'a>(view: &View<'a>, to: HopTo) -> (Onward<'a>, Option<HopId>) {
-    match to {
-        HopTo::Ready(id) => (view.network.hop(id).map_or(Onward::NoRoute, Onward::Hop), Some(id)),
-        HopTo::Unresolved(next) => (Onward::Wait(next), None),
-        HopTo::NoRoute => (Onward::NoRoute, None),
+#[inline(never)]
+fn find_hop<'a>(view: &View<'a>, pair: &Pair, entry: &Entry, look: &Look) -> Onward<'a> {
+    let to = match look.way {
+        Way::In => pair.ends[Side::Real as usize],
+        Way::Out => look.key.client,
+    };
+    match view.network.hop_to(to) {
+        HopTo::Ready(id) => {
+            if look.way == Way::Out {
+                entry.set_hop(id.0, view.network.epoch);
+            }
+            view.network.hop(id).map_or(Onward::NoRoute, Onward::Hop)
+        }
+        HopTo::Unresolved(next) => Onward::Wait(next),
+        HopTo::NoRoute => Onward::NoRoute,
     }
 }
 

@@ -10,9 +10,10 @@ use crate::wire::{Addr, Endpoint, Family, Protocol};
 
 /// The end of a packet that NAT rewrites.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
 pub(super) enum End {
-    Source,
-    Destination,
+    Source = 0,
+    Destination = 1,
 }
 
 /// Sets destination and source MAC.
@@ -48,10 +49,7 @@ pub(super) fn age(frame: &mut [u8], look: &Look, edit: Delta) {
 pub(super) fn set_end(frame: &mut [u8], look: &Look, end: End, new: Endpoint, edit: Delta) {
     let (l3, l4) = (usize::from(look.l3), usize::from(look.l4));
     write_address(frame, l3, look.family, end, new.addr);
-    let port = match end {
-        End::Source => l4,
-        End::Destination => l4 + 2,
-    };
+    let port = l4 + 2 * end as usize;
     if let Some(bytes) = frame.get_mut(port..port + 2) {
         bytes.copy_from_slice(&new.port.to_be_bytes());
     }
@@ -66,13 +64,13 @@ pub(super) fn set_end(frame: &mut [u8], look: &Look, end: End, new: Endpoint, ed
 fn write_address(frame: &mut [u8], l3: usize, family: Family, end: End, address: Addr) {
     match family {
         Family::V4 => {
-            let at = l3 + if end == End::Source { 12 } else { 16 };
+            let at = l3 + 12 + 4 * end as usize;
             if let Some(bytes) = frame.get_mut(at..at + 4) {
                 bytes.copy_from_slice(&address.low32().to_be_bytes());
             }
         }
         Family::V6 => {
-            let at = l3 + if end == End::Source { 8 } else { 24 };
+            let at = l3 + 8 + 16 * end as usize;
             if let Some(bytes) = frame.get_mut(at..at + 16) {
                 bytes.copy_from_slice(&address.octets());
             }

@@ -95,6 +95,12 @@ impl Delta {
         Self(!self.0)
     }
 
+    /// The edit taken back if `back`, else the edit: without a branch.
+    #[inline(always)]
+    pub const fn inverse_if(self, back: bool) -> Self {
+        Self(self.0 ^ (back as u16).wrapping_neg())
+    }
+
     /// The checksum after the edit, from the one before.
     #[inline(always)]
     pub const fn apply(self, checksum: u16) -> u16 {
@@ -184,6 +190,7 @@ mod tests {
             prop_assume!(bytes.iter().any(|&x| x != 0));
             prop_assert!(same(edit.apply(before), finish(0, &bytes)));
             prop_assert!(same(edit.inverse().apply(edit.apply(before)), finish(0, &original)));
+            prop_assert_eq!((edit.inverse_if(true), edit.inverse_if(false)), (edit.inverse(), edit));
         }
 
         #[test]

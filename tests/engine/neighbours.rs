@@ -40,7 +40,7 @@ fn a_frame_waits_for_its_neighbour_and_then_leaves() {
     assert_eq!(Packet::read(&sent[0]).destination, crate::packets::end(SERVER));
     assert_eq!((director.worker.held(), director.worker.io().in_hand()), (0, 0));
     let counters = director.counters.pair(ringmaster::service::PairId(0)).unwrap();
-    assert_eq!((counters.in_packets.get(), counters.connections.get()), (1, 1), "counted once, when it left");
+    assert_eq!((counters.packets[0].get(), counters.connections.get()), (1, 1), "counted once, when it left");
 }
 
 #[test]

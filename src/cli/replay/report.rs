@@ -135,8 +135,8 @@ impl Report {
                     service: Name(service.key.protocol, service.key.virtual_).to_string(),
                     real: server.real.to_string(),
                     connections: traffic.connections.get(),
-                    in_packets: traffic.in_packets.get(),
-                    out_packets: traffic.out_packets.get(),
+                    in_packets: traffic.packets[0].get(),
+                    out_packets: traffic.packets[1].get(),
                 });
             }
         }
