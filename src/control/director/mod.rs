@@ -41,7 +41,7 @@ const CONFIRM: Duration = Duration::from_secs(3);
 #[derive(Debug, thiserror::Error)]
 pub enum DirectorError {
     /// Privileges are missing.
-    #[error("{} missing: start it as root, or give it these capabilities (systemd: AmbientCapabilities=)", .0.join(" and "))]
+    #[error("no {}: start it as root, or give it these capabilities (systemd: AmbientCapabilities=)", .0.join(", no "))]
     Privileges(Vec<&'static str>),
     /// Nothing says which interfaces to use.
     #[error(
@@ -130,12 +130,6 @@ impl Director {
                     tracing::info!("{name}: stopping");
                     return Ok(());
                 }
-            }
-            if self.workers.any_ended() {
-                return Err(DirectorError::System {
-                    what: "keep a worker running",
-                    source: std::io::Error::other("its thread has ended"),
-                });
             }
         }
     }
