@@ -203,13 +203,14 @@ impl Director {
         self.steering.update(&rules(&self.services, local))
     }
 
-    /// Stops in an order that loses nothing more than it must: the program first, so that the kernel has its packets
-    /// back, then the workers, then the addresses.
+    /// Stops in an order that loses nothing more than it must: the addresses first, since the kernel would reset the
+    /// connections to an address of its own, then the program, so that the kernel has its packets back, then the
+    /// workers.
     async fn stop(mut self) -> Result<(), DirectorError> {
+        let cleared = self.addresses.clear(self.kernel.handle()).await;
         drop(self.steering);
         self.workers.stop();
-        self.addresses.clear(self.kernel.handle()).await?;
-        Ok(())
+        Ok(cleared?)
     }
 }
 
