@@ -1,5 +1,7 @@
 //! The packet path from frame to frame: a worker on ports in memory, frames built and read by another implementation.
 
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
+
 #[path = "support/offline.rs"]
 mod offline;
 #[path = "support/packets.rs"]

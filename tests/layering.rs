@@ -15,12 +15,9 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("sched", &["time", "wire"]),
     ("check", &["time", "wire"]),
     ("io", &["time", "wire"]),
-    (
-        "io::xdp", // configured and steered by plain values that are named above it
-        &["time", "wire", "io", "sys", "config::model::Attach", "config::model::Transfer", "service::ServiceKey"],
-    ),
+    ("io::xdp", &["time", "wire", "io", "sys"]),
     ("service", &["time", "wire", "conn", "sched", "io::PortId"]),
-    ("config", &["time", "wire", "conn", "sched", "check", "service"]),
+    ("config", &["time", "wire", "conn", "sched", "check", "service", "io::options"]),
     ("forward", &["time", "wire", "conn", "sched", "service", "io"]),
     ("worker", &["time", "wire", "conn", "sched", "service", "io", "forward", "sys"]),
     ("control", &["time", "wire", "conn", "sched", "check", "service", "config", "io", "forward", "worker", "sys"]),

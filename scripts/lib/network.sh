@@ -37,11 +37,12 @@ switch() {
     ip -n "$(full_name "$1")" link set br0 up
 }
 
-# plug NAMESPACE INTERFACE SWITCH ADDRESS/PREFIX...: a cable from a new interface to a switch.
+# plug NAMESPACE INTERFACE SWITCH ADDRESS/PREFIX...: a cable with two queues from a new interface to a switch.
 plug() {
     local name=$1 interface=$2 switch=$3 address
     shift 3
-    ip -n "$(full_name "$name")" link add "$interface" type veth peer name "$name-$interface" netns "$(full_name "$switch")"
+    ip -n "$(full_name "$name")" link add "$interface" numrxqueues 2 numtxqueues 2 type veth \
+        peer name "$name-$interface" netns "$(full_name "$switch")" numrxqueues 2 numtxqueues 2
     ip -n "$(full_name "$switch")" link set "$name-$interface" master br0 up
     for address in "$@"; do
         ip -n "$(full_name "$name")" addr add "$address" dev "$interface"

@@ -1,7 +1,7 @@
 //! Health checks: what to ask a real server, how often, and when its answers make it up or down.
 //!
 //! [`Spec`] is what the configuration asks for. [`Checker`] turns answers into up and down and [`Health`] is the table of
-//! all checks; neither does input or output nor reads a clock. [`probe`] asks the question.
+//! all checks; neither does input or output nor reads a clock. [`probe()`] asks the question.
 
 mod failure;
 mod health;

@@ -38,6 +38,7 @@ pub fn run(args: &Args) -> ExitCode {
     };
     show(&loaded.problems);
     log_to_stderr();
+    abort_on_panic();
     match direct(loaded.config) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
@@ -64,6 +65,16 @@ fn log_to_stderr() {
         .with_ansi(colour)
         .with_target(false)
         .init();
+}
+
+/// A thread that panics takes the whole process with it, in every build: a director without one of its workers would
+/// hold the addresses and drop their traffic.
+fn abort_on_panic() {
+    let report = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |panic| {
+        report(panic);
+        std::process::abort();
+    }));
 }
 
 /// The sentence and what is behind it, on one line.

@@ -4,9 +4,10 @@ use std::net::IpAddr;
 use std::path::PathBuf;
 
 use crate::check;
+pub use crate::io::options::{Attach, Poll, Transfer};
 use crate::sched;
-use crate::service::{Method, Options, Persistence, ServiceKey};
-use crate::wire::Endpoint;
+use crate::service::{Method, Options, Persistence};
+use crate::wire::{Endpoint, ServiceKey};
 
 /// A whole configuration.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -111,40 +112,6 @@ pub struct Settings {
     pub socket: PathBuf,
     /// `profile ringmaster|kernel`, the single choices, and `lvs_timeouts`.
     pub options: Options,
-}
-
-/// How the steering program is attached to a port.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Attach {
-    /// Native if the driver can, else generic.
-    #[default]
-    Auto,
-    /// Native, or fail.
-    Native,
-    /// Generic (skb) mode.
-    Generic,
-}
-
-/// How frames pass between driver and ring.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Transfer {
-    /// Zero-copy if the driver can, else copy.
-    #[default]
-    Auto,
-    /// Zero-copy, or fail.
-    ZeroCopy,
-    /// Copy.
-    Copy,
-}
-
-/// What a worker does when nothing arrives.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Poll {
-    /// Spins a little, then sleeps until a frame arrives.
-    #[default]
-    Adaptive,
-    /// Never sleeps: for cores that do nothing else.
-    Spin,
 }
 
 /// Where the control socket is unless the file says otherwise.

@@ -9,8 +9,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::service::{Method, Pair, PairId, ServiceId, ServiceKey};
-use crate::wire::Endpoint;
+use crate::service::{Method, Pair, PairId, ServiceId};
+use crate::wire::{Endpoint, ServiceKey};
 
 /// What a pair is known by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

@@ -1,7 +1,7 @@
 //! The parts of the control thread.
 //!
 //! One thread, one event loop: netlink, health checks, virtual addresses, the control socket. What can be decided is
-//! decided by functions without input or output ([`plan`], [`rules`], [`Ids`]); around them stand thin shells that talk
+//! decided by functions without input or output ([`plan()`], [`rules`], [`Ids`]); around them stand thin shells that talk
 //! to the kernel and to clients.
 
 mod director;

@@ -1,7 +1,7 @@
 //! The control socket: a Unix socket that local clients ask over.
 //!
 //! Only the owner may connect (mode 0600). Nothing that a client does or fails to do holds up the loop or another client:
-//! requests are bounded in length, answers in time, clients in number. What is said is in [`protocol`](super::protocol).
+//! requests are bounded in length, answers in time, clients in number. What is said is in [`super::protocol`].
 //!
 //! [`ControlSocket::next`] yields one [`Query`] after the other for the event loop to answer; while it waits, it also
 //! moves the bytes of all clients.

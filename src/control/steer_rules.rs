@@ -1,8 +1,8 @@
 //! What the steering program must take from the kernel, as follows from the services.
 
 use crate::io::xdp::steer::Rules;
-use crate::service::{Method, ServiceKey, Services, Side};
-use crate::wire::Addr;
+use crate::service::{Method, Services, Side};
+use crate::wire::{Addr, ServiceKey};
 
 /// The rules for these services on a director with these addresses.
 ///

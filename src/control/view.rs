@@ -235,8 +235,9 @@ mod tests {
 
     use super::*;
     use crate::sched::Scheduler;
-    use crate::service::{PairId, ServiceId, ServiceKey, ServicesBuilder};
+    use crate::service::{PairId, ServiceId, ServicesBuilder};
     use crate::time::Ticks;
+    use crate::wire::ServiceKey;
 
     #[test]
     fn a_service_is_shown_with_its_options_and_loads() {

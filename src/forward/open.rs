@@ -7,9 +7,9 @@ use super::{Decision, Forwarder, Packet, Reason, Verdict, View, answer, establis
 use crate::conn::state::State;
 use crate::conn::table::{Insert, Record};
 use crate::sched::Flow;
-use crate::service::{HopId, LoadedServers, Method, PairId, Server, Service, ServiceKey};
+use crate::service::{HopId, LoadedServers, Method, PairId, Server, Service};
 use crate::time::Tick;
-use crate::wire::Protocol;
+use crate::wire::{Protocol, ServiceKey};
 
 /// Connections from this port are FTP's data connections, which are announced and never scheduled.
 const FTP_DATA: u16 = 20;

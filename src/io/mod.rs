@@ -7,6 +7,7 @@
 //! and must go back by `transmit` or `recycle`. Frames are named by index, never by pointer.
 
 pub mod mem;
+pub mod options;
 pub mod pcap;
 pub mod pool;
 pub mod xdp;

@@ -19,7 +19,7 @@ pub use network::{Hop, HopId, HopTo, Network, NextHop, Port, Route, Routes};
 pub use options::Options;
 pub use pair::{Method, Pair, PairFlags, PairId, Side};
 pub(crate) use services::LoadedServers;
-pub use services::{Persistence, Server, Service, ServiceId, ServiceKey, Services, ServicesBuilder, VipFilter};
+pub use services::{Persistence, Server, Service, ServiceId, Services, ServicesBuilder, VipFilter};
 
 use std::sync::Arc;
 

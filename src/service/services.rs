@@ -5,20 +5,11 @@ use std::sync::Arc;
 use super::{HopId, Loads, Method, Pair, PairFlags, PairId};
 use crate::sched::{Candidates, Scheduler};
 use crate::time::Ticks;
-use crate::wire::{Addr, Endpoint};
+use crate::wire::{Addr, Endpoint, ServiceKey};
 
 /// Names a virtual service. Allotted once and kept over snapshots, reloads and restarts.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ServiceId(pub u32);
-
-/// What a packet must be addressed to: protocol, VIP and port.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct ServiceKey {
-    /// IP protocol number: 6 TCP, 17 UDP.
-    pub protocol: u8,
-    /// VIP and port.
-    pub virtual_: Endpoint,
-}
 
 /// Client affinity (`persistence_timeout`, `persistence_granularity`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

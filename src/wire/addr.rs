@@ -172,6 +172,15 @@ impl std::str::FromStr for Endpoint {
     }
 }
 
+/// What a packet must be addressed to: protocol, VIP and port.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct ServiceKey {
+    /// IP protocol number: 6 TCP, 17 UDP.
+    pub protocol: u8,
+    /// VIP and port.
+    pub virtual_: Endpoint,
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -1,13 +1,13 @@
 //! Bytes, and nothing else: what a frame says, and how to change it.
 //!
-//! Promises: no function here reads outside the slice it was given, panics on any input, allocates, or knows about
-//! connections or services. [`Parsed`] is made once a frame; whoever holds one edits the frame by its offsets.
+//! Promises: no function here reads outside the slice it was given, panics on any input, allocates, or knows what is
+//! done with a packet. [`Parsed`] is made once a frame; whoever holds one edits the frame by its offsets.
 
 mod addr;
 pub mod checksum;
 mod mac;
 mod parse;
 
-pub use addr::{Addr, Endpoint, Family};
+pub use addr::{Addr, Endpoint, Family, ServiceKey};
 pub use mac::Mac;
 pub use parse::{Fragment, HEAD, ParseError, Parsed, Protocol, TcpFlags, parse, parse_common};

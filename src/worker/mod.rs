@@ -21,6 +21,7 @@ use arrayvec::ArrayVec;
 
 use crate::conn::table::Member;
 use crate::forward::{Decision, Forwarder, Reason, Verdict};
+use crate::io::options::Poll;
 use crate::io::{BATCH, Batch, Frame, PacketIo, PortId};
 use crate::service::Snapshot;
 use crate::time::Tick;
@@ -44,15 +45,6 @@ pub trait Observer {
 impl Observer for () {
     #[inline(always)]
     fn decided<I: PacketIo>(&mut self, _io: &mut I, _frame: &Frame, _decision: &Decision) {}
-}
-
-/// What a worker does when nothing arrives.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Idle {
-    /// Spins a little, then sleeps until a frame arrives.
-    Sleep,
-    /// Never sleeps.
-    Spin,
 }
 
 /// One worker; see the module documentation.
@@ -199,7 +191,7 @@ impl<I: PacketIo, O: Observer> Worker<I, O> {
     }
 
     /// Turns until `stop` says so. `clock` is read once a turn.
-    pub fn run(mut self, idle: Idle, clock: impl Fn() -> Tick, stop: &Arc<std::sync::atomic::AtomicBool>) -> Self {
+    pub fn run(mut self, poll: Poll, clock: impl Fn() -> Tick, stop: &Arc<std::sync::atomic::AtomicBool>) -> Self {
         let mut empty = 0;
         self.member.unpark();
         while !stop.load(std::sync::atomic::Ordering::Relaxed) {
@@ -208,7 +200,7 @@ impl<I: PacketIo, O: Observer> Worker<I, O> {
                 continue;
             }
             empty += 1;
-            if idle == Idle::Sleep && empty > SPINS {
+            if poll == Poll::Adaptive && empty > SPINS {
                 let at_most = if self.waiting.is_empty() { SLEEP } else { SHORT_SLEEP };
                 self.member.park();
                 self.io.wait(at_most);

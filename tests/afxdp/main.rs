@@ -19,13 +19,12 @@ use std::time::Duration;
 use etherparse::{PacketBuilder, SlicedPacket, TransportSlice};
 use link::Link;
 use netns::{Namespace, veth};
-use ringmaster::config::model::{Attach, Transfer};
+use ringmaster::io::options::{Attach, Transfer};
 use ringmaster::io::xdp::steer::{AttachMode, Counters, Fallback, Rules, Steering};
 use ringmaster::io::xdp::{Faults, PortSetup, SetupError, XdpIo};
 use ringmaster::io::{BATCH, Batch, HEADROOM, PacketIo, PortId};
-use ringmaster::service::ServiceKey;
 use ringmaster::sys::interface::Interface;
-use ringmaster::wire::{Endpoint, Mac};
+use ringmaster::wire::{Endpoint, Mac, ServiceKey};
 
 const CLIENT: [u8; 4] = [10, 1, 0, 2];
 const VIP: [u8; 4] = [10, 1, 0, 100];

@@ -6,6 +6,7 @@ use rustix::process::Signal;
 
 use crate::support::config::Service;
 use crate::support::director::{Director, program};
+use crate::support::eventually;
 use crate::support::hosts::Family::{V4, V6};
 use crate::support::lab::Lab;
 use crate::support::netns::{self, Namespace};
@@ -17,7 +18,7 @@ fn it_leaves_nothing_behind_when_asked_to_end() {
         return;
     }
     let lab = Lab::nat();
-    let before = state_of(&lab.director);
+    let before = settled_state_of(&lab.director);
     for signal in [Signal::TERM, Signal::INT] {
         let mut director = lab.start(&[lab.service(V4), lab.service(V6)]);
         assert_eq!(shares(&lab.ask(V4, 80, 0, 3)), alike(1));
@@ -36,7 +37,7 @@ fn after_a_kill_the_next_start_works_and_cleans_up() {
         return;
     }
     let lab = Lab::nat();
-    let before = state_of(&lab.director);
+    let before = settled_state_of(&lab.director);
     let mut director = lab.start(&[lab.service(V4), lab.service(V6)]);
     assert_eq!(shares(&lab.ask(V4, 80, 0, 3)), alike(1));
     director.end_by(Signal::KILL);
@@ -98,7 +99,7 @@ fn a_second_director_is_refused_and_the_first_goes_on() {
     let _first = lab.start(&[lab.service(V4)]);
     let elsewhere = tempfile::tempdir().expect("the temporary directory is writable");
     let (status, log) = Director::run_to_end(&lab.director, elsewhere.path(), &lab.config(&[lab.service(V4)]));
-    assert_one_sentence(status.success(), &log, "another director");
+    assert_one_sentence(status.success(), &log, "stop the other director");
     assert_eq!(shares(&lab.ask(V4, 80, 0, 3)), alike(1), "the first still forwards");
 }
 
@@ -111,7 +112,9 @@ fn a_missing_file_is_named() {
 /// The director failed, and exactly one line of its log is an error, which says this.
 fn assert_one_sentence(success: bool, log: &str, what: &str) {
     assert!(!success, "it should have failed:\n{log}");
-    let errors: Vec<_> = log.lines().filter(|line| line.contains("rror")).collect();
+    // As of the configuration (`error:`) or of the log (`ERROR`), after a note or a time.
+    let is_error = |line: &&str| line.split_whitespace().any(|word| ["error:", "ERROR"].contains(&word));
+    let errors: Vec<_> = log.lines().filter(is_error).collect();
     assert_eq!(errors.len(), 1, "one error is wanted:\n{log}");
     assert!(errors[0].contains(what), "it should mention {what:?}: {}", errors[0]);
 }
@@ -119,4 +122,13 @@ fn assert_one_sentence(success: bool, log: &str, what: &str) {
 /// Links with their flags and programs, and addresses; counters and timers left out.
 fn state_of(host: &Namespace) -> String {
     host.exec("ip -details link show") + &host.exec("ip address show")
+}
+
+/// The same, once the links have carrier and with it their link-local addresses.
+fn settled_state_of(host: &Namespace) -> String {
+    eventually("the links settle", || {
+        let state = state_of(host);
+        !state.contains("NO-CARRIER") && state.matches("inet6 fe80:").count() == 2
+    });
+    state_of(host)
 }

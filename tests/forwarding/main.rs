@@ -11,6 +11,7 @@ mod kernel;
 mod lifecycle;
 mod movement;
 mod nat;
+mod rings;
 mod textbook;
 mod tun;
 

@@ -1,7 +1,6 @@
 //! NAT: the director stands between clients and servers, in both directions.
 
 use std::net::IpAddr;
-use std::process::Command;
 
 use crate::support::config::Service;
 use crate::support::hosts::Family::{self, V4, V6};
@@ -90,15 +89,10 @@ fn a_long_download_arrives_intact() {
         return;
     }
     let lab = Lab::nat();
-    let original = lab.directory().join("www/files/100M");
-    let fill = format!("head -c 100M /dev/urandom >{}", original.display());
-    assert!(Command::new("sh").args(["-c", &fill]).status().is_ok_and(|status| status.success()));
+    lab.offer_file(100 << 20);
     let _director = lab.start(&[lab.service(V4), lab.service(V6)]);
-    for vip in [lab.vip(V4).to_string(), format!("[{}]", lab.vip(V6))] {
-        let copy = lab.directory().join("copy");
-        let url = format!("http://{vip}/files/100M");
-        lab.client.exec(&format!("curl --silent --show-error --fail --max-time 60 -o {} {url}", copy.display()));
-        lab.client.exec(&format!("cmp {} {}", original.display(), copy.display()));
+    for family in [V4, V6] {
+        lab.download(family);
     }
 }
 

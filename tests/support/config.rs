@@ -25,12 +25,23 @@ pub struct Service {
     pub check: &'static str,
 }
 
-/// A TCP_CHECK that notices within a few seconds.
-pub const QUICK_TCP_CHECK: &str = "TCP_CHECK { connect_timeout 1 retry 1 delay_before_retry 1 }";
+/// A TCP_CHECK that notices within a few seconds. Only the first keyword of a line counts.
+pub const QUICK_TCP_CHECK: &str = "TCP_CHECK {
+            connect_timeout 1
+            retry 1
+            delay_before_retry 1
+        }";
 
 /// An HTTP_GET that notices within a few seconds.
-pub const QUICK_HTTP_GET: &str =
-    "HTTP_GET { url { path / status_code 200 } connect_timeout 1 retry 1 delay_before_retry 1 }";
+pub const QUICK_HTTP_GET: &str = "HTTP_GET {
+            url {
+                path /
+                status_code 200
+            }
+            connect_timeout 1
+            retry 1
+            delay_before_retry 1
+        }";
 
 impl Default for Service {
     fn default() -> Self {

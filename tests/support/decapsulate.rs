@@ -1,56 +1,59 @@
 //! Takes IP out of IP, for real servers on kernels without tunnel devices (`ipip`, `sit`, `ip6tnl`).
-//!
-//! `decapsulate NAME` makes a TUN device NAME, and hands to the kernel through it what arrives in any of the four
-//! mixes of IPv4 and IPv6. It runs until it is killed; the device goes with it.
 
 #![expect(unsafe_code, reason = "making a TUN device is an ioctl without a safe wrapper")]
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Write};
 use std::os::fd::AsRawFd;
-use std::process::{Command, ExitCode};
+use std::process::Command;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::JoinHandle;
+use std::time::Duration;
 
 use socket2::{Domain, Protocol, Socket, Type};
 
-fn main() -> ExitCode {
-    let Some(name) = std::env::args().nth(1) else {
-        eprintln!("usage: decapsulate NAME");
-        return ExitCode::from(2);
-    };
-    match run(&name) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("decapsulate: {error}");
-            ExitCode::FAILURE
+/// A TUN device through which the kernel gets what arrives in any of the four mixes of IPv4 and IPv6. Dropped, it ends,
+/// and the device goes with it.
+pub struct Decapsulator {
+    stop: Arc<AtomicBool>,
+    threads: Vec<JoinHandle<()>>,
+}
+
+impl Decapsulator {
+    /// Makes the device `name` in the network namespace of the calling thread.
+    pub fn start(name: &str) -> io::Result<Self> {
+        let device = Arc::new(tun(name)?);
+        if !Command::new("ip").args(["link", "set", name, "up"]).status()?.success() {
+            return Err(io::Error::other("the device cannot be brought up"));
         }
+        let mut this = Self { stop: Arc::default(), threads: Vec::new() };
+        for domain in [Domain::IPV4, Domain::IPV6] {
+            for inner in [libc::IPPROTO_IPIP, libc::IPPROTO_IPV6] {
+                let socket = Socket::new(domain, Type::RAW, Some(Protocol::from(inner)))?;
+                socket.set_read_timeout(Some(Duration::from_millis(50)))?;
+                let (device, stop) = (Arc::clone(&device), Arc::clone(&this.stop));
+                this.threads.push(std::thread::spawn(move || unpack(domain, socket, &device, &stop)));
+            }
+        }
+        Ok(this)
     }
 }
 
-fn run(name: &str) -> io::Result<()> {
-    let inner_protocols = [libc::IPPROTO_IPIP, libc::IPPROTO_IPV6];
-    let mut sockets = Vec::new();
-    for domain in [Domain::IPV4, Domain::IPV6] {
-        for inner in inner_protocols {
-            sockets.push((domain, Socket::new(domain, Type::RAW, Some(Protocol::from(inner)))?));
+impl Drop for Decapsulator {
+    fn drop(&mut self) {
+        self.stop.store(true, Ordering::Relaxed);
+        for thread in self.threads.drain(..) {
+            let _ = thread.join();
         }
     }
-    let device = tun(name)?;
-    if !Command::new("ip").args(["link", "set", name, "up"]).status()?.success() {
-        return Err(io::Error::other("the device cannot be brought up"));
-    }
-    let device = &device;
-    std::thread::scope(|scope| {
-        let unpackers: Vec<_> =
-            sockets.into_iter().map(|(domain, socket)| scope.spawn(move || unpack(domain, socket, device))).collect();
-        unpackers.into_iter().try_for_each(|unpacker| unpacker.join().expect("unpacking does not panic"))
-    })
 }
 
 /// Hands on what `socket` receives. A raw IPv4 socket gives the outer header too, a raw IPv6 socket does not.
-fn unpack(domain: Domain, mut socket: Socket, mut device: &File) -> io::Result<()> {
+fn unpack(domain: Domain, mut socket: Socket, mut device: &File, stop: &AtomicBool) {
     let mut buffer = vec![0; 1 << 16];
-    loop {
-        let length = socket.read(&mut buffer)?;
+    while !stop.load(Ordering::Relaxed) {
+        let Ok(length) = socket.read(&mut buffer) else { continue };
         let outer = if domain == Domain::IPV4 { usize::from(buffer[0] & 0x0f) * 4 } else { 0 };
         // The kernel refuses what is no IP packet; that is the sender's fault and no reason to end.
         let _ = device.write(buffer.get(outer..length).unwrap_or_default());

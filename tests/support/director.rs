@@ -21,12 +21,7 @@ pub struct Director {
 
 /// The binary under test: the one built with the tests, or another (a release build, an installed one) by `RINGMASTER`.
 pub fn program() -> PathBuf {
-    std::env::var_os("RINGMASTER").map_or_else(built, PathBuf::from)
-}
-
-/// The binary that was built with the tests.
-pub fn built() -> PathBuf {
-    PathBuf::from(env!("CARGO_BIN_EXE_ringmaster"))
+    std::env::var_os("RINGMASTER").unwrap_or(env!("CARGO_BIN_EXE_ringmaster").into()).into()
 }
 
 impl Director {

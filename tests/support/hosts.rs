@@ -2,11 +2,10 @@
 
 use std::net::IpAddr;
 use std::path::Path;
-use std::process::{Child, Stdio};
 
+use super::decapsulate::Decapsulator;
 use super::netns::Namespace;
 use super::web::Web;
-use super::{director, eventually};
 
 /// A real server's host.
 pub struct Server {
@@ -18,7 +17,7 @@ pub struct Server {
     /// Last part of its addresses.
     pub last: u8,
     web: Option<Web>,
-    tunnel: Option<Child>,
+    tunnel: Option<Decapsulator>,
 }
 
 /// Which of two addresses is meant.
@@ -63,21 +62,9 @@ impl Server {
         }
     }
 
-    /// Takes IP out of IP, of every mix of families, by a program of ours: not every kernel has tunnel devices.
+    /// Takes IP out of IP, of every mix of families, by threads of ours: not every kernel has tunnel devices.
     pub fn unpack_tunnels(&mut self) {
-        let program = director::built().with_file_name("examples").join("decapsulate");
-        let mut command = self.host.command(&format!("{} tunl1", program.display()));
-        self.tunnel = Some(command.stdin(Stdio::null()).spawn().expect("`cargo test` builds the examples"));
-        eventually("the tunnel is up", || self.host.try_exec("ip link show up dev tunl1").stdout.len() > 1);
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        if let Some(mut tunnel) = self.tunnel.take() {
-            let _ = tunnel.kill();
-            let _ = tunnel.wait();
-        }
+        self.tunnel = Some(self.host.enter(|| Decapsulator::start("tunl1")).expect("there is /dev/net/tun"));
     }
 }
 

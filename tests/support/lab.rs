@@ -4,8 +4,9 @@
 //! Hosts hang on switches (a bridge in a namespace of its own), so that a segment can have any number of them. Every
 //! cable has two queues. A host has the same last part in its IPv4 and its IPv6 address.
 
-use std::net::IpAddr;
-use std::path::Path;
+use std::net::{IpAddr, SocketAddr};
+use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use tempfile::TempDir;
 
@@ -124,6 +125,12 @@ impl Lab {
         Director::start(&self.director, self.directory(), &self.config(services))
     }
 
+    /// The same with more lines in the `ringmaster` block.
+    pub fn start_with(&self, settings: &str, services: &[Service]) -> Director {
+        let config = format!("{}ringmaster {{\n    {settings}\n}}\n", self.config(services));
+        Director::start(&self.director, self.directory(), &config)
+    }
+
     /// The whole configuration: the VIPs, and the services.
     pub fn config(&self, services: &[Service]) -> String {
         let interface = self.plan.interface;
@@ -160,6 +167,24 @@ impl Lab {
         let (from, to) = (self.clients(family)[client], (self.vip(family), port).into());
         let ask = |_| http::ask(from, to).unwrap_or_else(|error| panic!("{from} asks {to}: {error}"));
         self.client.enter(|| (0..times).map(ask).collect())
+    }
+
+    /// Makes the servers offer a file of so many random bytes.
+    pub fn offer_file(&self, bytes: u32) {
+        let fill = format!("head -c {bytes} /dev/urandom >{}", self.offered().display());
+        assert!(Command::new("sh").args(["-c", &fill]).status().is_ok_and(|status| status.success()));
+    }
+
+    /// Fetches that file through the services' port 80, and panics unless it arrives unchanged.
+    pub fn download(&self, family: Family) {
+        let copy = self.directory().join("copy");
+        let url = format!("http://{}/files/offered", SocketAddr::new(self.vip(family), 80));
+        self.client.exec(&format!("curl --silent --show-error --fail --max-time 60 -o {} {url}", copy.display()));
+        self.client.exec(&format!("cmp {} {}", self.offered().display(), copy.display()));
+    }
+
+    fn offered(&self) -> PathBuf {
+        self.directory().join("www/files/offered")
     }
 
     /// A place for files of this lab; what lies in `www/files` is served.

@@ -3,6 +3,7 @@
 #![allow(dead_code, unreachable_pub, reason = "each test program uses a part of it")]
 
 pub mod config;
+pub mod decapsulate;
 pub mod director;
 pub mod hosts;
 pub mod http;

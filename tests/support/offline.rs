@@ -1,6 +1,7 @@
 //! A worker on ports in memory, set up by a few words.
 
 #![allow(dead_code, unreachable_pub, reason = "each test target uses its part")]
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 use std::sync::Arc;
 
@@ -10,10 +11,10 @@ use ringmaster::io::mem::MemIo;
 use ringmaster::sched::{Kind, Member, Scheduler};
 use ringmaster::service::{
     Hop, HopId, Method, Network, NextHop, Options, PairId, Persistence, Port, Route, Server, Service, ServiceId,
-    ServiceKey, ServicesBuilder, Snapshot,
+    ServicesBuilder, Snapshot,
 };
 use ringmaster::time::{Tick, Ticks};
-use ringmaster::wire::{Addr, Endpoint, Mac};
+use ringmaster::wire::{Addr, Endpoint, Mac, ServiceKey};
 use ringmaster::worker::{Offline, OfflineConfig};
 
 /// Towards clients.

@@ -16,8 +16,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::keywords::Block;
 use super::model::{Config, Settings};
 use super::text::{Reports, Statement};
-use crate::service::{Options, ServiceKey};
+use crate::service::Options;
 use crate::time::Ticks;
+use crate::wire::ServiceKey;
 
 /// Builds the configuration. It is of use only if `reports` holds no error.
 pub(super) fn build(statements: &[Statement], reports: &mut Reports) -> Config {

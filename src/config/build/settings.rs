@@ -4,8 +4,8 @@ use super::items::Item;
 use super::values;
 use super::*;
 use crate::config::keywords::LONGEST_TIMEOUT;
-use crate::config::model::{Attach, Poll, Transfer};
 use crate::config::problem::Level;
+use crate::io::options::{Attach, Poll, Transfer};
 
 impl Builder<'_> {
     /// `lvs_timeouts tcp N tcpfin N udp N`, each part optional.

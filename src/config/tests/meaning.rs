@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::*;
 use crate::check::{HttpGet, Probe, Spec, StatusCodes, Url};
-use crate::config::model::{Attach, Poll, Transfer};
+use crate::io::options::{Attach, Poll, Transfer};
 use crate::sched::{Flags, Kind};
 use crate::service::{Method, Options, Persistence};
 use crate::time::Ticks;

@@ -3,6 +3,7 @@
 #![expect(unsafe_code, reason = "maps a file and views its bytes as atomics")]
 
 use std::ffi::c_void;
+use std::fmt;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::ptr::{NonNull, null_mut};
@@ -27,6 +28,16 @@ pub enum Residence {
     SmallPages,
     /// Pages come as they are touched.
     OnDemand,
+}
+
+impl fmt::Display for Residence {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::HugePages => "in huge pages",
+            Self::SmallPages => "in small pages",
+            Self::OnDemand => "in pages that come as they are touched",
+        })
+    }
 }
 
 /// A mapped table file. All of it is atomics, so that sharing it with any thread or process is sound.

@@ -41,7 +41,7 @@ const CONFIRM: Duration = Duration::from_secs(3);
 #[derive(Debug, thiserror::Error)]
 pub enum DirectorError {
     /// Privileges are missing.
-    #[error("{} missing: start it as root, or give it these capabilities (systemd: AmbientCapabilities=)", .0.join(" and "))]
+    #[error("no {}: start it as root, or give it these capabilities (systemd: AmbientCapabilities=)", .0.join(", no "))]
     Privileges(Vec<&'static str>),
     /// Nothing says which interfaces to use.
     #[error(
@@ -131,12 +131,6 @@ impl Director {
                     return Ok(());
                 }
             }
-            if self.workers.any_ended() {
-                return Err(DirectorError::System {
-                    what: "keep a worker running",
-                    source: std::io::Error::other("its thread has ended"),
-                });
-            }
         }
     }
 
@@ -209,13 +203,14 @@ impl Director {
         self.steering.update(&rules(&self.services, local))
     }
 
-    /// Stops in an order that loses nothing more than it must: the program first, so that the kernel has its packets
-    /// back, then the workers, then the addresses.
+    /// Stops in an order that loses nothing more than it must: the addresses first, since the kernel would reset the
+    /// connections to an address of its own, then the program, so that the kernel has its packets back, then the
+    /// workers.
     async fn stop(mut self) -> Result<(), DirectorError> {
+        let cleared = self.addresses.clear(self.kernel.handle()).await;
         drop(self.steering);
         self.workers.stop();
-        self.addresses.clear(self.kernel.handle()).await?;
-        Ok(())
+        Ok(cleared?)
     }
 }
 

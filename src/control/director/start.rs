@@ -97,25 +97,28 @@ impl Director {
         Ok(())
     }
 
-    /// One line that says what was obtained; the rest in detail.
+    /// Says what was obtained.
     pub(super) fn announce(&self) {
         for port in &self.ports {
             tracing::info!("port {}: {}", port.name, port.mode);
         }
-        tracing::info!(
-            "connection table: room for {} connections in {:?} pages",
-            self.config.settings.connections,
-            self.shared.table.residence()
-        );
+        let (room, pages) = (self.config.settings.connections, self.shared.table.residence());
+        tracing::info!("connection table: room for {room} connections, {pages}");
         let names: Vec<_> = self.ports.iter().map(|port| port.name.as_str()).collect();
-        let servers: usize = self.services.list.iter().map(|service| service.servers.len()).sum();
+        let servers = self.services.list.iter().map(|service| service.servers.len()).sum();
         tracing::info!(
-            "ready: {} virtual services, {servers} real servers, {} workers on {}",
-            self.services.list.len(),
-            self.workers.len(),
-            names.join(", ")
+            "ready: {} over {}, {} on {}",
+            counted(self.services.list.len(), "virtual service"),
+            counted(servers, "real server"),
+            counted(self.workers.len(), "worker"),
+            names.join(" and ")
         );
     }
+}
+
+/// `1 worker`, `2 workers`.
+fn counted(count: usize, what: &str) -> String {
+    format!("{count} {what}{}", if count == 1 { "" } else { "s" })
 }
 
 fn interfaces(names: &[String]) -> Result<Vec<Interface>, DirectorError> {

@@ -5,12 +5,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 
 use super::DirectorError;
-use crate::config::model::Poll;
 use crate::forward::Counters;
+use crate::io::options::Poll;
 use crate::io::xdp::XdpIo;
 use crate::service::Snapshot;
 use crate::sys::{affinity, clock};
-use crate::worker::{Idle, Mailbox, Worker};
+use crate::worker::{Mailbox, Worker};
 
 /// All workers, from the control thread's side.
 #[derive(Debug)]
@@ -41,10 +41,6 @@ impl Workers {
     ) -> Result<(), DirectorError> {
         let counters = Arc::clone(worker.forwarder().counters());
         let stop = Arc::clone(&self.stop);
-        let idle = match poll {
-            Poll::Adaptive => Idle::Sleep,
-            Poll::Spin => Idle::Spin,
-        };
         let number = self.threads.len();
         let run = move || {
             if let Some(core) = core
@@ -52,7 +48,7 @@ impl Workers {
             {
                 tracing::warn!("worker {number} cannot be pinned to core {core}; see `cpus` in the `ringmaster` block");
             }
-            worker.run(idle, clock::tick, &stop).close();
+            worker.run(poll, clock::tick, &stop).close();
         };
         let handle = std::thread::Builder::new()
             .name(format!("worker-{number}"))
@@ -72,11 +68,6 @@ impl Workers {
     /// Whether every worker has taken the newest snapshot.
     pub(super) fn all_up_to_date(&self) -> bool {
         self.threads.iter().all(|thread| thread.mailbox.is_taken())
-    }
-
-    /// Whether a thread has ended that should not have.
-    pub(super) fn any_ended(&self) -> bool {
-        self.threads.iter().any(|thread| thread.handle.is_finished())
     }
 
     pub(super) fn counters(&self) -> impl Iterator<Item = &Counters> {

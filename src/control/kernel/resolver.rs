@@ -3,7 +3,7 @@
 //! The kernel resolves a neighbour when it has a packet for it; workers bypass the kernel, so it must be told. Neighbours
 //! that services depend on (the next hops of real servers, and all gateways) are kept resolved and confirmed, so that no
 //! client waits for ARP; others are asked for when a worker meets them. No neighbour is asked for more than once in
-//! [`PAUSE`], however often a worker asks.
+//! a second, however often a worker asks.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;

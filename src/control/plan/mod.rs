@@ -10,8 +10,8 @@ mod tests;
 use crate::check;
 use crate::config::Config;
 use crate::config::model::{RealServer, VirtualServer};
-use crate::service::{HopId, HopTo, Network, Server, Service, ServiceKey, Services, ServicesBuilder, Side};
-use crate::wire::Addr;
+use crate::service::{HopId, HopTo, Network, Server, Service, Services, ServicesBuilder, Side};
+use crate::wire::{Addr, ServiceKey};
 
 use super::Ids;
 use pool::Pool;

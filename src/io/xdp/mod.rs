@@ -30,7 +30,7 @@ use std::time::Duration;
 use xsk_rs::umem::frame::FrameDesc;
 
 use super::{BATCH, Batch, Frame, PacketIo, PortId, PortInfo};
-use crate::config::model::Transfer;
+use crate::io::options::Transfer;
 use crate::sys::interface::Interface;
 pub use error::SetupError;
 pub use open::PortSetup;

@@ -11,7 +11,7 @@ use super::error::{SetupError, cause, errno};
 use super::pool::{HOME, Pool};
 use super::socket::Socket;
 use super::steer::AttachMode;
-use crate::config::model::Transfer;
+use crate::io::options::Transfer;
 use crate::io::{BATCH, PortId};
 use crate::sys::interface::Interface;
 use crate::sys::limits;

@@ -7,7 +7,7 @@
 //! | ours   | XDP headroom, 256 | packet (where the kernel puts it, our "home")   |
 //! ```
 //!
-//! All 320 bytes in front are free for the tunnel headers of a packet in hand; [`HEADROOM`](crate::io::HEADROOM) of them
+//! All 320 bytes in front are free for the tunnel headers of a packet in hand; [`HEADROOM`] of them
 //! are promised. Promises: a slot has one holder at a time, and memory is only lent out for slots in hand. What a ring
 //! says is checked against that, so that a broken descriptor costs a buffer and not the soundness of the process.
 

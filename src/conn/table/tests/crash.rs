@@ -139,7 +139,8 @@ fn workers_and_counters_of_the_dead_are_not_waited_for() {
 
 #[test]
 fn damage_that_no_crash_leaves_is_cleared_away_too() {
-    let damages: [(&str, fn(&Table, Slot)); 5] = [
+    type Damage = (&'static str, fn(&Table, Slot));
+    let damages: [Damage; 5] = [
         ("an unknown state", |table, slot| table.entry(slot).overwrite_state(99)),
         ("no key", |table, slot| table.entry(slot).clear_key()),
         ("no tag", |table, slot| {

@@ -3,11 +3,14 @@
 use std::cell::{Cell, RefCell};
 use std::sync::atomic::Ordering;
 
+/// What another thread does.
+type Other = Box<dyn FnOnce()>;
+
 thread_local! {
     /// How many writes this thread may still do; `None`: as many as it likes.
     static FUSE: Cell<Option<u32>> = const { Cell::new(None) };
     /// What another thread does after so many more loads of this one.
-    static MEANWHILE: RefCell<Option<(u32, Box<dyn FnOnce()>)>> = const { RefCell::new(None) };
+    static MEANWHILE: RefCell<Option<(u32, Other)>> = const { RefCell::new(None) };
     /// State of the generator that interrupts this thread now and then; 0: never.
     static JITTER: Cell<u64> = const { Cell::new(0) };
 }

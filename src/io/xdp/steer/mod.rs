@@ -23,7 +23,7 @@ use aya::{Ebpf, Pod};
 use rustix::io::Errno;
 
 use super::error::{SetupError, cause, errno};
-use crate::config::model::Attach;
+use crate::io::options::Attach;
 use crate::sys::interface::Interface;
 use crate::sys::limits;
 pub use rules::Rules;

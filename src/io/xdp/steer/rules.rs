@@ -2,8 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::service::ServiceKey;
-use crate::wire::{Addr, Endpoint};
+use crate::wire::{Addr, Endpoint, ServiceKey};
 
 /// What belongs to the director. See the head of `steer.c` for what follows from it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

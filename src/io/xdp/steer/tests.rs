@@ -5,9 +5,8 @@ use std::net::{Ipv4Addr, Ipv6Addr};
 use aya::{TestRun, TestRunOptions};
 
 use super::*;
-use crate::service::ServiceKey;
 use crate::sys::capabilities;
-use crate::wire::Endpoint;
+use crate::wire::{Endpoint, ServiceKey};
 
 const TCP: u8 = 6;
 const UDP: u8 = 17;

@@ -1,0 +1,74 @@
+//! However workers, queues and the program's place are chosen, traffic gets through.
+
+use crate::support::director::Director;
+use crate::support::hosts::Family::{V4, V6};
+use crate::support::lab::Lab;
+use crate::support::netns;
+use crate::{alike, shares};
+
+#[test]
+fn two_workers_meet_the_replies_to_each_others_requests() {
+    if !netns::available() {
+        return;
+    }
+    let lab = Lab::nat();
+    let director = forwards(&lab, "workers 2");
+    assert!(director.log().contains("2 workers on eth0 and eth1"), "{}", director.log());
+    for interface in ["eth0", "eth1"] {
+        assert!(received(&lab, interface).iter().all(|&frames| frames > 100), "both queues of {interface} are in use");
+    }
+}
+
+#[test]
+fn one_worker_serves_both_queues() {
+    if !netns::available() {
+        return;
+    }
+    let lab = Lab::nat();
+    let director = forwards(&lab, "workers 1");
+    assert!(director.log().contains("1 worker on"), "{}", director.log());
+    assert!(received(&lab, "eth0").iter().all(|&frames| frames > 100));
+}
+
+#[test]
+fn dedicated_workers_never_sleep() {
+    if !netns::available() {
+        return;
+    }
+    forwards(&Lab::nat(), "poll spin");
+}
+
+/// In generic mode the kernel does not cut super-frames up for the program: senders must not make any.
+#[test]
+fn generic_mode_forwards_what_is_not_offloaded() {
+    if !netns::available() {
+        return;
+    }
+    let lab = Lab::nat();
+    for host in lab.servers.iter().map(|server| &server.host).chain([&lab.client]) {
+        host.exec("ethtool -K eth0 tso off gso off");
+    }
+    let director = forwards(&lab, "attach generic");
+    assert!(director.log().contains("port eth0: generic, copy"), "{}", director.log());
+}
+
+/// Both families in both directions. Each connection has a port, hence a queue, of its own.
+fn forwards(lab: &Lab, settings: &str) -> Director {
+    lab.offer_file(20 << 20);
+    let director = lab.start_with(settings, &[lab.service(V4), lab.service(V6)]);
+    for family in [V4, V6] {
+        assert_eq!(shares(&lab.ask(family, 80, 0, 60)), alike(20), "{settings}, {family:?}");
+        lab.download(family);
+    }
+    director
+}
+
+/// How many frames the program has seen on each queue of one of the director's interfaces, in native mode.
+fn received(lab: &Lab, interface: &str) -> [u64; 2] {
+    let counters = lab.director.exec(&format!("ethtool -S {interface}"));
+    [0, 1].map(|queue| {
+        let name = format!("rx_queue_{queue}_xdp_packets:");
+        let count = counters.lines().find_map(|line| line.trim().strip_prefix(&name)?.trim().parse().ok());
+        count.unwrap_or_else(|| panic!("`{name}` is not in:\n{counters}"))
+    })
+}
