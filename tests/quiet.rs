@@ -1,0 +1,155 @@
+//! A worker in its loop is quiet: it allocates nothing, and makes no system call.
+//!
+//! Allocations are counted by the allocator. System calls are counted by the kernel: the loop runs in a process that
+//! has forbidden itself every system call but `read`, `write` and `exit` (seccomp's strict mode), and is killed at the
+//! first other one. A lock that had to wait would show as one too (`futex`).
+
+#![expect(unsafe_code, reason = "an allocator, fork and prctl")]
+
+#[path = "support/offline.rs"]
+mod offline;
+#[path = "support/packets.rs"]
+mod packets;
+
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::cell::Cell;
+
+use offline::{CLIENTS, SERVERS, Wanted, director, end, snapshot};
+use packets::{tcp, udp};
+use ringmaster::io::PacketIo;
+use ringmaster::io::mem::MemIo;
+use ringmaster::sched::Kind;
+use ringmaster::service::{Method, Options};
+use ringmaster::time::Tick;
+use ringmaster::worker::Offline;
+
+thread_local! {
+    static ALLOCATIONS: Cell<u64> = const { Cell::new(0) };
+}
+
+struct Counting;
+
+// SAFETY: every call is passed on to the system's allocator unchanged; the counter is a plain thread-local cell that
+// needs neither allocation nor drop.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        ALLOCATIONS.with(|count| count.set(count.get() + 1));
+        // SAFETY: the caller's promises are the system allocator's.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
+        ALLOCATIONS.with(|count| count.set(count.get() + 1));
+        // SAFETY: as above.
+        unsafe { System.dealloc(pointer, layout) }
+    }
+}
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
+
+/// Every kind of frame: new and established connections by each method and scheduler, replies, templates, answers,
+/// frames that are passed, dropped and held.
+struct Traffic {
+    director: Offline<MemIo>,
+    frames: Vec<(ringmaster::io::PortId, Vec<u8>)>,
+}
+
+impl Traffic {
+    fn new() -> Self {
+        let servers = ["10.1.0.11:80", "10.1.0.12:80", "10.1.0.13:80"];
+        let mut services = vec![
+            Wanted::tcp("192.0.2.10:80", Method::Nat, &servers),
+            Wanted::tcp("192.0.2.11:80", Method::Dr, &servers).persistent(50, 24),
+            Wanted::tcp("192.0.2.12:80", Method::Tun, &servers).scheduled(Kind::Wrr),
+            Wanted::tcp("[2001:db8::10]:80", Method::Nat, &["[2001:db8:1::11]:80"]).scheduled(Kind::Mh),
+            Wanted::udp("192.0.2.10:53", Method::Nat, &servers).scheduled(Kind::Lc),
+            Wanted::tcp("192.0.2.13:80", Method::Nat, &[]),
+        ];
+        // A server whose neighbour is not known: its packets wait.
+        services
+            .push(Wanted { servers: vec![(end("10.1.0.99:80"), 1)], ..Wanted::tcp("192.0.2.14:80", Method::Nat, &[]) });
+        let mut snapshot = snapshot(&services, Options::RINGMASTER);
+        let mut network = (*snapshot.network).clone();
+        if let Some(last) = network.hops.last_mut() {
+            *last = ringmaster::service::Hop::default();
+        }
+        snapshot.network = network.into();
+        let mut frames = Vec::new();
+        for n in 0..40u16 {
+            let client = format!("198.51.100.{n}:{}", 1000 + n);
+            for vip in ["192.0.2.10:80", "192.0.2.11:80", "192.0.2.12:80", "192.0.2.13:80", "192.0.2.14:80"] {
+                for flags in ["S", "A", "FA", "R"] {
+                    frames.push((CLIENTS, tcp(&client, vip, flags).bytes()));
+                }
+            }
+            for server in servers {
+                frames.push((SERVERS, tcp(server, &client, "SA").bytes()));
+            }
+            frames.push((CLIENTS, udp(&client, "192.0.2.10:53", b"query").bytes()));
+            frames.push((CLIENTS, tcp(&format!("[2001:db8:f::{n}]:1000"), "[2001:db8::10]:80", "S").bytes()));
+            frames.push((CLIENTS, tcp(&client, "192.0.2.10:22", "S").bytes()));
+            frames.push((CLIENTS, tcp(&client, "192.0.2.10:80", "A").with_ttl(1).bytes()));
+            frames.push((CLIENTS, tcp(&client, "192.0.2.10:80", "A").with_payload(&[0; 1480]).bytes()));
+            frames.push((CLIENTS, vec![0xff; 14]));
+        }
+        Self { director: director(snapshot, 10_000), frames }
+    }
+
+    /// Sends everything through and says how many frames were received.
+    fn run(&mut self, now: Tick) -> u64 {
+        let mut received = 0;
+        for batch in self.frames.chunks(48) {
+            for (port, frame) in batch {
+                assert!(self.director.worker.io().inject(*port, frame));
+            }
+            received += self.director.worker.turn(now) as u64;
+            for port in [CLIENTS, SERVERS] {
+                self.director.worker.io().drain_sent(port, |_| {});
+            }
+        }
+        received
+    }
+}
+
+#[test]
+fn a_worker_in_its_loop_neither_allocates_nor_calls_the_system() {
+    let mut traffic = Traffic::new();
+    let before = ALLOCATIONS.with(Cell::get);
+    let received = (0..5).map(|round| traffic.run(Tick(100 + round * 1000))).sum::<u64>();
+    let after = ALLOCATIONS.with(Cell::get);
+    assert!(received > 5000, "{received} frames");
+    assert_eq!(after - before, 0, "allocations in {received} frames");
+    assert!(
+        traffic.director.worker.held() > 0 && traffic.director.counters.answered.get() > 100,
+        "all kinds are there"
+    );
+    assert_eq!(traffic.director.worker.io().in_hand(), traffic.director.worker.held());
+
+    assert_eq!(status_of_a_mute_process(|| true), 0, "a process that is quiet ends by itself");
+    let loud = status_of_a_mute_process(|| std::fs::metadata("/").is_ok());
+    assert_eq!(loud & 0x7f, libc::SIGKILL, "the test can fail: a system call is noticed");
+    let mut traffic = Traffic::new();
+    traffic.run(Tick(50));
+    let status = status_of_a_mute_process(|| traffic.run(Tick(100)) + traffic.run(Tick(9000)) > 2000);
+    assert_eq!(status, 0, "killed at a system call, or too little traffic");
+}
+
+/// Runs `work` in a child that may make no system call; its wait status. 0: it ended well and `work` said yes.
+fn status_of_a_mute_process(work: impl FnOnce() -> bool) -> i32 {
+    // SAFETY: the child uses only what it inherited, from the only thread it has; the test harness's other thread sleeps
+    // and holds no lock of the allocator, which the child does not need anyway.
+    let child = unsafe { libc::fork() };
+    if child == 0 {
+        // SAFETY: no pointers are passed. After this only read, write, exit and sigreturn are allowed.
+        unsafe { libc::prctl(libc::PR_SET_SECCOMP, libc::SECCOMP_MODE_STRICT) };
+        let code = i64::from(!work());
+        // SAFETY: ends this (only) thread; exit_group, which libc's exit uses, is forbidden here.
+        unsafe { libc::syscall(libc::SYS_exit, code) };
+    }
+    let mut status = -1;
+    // SAFETY: `status` outlives the call, and the child is ours.
+    let waited = unsafe { libc::waitpid(child, &raw mut status, 0) };
+    assert_eq!(waited, child);
+    status
+}
