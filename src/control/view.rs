@@ -255,7 +255,7 @@ mod tests {
                 servers: vec![server],
             },
             &[1],
-            &[crate::service::HopId::NONE],
+            &crate::service::Network::default(),
         );
         let loads = Loads::new(1, 4);
         loads.add(0, PairId(2), 5, 7);

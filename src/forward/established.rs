@@ -11,8 +11,8 @@ use crate::conn::state::{Seen, State, tcp_next};
 use crate::conn::table::{Entry, Slot, StateWord};
 use crate::service::{Hop, HopId, HopTo, Method, NextHop, Pair, PairFlags, PairId, Side};
 use crate::time::Tick;
-use crate::wire::Protocol;
 use crate::wire::checksum::Delta;
+use crate::wire::{Addr, Protocol};
 
 /// Whether the entry is the connection this packet belongs to: its pair is alive under the generation it was opened
 /// with, and the packet's other end is the pair's.
@@ -81,7 +81,7 @@ impl Forwarder {
         let Some(hop) = hop else {
             return answer::unreachable_host(view, packet, look).for_pair(pair_id);
         };
-        self.send(view, packet, look, pair, hop).for_pair(pair_id)
+        self.send(view, packet, look, (pair_id, pair), hop).for_pair(pair_id)
     }
 
     #[inline(always)]
@@ -114,7 +114,14 @@ impl Forwarder {
 
     /// Rewrites the packet and sends it to `hop`, unless its TTL or its size forbids.
     #[inline(always)]
-    fn send(&self, view: &View<'_>, packet: &mut Packet<'_>, look: &Look, pair: &Pair, hop: &Hop) -> Decision {
+    fn send(
+        &self,
+        view: &View<'_>,
+        packet: &mut Packet<'_>,
+        look: &Look,
+        (pair_id, pair): (PairId, &Pair),
+        hop: &Hop,
+    ) -> Decision {
         let tunnelled = pair.method == Method::Tun && look.way == Way::In;
         let overhead = if tunnelled { tunnel::overhead(pair.ends[1].family()) } else { 0 };
         if look.ttl <= 1 {
@@ -139,7 +146,7 @@ impl Forwarder {
         }
         // Padding behind the packet was for the link it came by.
         packet.frame.len = look.end;
-        if tunnelled && !wrap(view, packet, look, pair, hop) {
+        if tunnelled && !wrap(view, packet, look, pair_id, pair.ends[Side::Real as usize]) {
             return Decision::drop(Reason::NoRoute);
         }
         rewrite::set_macs(packet.bytes(), hop);
@@ -241,19 +248,12 @@ fn find_hop<'a>(view: &View<'a>, pair: &Pair, entry: &Entry, look: &Look) -> Onw
 }
 
 /// Puts the tunnel header on. `false`: there is no address to send it from, or no room for it.
-fn wrap(view: &View<'_>, packet: &mut Packet<'_>, look: &Look, pair: &Pair, hop: &Hop) -> bool {
-    let real = pair.ends[Side::Real as usize];
-    let route_source = view.network.routes.lookup(real).and_then(|route| route.source);
-    let Some(source) = route_source.or_else(|| own_address(view, hop, real.family())) else { return false };
+fn wrap(view: &View<'_>, packet: &mut Packet<'_>, look: &Look, pair_id: PairId, server: Addr) -> bool {
+    let Some(source) = view.services.tunnel_source(pair_id) else { return false };
     let offset = usize::from(packet.frame.offset);
     let id = tunnel::identification(packet.bytes(), look);
-    let Some(start) = tunnel::encapsulate(packet.slot, offset, look, id, source, real) else { return false };
+    let Some(start) = tunnel::encapsulate(packet.slot, offset, look, id, source, server) else { return false };
     packet.frame.len = (offset + usize::from(look.end) - start) as u16;
     packet.frame.offset = start as u16;
     true
-}
-
-fn own_address(view: &View<'_>, hop: &Hop, family: crate::wire::Family) -> Option<crate::wire::Addr> {
-    let port = view.network.ports.get(usize::from(hop.port.0))?;
-    port.addresses.iter().copied().find(|address| address.family() == family)
 }

@@ -159,6 +159,14 @@ impl Network {
         Some(NextHop { port: route.port?, address: route.gateway.unwrap_or(destination) })
     }
 
+    /// The director's own address that it would send to `destination` from.
+    pub fn source_towards(&self, destination: Addr) -> Option<Addr> {
+        let route = self.routes.lookup(destination)?;
+        let port = self.ports.get(usize::from(route.port?.0))?;
+        let own = || port.addresses.iter().copied().find(|own| own.family() == destination.family());
+        route.source.or_else(own)
+    }
+
     /// The way to an address, by route and neighbour.
     pub fn hop_to(&self, destination: Addr) -> HopTo {
         let Some(next) = self.next_hop(destination) else { return HopTo::NoRoute };

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{HopId, Loads, Method, Pair, PairFlags, PairId};
+use super::{HopId, HopTo, Loads, Method, Network, Pair, PairFlags, PairId};
 use crate::sched::{Candidates, Scheduler};
 use crate::time::Ticks;
 use crate::wire::{Addr, Endpoint, ServiceKey};
@@ -119,6 +119,8 @@ pub struct Services {
     pub list: Vec<Service>,
     /// By [`PairId`]; vacant records have generation 0.
     pub pairs: Vec<Pair>,
+    /// By [`PairId`]: the director's address on the way to the server, from which tunnels start.
+    sources: Vec<Option<Addr>>,
     /// Every VIP.
     pub vips: VipFilter,
 }
@@ -135,6 +137,11 @@ impl Services {
         self.vip_addresses.contains(&address)
     }
 
+    /// The address that a tunnel to this pair's server starts from; `None` while there is no way to it.
+    pub fn tunnel_source(&self, id: PairId) -> Option<Addr> {
+        self.sources.get(id.0 as usize).copied().flatten()
+    }
+
     /// The pair of this id; `None` for an id out of range or a vacant record.
     #[inline(always)]
     pub fn pair(&self, id: PairId) -> Option<&Pair> {
@@ -149,40 +156,45 @@ pub struct ServicesBuilder {
 }
 
 impl ServicesBuilder {
-    /// Adds a service and the pairs of its servers, whose ids and generations the caller has allotted.
-    /// `hops[i]` is the way to `service.servers[i]`, `generations[i]` the generation of its pair.
-    pub fn add(&mut self, service: Service, generations: &[u32], hops: &[HopId]) {
+    /// Adds a service and the pairs of its servers, whose ids and generations the caller has allotted: `generations[i]` is
+    /// that of `service.servers[i]`. The ways to the servers are those of `network`.
+    pub fn add(&mut self, service: Service, generations: &[u32], network: &Network) {
         let index = self.services.list.len() as u32;
         let key = service.key;
         self.services.by_key.insert(key, index);
         self.services.vip_addresses.insert(key.virtual_.addr);
         self.services.vips.add(key.virtual_.addr);
-        for ((server, &generation), &hop) in service.servers.iter().zip(generations).zip(hops) {
+        for (server, &generation) in service.servers.iter().zip(generations) {
             let mut pair = Pair::new(generation, key.protocol, server.method, key.virtual_, server.real);
-            pair.hop = hop;
             pair.service = index;
             if server.weight == 0 {
                 pair.flags = PairFlags::DRAINED;
             }
-            self.put(server.pair, pair);
+            self.put(server.pair, pair, network);
         }
         self.services.list.push(service);
     }
 
     /// Keeps the pair of a removed server (or of a removed service) known, so that its connections can be ended.
-    pub fn add_removed(&mut self, id: PairId, mut pair: Pair) {
+    pub fn add_removed(&mut self, id: PairId, mut pair: Pair, network: &Network) {
         pair.flags = pair.flags.with(PairFlags::REMOVED);
         pair.service = u32::MAX;
         self.services.vips.add(pair.ends[0]);
-        self.put(id, pair);
+        self.put(id, pair, network);
     }
 
-    fn put(&mut self, id: PairId, pair: Pair) {
-        let at = id.0 as usize;
+    fn put(&mut self, id: PairId, mut pair: Pair, network: &Network) {
+        let (at, real) = (id.0 as usize, pair.ends[1]);
         if self.services.pairs.len() <= at {
             self.services.pairs.resize(at + 1, Pair::default());
+            self.services.sources.resize(at + 1, None);
         }
+        pair.hop = match network.hop_to(real) {
+            HopTo::Ready(id) => id,
+            HopTo::Unresolved(_) | HopTo::NoRoute => HopId::NONE,
+        };
         self.services.pairs[at] = pair;
+        self.services.sources[at] = network.source_towards(real);
     }
 
     /// The finished value.

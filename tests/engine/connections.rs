@@ -164,10 +164,9 @@ fn without_first_server(options: Options) -> Snapshot {
     let whole = snapshot(&[Wanted::tcp(VIP, Method::Nat, &THREE)], options);
     let mut service = whole.services.list[0].clone();
     let removed = service.servers.remove(0);
-    let hops: Vec<_> = service.servers.iter().map(|s| whole.services.pair(s.pair).unwrap().hop).collect();
     let mut builder = ServicesBuilder::default();
-    builder.add(service, &[1, 1], &hops);
-    builder.add_removed(removed.pair, *whole.services.pair(removed.pair).unwrap());
+    builder.add(service, &[1, 1], &whole.network);
+    builder.add_removed(removed.pair, *whole.services.pair(removed.pair).unwrap(), &whole.network);
     Snapshot { services: builder.build().into(), generation: 2, ..whole }
 }
 

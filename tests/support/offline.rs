@@ -93,7 +93,9 @@ pub fn snapshot(services: &[Wanted], options: Options) -> Snapshot {
                 Server { pair, real, method: wanted.method, weight }
             })
             .collect();
-        let hops: Vec<_> = servers.iter().map(|server| add_server(&mut network, server.real.addr)).collect();
+        for server in &servers {
+            add_server(&mut network, server.real.addr);
+        }
         let service = Service {
             id: ServiceId(index as u32),
             key: ServiceKey { protocol: wanted.protocol, virtual_: wanted.virtual_ },
@@ -101,7 +103,7 @@ pub fn snapshot(services: &[Wanted], options: Options) -> Snapshot {
             persistence: wanted.persistence,
             servers,
         };
-        builder.add(service, &vec![1; members.len()], &hops);
+        builder.add(service, &vec![1; members.len()], &network);
     }
     Snapshot {
         generation: 1,

@@ -10,8 +10,8 @@ mod tests;
 use crate::check;
 use crate::config::Config;
 use crate::config::model::{RealServer, VirtualServer};
-use crate::service::{HopId, HopTo, Network, Server, Service, Services, ServicesBuilder, Side};
-use crate::wire::{Addr, ServiceKey};
+use crate::service::{Network, Server, Service, Services, ServicesBuilder};
+use crate::wire::ServiceKey;
 
 use super::Ids;
 use pool::Pool;
@@ -36,14 +36,12 @@ pub fn plan(
             .collect();
         let Pool { servers, scheduler } = Pool::of(before, service.scheduler).with(&wanted);
         let generations: Vec<u32> = servers.iter().map(|server| ids.generation(server.pair)).collect();
-        let hops: Vec<HopId> = servers.iter().map(|server| hop(network, server.real.addr)).collect();
         let id = ids.service(service.key);
         let (key, persistence) = (service.key, service.persistence);
-        builder.add(Service { id, key, scheduler, persistence, servers }, &generations, &hops);
+        builder.add(Service { id, key, scheduler, persistence, servers }, &generations, network);
     }
-    for (id, mut pair) in ids.removed() {
-        pair.hop = hop(network, pair.end(Side::Real).addr);
-        builder.add_removed(id, pair);
+    for (id, pair) in ids.removed() {
+        builder.add_removed(id, pair, network);
     }
     builder.build()
 }
@@ -74,11 +72,4 @@ fn in_rotation(service: &VirtualServer, health: impl Fn(&[check::Spec]) -> bool)
 fn server(ids: &mut Ids, service: ServiceKey, server: &RealServer, weight: u32) -> Server {
     let pair = ids.pair(service, server.real, server.method);
     Server { pair, real: server.real, method: server.method, weight }
-}
-
-fn hop(network: &Network, address: Addr) -> HopId {
-    match network.hop_to(address) {
-        HopTo::Ready(id) => id,
-        HopTo::Unresolved(_) | HopTo::NoRoute => HopId::NONE,
-    }
 }

@@ -11,8 +11,8 @@ use crate::control::rules;
 use crate::io::PortId;
 use crate::io::xdp::steer::Rules;
 use crate::sched::Kind;
-use crate::service::{Hop, Method, NextHop, PairFlags, PairId, Route};
-use crate::wire::{Endpoint, Mac};
+use crate::service::{Hop, HopId, Method, NextHop, PairFlags, PairId, Route, Side};
+use crate::wire::{Addr, Endpoint, Mac};
 
 fn vip(last: u8) -> ServiceKey {
     ServiceKey { protocol: 6, virtual_: Endpoint::new(Ipv4Addr::new(192, 0, 2, last), 80) }
