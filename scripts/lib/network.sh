@@ -37,12 +37,15 @@ switch() {
     ip -n "$(full_name "$1")" link set br0 up
 }
 
-# plug NAMESPACE INTERFACE SWITCH ADDRESS/PREFIX...: a cable with two queues from a new interface to a switch.
+# plug NAMESPACE INTERFACE SWITCH ADDRESS/PREFIX...: a cable from a new interface to a switch. The director's have two
+# queues, over which the switch spreads frames by flow, as a NIC does it. Hosts have one: the queue that a veth device
+# sends by is handed on with the frame, and several would meet in one at the director.
 plug() {
-    local name=$1 interface=$2 switch=$3 address
+    local name=$1 interface=$2 switch=$3 queues=1 address
     shift 3
-    ip -n "$(full_name "$name")" link add "$interface" numrxqueues 2 numtxqueues 2 type veth \
-        peer name "$name-$interface" netns "$(full_name "$switch")" numrxqueues 2 numtxqueues 2
+    [ "$name" != director ] || queues=2
+    ip -n "$(full_name "$name")" link add "$interface" numrxqueues $queues numtxqueues $queues type veth \
+        peer name "$name-$interface" netns "$(full_name "$switch")" numrxqueues $queues numtxqueues $queues
     ip -n "$(full_name "$switch")" link set "$name-$interface" master br0 up
     for address in "$@"; do
         ip -n "$(full_name "$name")" addr add "$address" dev "$interface"

@@ -15,7 +15,11 @@ fn two_workers_meet_the_replies_to_each_others_requests() {
     let director = forwards(&lab, "workers 2");
     assert!(director.log().contains("2 workers on eth0 and eth1"), "{}", director.log());
     for interface in ["eth0", "eth1"] {
-        assert!(received(&lab, interface).iter().all(|&frames| frames > 100), "both queues of {interface} are in use");
+        assert!(
+            received(&lab, interface).iter().all(|&frames| frames > 100),
+            "both queues of {interface}: {:?}",
+            received(&lab, interface)
+        );
     }
 }
 

@@ -88,10 +88,17 @@ impl Switch {
 
     /// A cable to a new interface of `host`, which gets an address of `net` for each of `lasts`.
     pub fn plug(&self, host: &Namespace, interface: &str, net: Net, lasts: &[u8]) {
+        self.plug_queues(1, host, interface, net, lasts);
+    }
+
+    /// A cable with so many queues; frames are spread over those of `host` by flow, as a NIC does it. All other hosts of
+    /// the segment should have one: the queue that a veth device sends by is handed on with the frame, and several
+    /// would meet in one here.
+    pub fn plug_queues(&self, queues: usize, host: &Namespace, interface: &str, net: Net, lasts: &[u8]) {
         let port = format!("port{}", self.0.exec("ip -o link show").lines().count());
+        let numbers = format!("numrxqueues {queues} numtxqueues {queues}");
         self.0.exec(&format!(
-            "ip link add {port} numrxqueues 2 numtxqueues 2 type veth \
-             peer name {interface} netns {} numrxqueues 2 numtxqueues 2",
+            "ip link add {port} {numbers} type veth peer name {interface} netns {} {numbers}",
             host.name()
         ));
         self.0.exec(&format!("ip link set {port} master br0 up"));

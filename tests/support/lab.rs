@@ -1,8 +1,8 @@
 //! The three textbook networks in namespaces: one client host, one director, three real servers. Addresses and the
 //! director's interfaces are those of the files in `configs/`, which run here as they stand.
 //!
-//! Hosts hang on switches (a bridge in a namespace of its own), so that a segment can have any number of them. Every
-//! cable has two queues. A host has the same last part in its IPv4 and its IPv6 address.
+//! Hosts hang on switches (a bridge in a namespace of its own), so that a segment can have any number of them. The
+//! director's cables have two queues. A host has the same last part in its IPv4 and its IPv6 address.
 
 use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
@@ -69,14 +69,17 @@ const CLIENTS: [u8; 6] = [11, 12, 13, 14, 15, 16];
 const VIRTUAL: u8 = 100;
 const ROUTER: u8 = 254;
 
+/// Of each of the director's cables.
+const QUEUES: usize = 2;
+
 impl Lab {
     /// Client and servers on networks of their own; the way between them leads through the director.
     pub fn nat() -> Self {
         let (front, back) = (Switch::new("front"), Switch::new("back"));
         let mut lab = Self::new(NAT);
         front.plug(&lab.client, "eth0", OUTSIDE, &CLIENTS);
-        front.plug(&lab.director, NAT.interface, OUTSIDE, &[DIRECTOR]);
-        back.plug(&lab.director, "eth1", INSIDE, &[DIRECTOR]);
+        front.plug_queues(QUEUES, &lab.director, NAT.interface, OUTSIDE, &[DIRECTOR]);
+        back.plug_queues(QUEUES, &lab.director, "eth1", INSIDE, &[DIRECTOR]);
         route_by_default(&lab.client, OUTSIDE, DIRECTOR);
         for server in &mut lab.servers {
             back.plug(&server.host, "eth0", INSIDE, &[server.last]);
@@ -91,7 +94,7 @@ impl Lab {
         let segment = Switch::new("segment");
         let mut lab = Self::new(DR);
         segment.plug(&lab.client, "eth0", SHARED, &CLIENTS);
-        segment.plug(&lab.director, DR.interface, SHARED, &[DIRECTOR]);
+        segment.plug_queues(QUEUES, &lab.director, DR.interface, SHARED, &[DIRECTOR]);
         for server in &mut lab.servers {
             segment.plug(&server.host, "eth0", SHARED, &[server.last]);
             server.own_silently(SHARED, VIRTUAL);
@@ -105,7 +108,7 @@ impl Lab {
         let (front, far, router) = (Switch::new("front"), Switch::new("far"), host("router"));
         let mut lab = Self::new(TUN);
         front.plug(&lab.client, "eth0", SHARED, &CLIENTS);
-        front.plug(&lab.director, TUN.interface, SHARED, &[DIRECTOR]);
+        front.plug_queues(QUEUES, &lab.director, TUN.interface, SHARED, &[DIRECTOR]);
         front.plug(&router, "eth0", SHARED, &[ROUTER]);
         far.plug(&router, "eth1", FAR, &[ROUTER]);
         router.exec("sysctl -qw net.ipv4.ip_forward=1 net.ipv6.conf.all.forwarding=1");
