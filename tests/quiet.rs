@@ -5,6 +5,7 @@
 //! first other one. A lock that had to wait would show as one too (`futex`).
 
 #![expect(unsafe_code, reason = "an allocator, fork and prctl")]
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 #[path = "support/offline.rs"]
 mod offline;

@@ -12,7 +12,7 @@ use crate::io::PortId;
 use crate::io::xdp::steer::Rules;
 use crate::sched::Kind;
 use crate::service::{Hop, HopId, Method, NextHop, PairFlags, PairId, Route, Side};
-use crate::wire::{Addr, Endpoint, Mac};
+use crate::wire::{Endpoint, Mac};
 
 fn vip(last: u8) -> ServiceKey {
     ServiceKey { protocol: 6, virtual_: Endpoint::new(Ipv4Addr::new(192, 0, 2, last), 80) }
