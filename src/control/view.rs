@@ -7,8 +7,10 @@ use std::net::{IpAddr, SocketAddr};
 
 use serde::{Deserialize, Serialize};
 
+use crate::conn::table::Listed;
 use crate::sched::{Flags, Kind, Setup};
-use crate::service::{Loads, Method, Persistence, Server, Service, Services};
+use crate::service::{Loads, Method, PairId, Persistence, Server, Service, Services, Side};
+use crate::time::{Tick, Ticks};
 use crate::wire::Endpoint;
 
 /// Where answers come from: the director, as seen by the control socket.
@@ -224,6 +226,21 @@ fn server(server: &Server, loads: &Loads) -> ServerView {
     }
 }
 
+/// The view of a table entry; `None` if it belongs to no pair that is known any more.
+pub fn connection(services: &Services, listed: &Listed, now: Tick) -> Option<ConnectionView> {
+    let record = &listed.record;
+    let pair = services.pair(PairId(record.pair)).filter(|pair| pair.generation == record.generation)?;
+    let left = record.timeout.0.saturating_sub(now.since(record.last_seen).0);
+    Some(ConnectionView {
+        protocol: Protocol::from_number(listed.key.protocol())?,
+        expires: Ticks(left).as_secs(),
+        state: record.state.name().to_owned(),
+        source: socket(Endpoint { addr: listed.key.client, port: listed.key.port() }),
+        virtual_: socket(pair.end(Side::Virtual)),
+        destination: socket(pair.end(Side::Real)),
+    })
+}
+
 /// An endpoint in the form that views hold it.
 pub fn socket(endpoint: Endpoint) -> SocketAddr {
     SocketAddr::new(IpAddr::from(endpoint.addr), endpoint.port)
@@ -235,8 +252,7 @@ mod tests {
 
     use super::*;
     use crate::sched::Scheduler;
-    use crate::service::{PairId, ServiceId, ServicesBuilder};
-    use crate::time::Ticks;
+    use crate::service::{ServiceId, ServicesBuilder};
     use crate::wire::ServiceKey;
 
     #[test]
