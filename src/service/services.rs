@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use super::{HopId, Loads, Method, Pair, PairFlags, PairId};
+use super::{HopId, Loads, Method, Pair, PairFlags, PairId, Thresholds};
 use crate::sched::{Candidates, Scheduler};
 use crate::time::Ticks;
-use crate::wire::{Addr, Endpoint, ServiceKey};
+use crate::wire::{Addr, Endpoint, Family, ServiceKey};
 
 /// Names a virtual service. Allotted once and kept over snapshots, reloads and restarts.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -31,6 +31,8 @@ pub struct Server {
     pub method: Method,
     /// Share of new connections; 0 takes none.
     pub weight: u32,
+    /// When it is full.
+    pub thresholds: Thresholds,
 }
 
 /// A virtual service.
@@ -63,8 +65,9 @@ impl Candidates for LoadedServers<'_> {
         self.servers[at].weight
     }
 
-    fn overloaded(&self, _at: usize) -> bool {
-        false
+    fn overloaded(&self, at: usize) -> bool {
+        let Server { pair, thresholds, .. } = self.servers[at];
+        self.loads.is_full(pair, thresholds)
     }
 
     fn active(&self, at: usize) -> u32 {
@@ -133,6 +136,11 @@ impl Services {
     /// Whether the address is a VIP of any service.
     pub fn is_vip(&self, address: Addr) -> bool {
         self.vip_addresses.contains(&address)
+    }
+
+    /// Whether there is a service of this address family.
+    pub fn serve(&self, family: Family) -> bool {
+        self.list.iter().any(|service| service.key.virtual_.addr.family() == family)
     }
 
     /// The pair of this id; `None` for an id out of range or a vacant record.

@@ -94,7 +94,8 @@ pub type Rows<T> = BTreeMap<String, T>;
 
 /// Compares counters with a listing by `--stats --exact`.
 pub fn counters(recorded: &str, present: &Rows<[u64; 5]>) -> Result<(), String> {
-    let recorded_rows: Option<Rows<[u64; 5]>> = rows(recorded).map(|(name, rest)| Some((name, numbers(&rest)?))).collect();
+    let recorded_rows: Option<Rows<[u64; 5]>> =
+        rows(recorded).map(|(name, rest)| Some((name, numbers(&rest)?))).collect();
     let recorded_rows = recorded_rows.ok_or_else(|| format!("not understood:\n{recorded}"))?;
     equal(&recorded_rows, present, recorded, &format!("{present:#?}"))
 }

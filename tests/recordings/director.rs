@@ -16,7 +16,7 @@ use crate::listings::{self, Outcome, Traffic};
 use crate::network;
 use crate::scenario::{self, Action, Command, Direction, FINAL, Scenario};
 use crate::services::{Control, key};
-use crate::stack::{self, Handed, Local};
+use crate::stack::{self, Handed};
 
 /// When the recording begins, on the director's clock.
 const BEGIN: Duration = Duration::from_secs(1000);
@@ -27,7 +27,7 @@ struct Passed(Vec<Vec<u8>>);
 
 impl Observer for Passed {
     fn decided<I: PacketIo>(&mut self, io: &mut I, frame: &Frame, decision: &Decision) {
-        if decision.verdict == Verdict::Pass {
+        if decision.verdict() == Verdict::Pass {
             let (offset, len) = (frame.offset(), frame.len());
             self.0.push(io.slot_mut(frame)[offset..offset + len].to_vec());
         }
@@ -94,11 +94,10 @@ impl<'a> Stage<'a> {
     fn play(&mut self, report: &mut Report) -> Result<(), String> {
         for (number, step) in self.scenario.steps.iter().enumerate() {
             self.advance(BEGIN + step.t);
-            let mut passed = None;
             match &step.action {
                 Action::Ipvsadm { exit: 0, means: Some(means), .. } => self.command(means)?,
                 Action::Ipvsadm { .. } | Action::Wait => {}
-                Action::Frame { frame } => passed = self.inject(*frame)?,
+                Action::Frame { frame } => self.inject(*frame)?,
                 Action::List { file } => self.list(number, file, report)?,
                 Action::Sysctl { name, value } => {
                     self.control.set(name, *value)?;
@@ -107,7 +106,7 @@ impl<'a> Stage<'a> {
                 Action::Ip => return Err("ip commands between frames".to_owned()),
                 Action::Nft => return Err("packet marks".to_owned()),
             }
-            self.compare(number, passed, report);
+            self.compare(number, report);
         }
         self.list(self.scenario.steps.len(), FINAL, report)
     }
@@ -137,15 +136,14 @@ impl<'a> Stage<'a> {
         Ok(())
     }
 
-    /// Injects a frame. Gives back the packet if the director's own stack is to have it.
-    fn inject(&mut self, line: usize) -> Result<Option<Local>, String> {
+    fn inject(&mut self, line: usize) -> Result<(), String> {
         let frame = self.scenario.frames.get(line).ok_or_else(|| format!("there is no frame {line}"))?;
         let port = self.port(&frame.port)?;
         if !self.worker.worker.io().inject(port, &frame.bytes) {
             return Err(format!("frames of {} bytes", frame.bytes.len()));
         }
         self.worker.drain(self.now);
-        Ok(None)
+        Ok(())
     }
 
     fn port(&self, name: &str) -> Result<PortId, String> {
@@ -154,28 +152,18 @@ impl<'a> Stage<'a> {
     }
 
     /// Compares what left each port with what was recorded.
-    fn compare(&mut self, step: usize, _passed: Option<Local>, report: &mut Report) {
+    fn compare(&mut self, step: usize, report: &mut Report) {
         let passed = std::mem::take(&mut self.worker.worker.observer().0);
-        let mut local = None;
-        let mut routed = Vec::new();
-        for frame in passed {
-            match stack::hand(&self.network, &self.own, &frame) {
-                Handed::Routed(port, frame) => routed.push((port, frame)),
-                Handed::Local(packet) => local = Some(packet),
-                Handed::Lost => {}
-            }
-        }
-        for (index, port) in self.network.ports.iter().enumerate() {
-            let id = PortId(index as u8);
+        let handed: Vec<Handed> =
+            passed.iter().map(|frame| stack::hand(&self.network, &self.own, frame)).collect();
+        for (id, port) in (0..).map(PortId).zip(&self.network.ports) {
             let mut present = self.worker.worker.io().take_sent(id);
-            present.extend(routed.iter().filter(|(to, _)| *to == id).map(|(_, frame)| frame.clone()));
-            let recorded: Vec<&scenario::Frame> = self
-                .scenario
-                .frames
-                .iter()
-                .filter(|frame| frame.dir == Direction::Out && frame.step == step && frame.port == port.name)
-                .filter(|frame| !local.as_ref().is_some_and(|packet| packet.is_answered_by(&frame.bytes)))
-                .collect();
+            present.extend(handed.iter().filter_map(|handed| handed.leaves_by(id)));
+            let left = |frame: &&scenario::Frame| {
+                (frame.dir, frame.step, &frame.port) == (Direction::Out, step, &port.name)
+                    && !handed.iter().any(|handed| handed.is_answered_by(&frame.bytes))
+            };
+            let recorded: Vec<_> = self.scenario.frames.iter().filter(left).collect();
             if let Err(text) = compare::frames(&recorded, &present) {
                 report.differences.push(format!("step {step}, port {}:\n{text}", port.name));
             }

@@ -5,8 +5,9 @@ use std::collections::BTreeMap;
 use ringmaster::cli::layout;
 use ringmaster::control::view;
 use ringmaster::forward::{PairCounters, Shared};
-use ringmaster::service::{Pair, PairId, ServiceKey, Services, Side};
+use ringmaster::service::{Pair, PairId, Services, Side};
 use ringmaster::time::Tick;
+use ringmaster::wire::ServiceKey;
 
 use crate::compare::{self, Rows};
 use crate::scenario::Listing;
@@ -133,6 +134,6 @@ impl Traffic {
 }
 
 fn counts(pair: &PairCounters) -> Counts {
-    let PairCounters { connections, in_packets, out_packets, in_bytes, out_bytes } = pair;
+    let PairCounters { connections, packets: [in_packets, out_packets], bytes: [in_bytes, out_bytes] } = pair;
     [connections, in_packets, out_packets, in_bytes, out_bytes].map(|counter| counter.get())
 }

@@ -10,7 +10,11 @@
 //!
 //! [`Options::KERNEL`]: ringmaster::service::Options::KERNEL
 
-#![allow(unreachable_pub, dead_code, reason = "a test program has no outside; recordings say more than is asked of them")]
+#![allow(
+    unreachable_pub,
+    dead_code,
+    reason = "a test program has no outside; recordings say more than is asked of them"
+)]
 
 mod compare;
 mod director;
@@ -67,7 +71,8 @@ fn scenarios(folder: &PathBuf) -> Vec<Scenario> {
     let mut folders: Vec<PathBuf> = entries.map(|entry| entry.expect("an entry").path()).collect();
     folders.retain(|folder| folder.join("scenario.json").is_file());
     folders.sort();
-    let load = |folder: &PathBuf| Scenario::load(folder).unwrap_or_else(|error| panic!("{}: {error}", folder.display()));
+    let load =
+        |folder: &PathBuf| Scenario::load(folder).unwrap_or_else(|error| panic!("{}: {error}", folder.display()));
     folders.iter().map(load).collect()
 }
 

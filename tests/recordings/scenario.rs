@@ -58,14 +58,25 @@ pub struct Step {
 #[serde(tag = "do", rename_all = "lowercase")]
 pub enum Action {
     /// A command line. What it means is read only once it is known to have worked.
-    Ipvsadm { args: String, means: Option<serde_json::Value>, exit: u8 },
+    Ipvsadm {
+        args: String,
+        means: Option<serde_json::Value>,
+        exit: u8,
+    },
     /// A frame comes in: its line number in `frames.jsonl`.
-    Frame { frame: usize },
+    Frame {
+        frame: usize,
+    },
     /// The next step's time says how long.
     Wait,
     /// Listings were taken into this file.
-    List { file: String },
-    Sysctl { name: String, value: u32 },
+    List {
+        file: String,
+    },
+    Sysctl {
+        name: String,
+        value: u32,
+    },
     Ip,
     Nft,
 }

@@ -10,9 +10,9 @@ use ringmaster::config::Config;
 use ringmaster::config::model::{RealServer, VirtualServer};
 use ringmaster::control::{Ids, plan};
 use ringmaster::sched::{Flags, Setup};
-use ringmaster::service::{Method, Network, Options, Persistence, ServiceKey, Services, Snapshot};
+use ringmaster::service::{Method, Network, Options, Persistence, Services, Snapshot, Thresholds};
 use ringmaster::time::Ticks;
-use ringmaster::wire::{Endpoint, Protocol};
+use ringmaster::wire::{Endpoint, Protocol, ServiceKey};
 
 use crate::scenario::{Command, Server, Service};
 
@@ -98,6 +98,7 @@ impl Control {
             "conn_reuse_mode" => self.options.conn_reuse_mode = u8::try_from(value).map_err(|_| unmodelled())?,
             "expire_nodest_conn" => self.options.expire_nodest_conn = value != 0,
             "expire_quiescent_template" => self.options.expire_quiescent_template = value != 0,
+            "sloppy_tcp" => self.options.sloppy_tcp = value != 0,
             _ => return Err(unmodelled()),
         }
         self.generation += 1;
@@ -149,10 +150,8 @@ fn virtual_server(service: &Service) -> Result<VirtualServer, Unmodelled> {
     let name = service.scheduler.as_deref().unwrap_or("wlc");
     let kind = name.parse().map_err(|_| format!("scheduler {name}"))?;
     let has = |names: [&str; 3]| service.flags.iter().any(|flag| names.contains(&flag.as_str()));
-    let flags = Flags {
-        fallback: has(["flag-1", "sh-fallback", "mh-fallback"]),
-        port: has(["flag-2", "sh-port", "mh-port"]),
-    };
+    let flags =
+        Flags { fallback: has(["flag-1", "sh-fallback", "mh-fallback"]), port: has(["flag-2", "sh-port", "mh-port"]) };
     Ok(VirtualServer {
         key: key(service)?,
         scheduler: Setup { kind, flags },
@@ -190,13 +189,11 @@ fn real_server(server: &Server) -> Result<RealServer, Unmodelled> {
         (Some("tunnel"), Some(other)) => return Err(format!("tunnels of type {other}")),
         (other, _) => return Err(format!("method {other:?}")),
     };
-    if (server.upper, server.lower) != (0, 0) {
-        return Err("thresholds".to_owned());
-    }
     Ok(RealServer {
         real: Endpoint::new(server.address, server.port),
         method,
         weight: server.weight,
+        thresholds: Thresholds { upper: server.upper, lower: server.lower },
         inhibit_on_failure: false,
         checks: Vec::new(),
     })

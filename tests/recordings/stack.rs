@@ -13,24 +13,20 @@ pub enum Handed {
     /// It leaves as it came.
     Routed(PortId, Vec<u8>),
     /// It is addressed to the director.
-    Local(Local),
+    Local { source: Addr, destination: Addr, protocol: u8 },
     /// It goes nowhere.
     Lost,
-}
-
-/// A packet for the director's own stack.
-pub struct Local {
-    source: Addr,
-    destination: Addr,
-    protocol: u8,
 }
 
 /// Hands a frame to the stack.
 pub fn hand(network: &Network, own: &[Addr], frame: &[u8]) -> Handed {
     let Ok(packet) = parse(frame) else { return Handed::Lost };
     let Parsed { source, destination, protocol, .. } = packet;
+    if own.contains(&source) {
+        return Handed::Lost;
+    }
     if own.contains(&destination) {
-        return Handed::Local(Local { source, destination, protocol });
+        return Handed::Local { source, destination, protocol };
     }
     match network.hop_to(destination) {
         HopTo::Ready(id) if packet.ttl > 1 => {
@@ -56,15 +52,23 @@ fn age(frame: &mut [u8], packet: &Parsed) {
     }
 }
 
-impl Local {
+impl Handed {
+    /// What leaves by this port.
+    pub fn leaves_by(&self, port: PortId) -> Option<Vec<u8>> {
+        match self {
+            Handed::Routed(to, frame) if *to == port => Some(frame.clone()),
+            _ => None,
+        }
+    }
+
     /// Whether the frame is such as a stack on which nobody listens answers with: a reset for TCP, an ICMP message for
     /// anything else, from the packet's destination to its source.
     pub fn is_answered_by(&self, frame: &[u8]) -> bool {
-        let Ok(answer) = parse(frame) else { return false };
-        let kind = match self.protocol {
+        let (&Handed::Local { source, destination, protocol }, Ok(answer)) = (self, parse(frame)) else { return false };
+        let kind = match protocol {
             Protocol::TCP => answer.protocol == Protocol::TCP && answer.flags.rst(),
             _ => matches!(answer.protocol, Protocol::ICMP | Protocol::ICMPV6),
         };
-        kind && (answer.source, answer.destination) == (self.destination, self.source)
+        kind && (answer.source, answer.destination) == (destination, source)
     }
 }
