@@ -99,6 +99,7 @@ impl Case {
             scheduler: ringmaster::sched::Kind::Rr,
             method: self.method,
             persistence: None,
+            thresholds: Default::default(),
             servers: (0..SERVERS_EACH).map(|server| (self.real(vip, server), 1)).collect(),
         };
         (0..VIPS).map(of).collect()

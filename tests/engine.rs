@@ -13,6 +13,8 @@ mod answers;
 mod checksums;
 #[path = "engine/connections.rs"]
 mod connections;
+#[path = "engine/counting.rs"]
+mod counting;
 #[path = "engine/methods.rs"]
 mod methods;
 #[path = "engine/neighbours.rs"]

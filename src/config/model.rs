@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use crate::check;
 pub use crate::io::options::{Attach, Poll, Transfer};
 use crate::sched;
-use crate::service::{Method, Options, Persistence};
+use crate::service::{Method, Options, Persistence, Thresholds};
 use crate::wire::{Endpoint, ServiceKey};
 
 /// A whole configuration.
@@ -83,6 +83,8 @@ pub struct RealServer {
     pub method: Method,
     /// `weight`.
     pub weight: u32,
+    /// `uthreshold` and `lthreshold`.
+    pub thresholds: Thresholds,
     /// `inhibit_on_failure`: weight 0 instead of removal while a check fails.
     pub inhibit_on_failure: bool,
     /// All must pass.

@@ -7,8 +7,11 @@ use std::net::{IpAddr, SocketAddr};
 
 use serde::{Deserialize, Serialize};
 
+use crate::conn::table::Listed;
+use crate::forward::lifecycle::SPENT;
 use crate::sched::{Flags, Kind, Setup};
-use crate::service::{Loads, Method, Persistence, Server, Service, Services};
+use crate::service::{Loads, Method, PairId, Persistence, Server, Service, Services, Side};
+use crate::time::{Tick, Ticks};
 use crate::wire::Endpoint;
 
 /// Where answers come from: the director, as seen by the control socket.
@@ -224,6 +227,26 @@ fn server(server: &Server, loads: &Loads) -> ServerView {
     }
 }
 
+/// The view of a table entry; `None` if it belongs to no pair that is known any more.
+pub fn connection(services: &Services, listed: &Listed, now: Tick) -> Option<ConnectionView> {
+    let record = &listed.record;
+    let pair = services.pair(PairId(record.pair)).filter(|pair| pair.generation == record.generation)?;
+    let [vport, rport] = match record.flags & SPENT {
+        0 => [record.vport, record.rport],
+        // The kernel keeps a template from being found by giving it ports that nobody has (`ip_vs_check_template`).
+        _ => [u16::MAX; 2],
+    };
+    let left = record.timeout.0.saturating_sub(now.since(record.last_seen).0);
+    Some(ConnectionView {
+        protocol: Protocol::from_number(listed.key.protocol())?,
+        expires: Ticks(left).as_secs(),
+        state: record.state.name().to_owned(),
+        source: socket(Endpoint { addr: listed.key.client, port: listed.key.port() }),
+        virtual_: socket(Endpoint { port: vport, ..pair.end(Side::Virtual) }),
+        destination: socket(Endpoint { port: rport, ..pair.end(Side::Real) }),
+    })
+}
+
 /// An endpoint in the form that views hold it.
 pub fn socket(endpoint: Endpoint) -> SocketAddr {
     SocketAddr::new(IpAddr::from(endpoint.addr), endpoint.port)
@@ -235,15 +258,15 @@ mod tests {
 
     use super::*;
     use crate::sched::Scheduler;
-    use crate::service::{PairId, ServiceId, ServicesBuilder};
-    use crate::time::Ticks;
+    use crate::service::{ServiceId, ServicesBuilder, Thresholds};
     use crate::wire::ServiceKey;
 
     #[test]
     fn a_service_is_shown_with_its_options_and_loads() {
         let setup = Setup { kind: Kind::Sh, flags: Flags { fallback: true, port: true } };
         let real: Endpoint = "10.1.0.11:8080".parse().unwrap();
-        let server = Server { pair: PairId(2), real, method: Method::Tun, weight: 3 };
+        let thresholds = Thresholds::default();
+        let server = Server { pair: PairId(2), real, method: Method::Tun, weight: 3, thresholds };
         let virtual_: Endpoint = "[2001:db8::10]:443".parse().unwrap();
         let mut builder = ServicesBuilder::default();
         builder.add(

@@ -60,8 +60,10 @@ pub(super) fn too_big(view: &View<'_>, packet: &mut Packet<'_>, look: &Look, lim
     if may_be_cut {
         return Decision::drop(Reason::TooBig);
     }
-    // The kernel has already decremented the TTL of the packet it quotes here.
-    super::rewrite::age(packet.bytes(), look, Default::default());
+    if look.way == Way::In {
+        // The kernel has already decremented the TTL of the request it quotes here.
+        super::rewrite::age(packet.bytes(), look, Default::default());
+    }
     icmp(view, packet, look, Error { v4: (3, 4), v6: (2, 0), word: u32::from(limit) }, Reason::TooBig)
 }
 
@@ -104,7 +106,7 @@ fn icmp(view: &View<'_>, packet: &mut Packet<'_>, look: &Look, error: Error, rea
 fn make_icmp(view: &View<'_>, packet: &mut Packet<'_>, look: &Look, error: Error, reason: Reason) -> Option<Decision> {
     let from = own_address(view, packet.frame.port, look)?;
     let to = sender(look);
-    if !may_be_told(to) {
+    if !is_single_host(to) {
         return None;
     }
     let (protocol, (kind, code), header, most) = match look.family {
@@ -136,8 +138,9 @@ fn sender(look: &Look) -> Addr {
     look.ends().0
 }
 
-/// An error is told to single hosts only (RFC 1122 3.2.2, RFC 4443 2.4(e)).
-fn may_be_told(address: Addr) -> bool {
+/// Whether one host can have this address: errors are told to such only (RFC 1122 3.2.2, RFC 4443 2.4(e)), and
+/// connections come from no others.
+pub(super) fn is_single_host(address: Addr) -> bool {
     match address.family() {
         Family::V4 => {
             let first = address.low32() >> 24;

@@ -19,10 +19,11 @@ use crate::wire::{Addr, Protocol};
 #[inline(always)]
 pub(super) fn belongs(view: &View<'_>, entry: &Entry, look: &Look) -> bool {
     let Some(pair) = view.services.pairs.get(entry.pair() as usize) else { return false };
-    // Servers answer through the director from their own address in NAT only.
-    let answered_by_server = (look.way == Way::Out) & (pair.method == Method::Nat);
-    let side = select(answered_by_server, Side::Real, Side::Virtual);
-    (pair.generation == entry.generation()) & (pair.end(side) == look.other)
+    // Servers answer through the director in NAT only, from their own address. What one behind DR or TUN sends this way
+    // comes from the virtual address: the kernel finds that address its own, and drops the packet.
+    let back = look.way == Way::Out;
+    let end = pair.end(select(back, Side::Real, Side::Virtual));
+    (!back | (pair.method == Method::Nat)) & (pair.generation == entry.generation()) & (end == look.other)
 }
 
 /// The way to the packet's next hop.
@@ -76,17 +77,50 @@ impl Forwarder {
                 Onward::NoRoute => None,
             },
         };
-        self.count(pair_id, look);
-        self.advance(view, entry, word, look, now);
-        let Some(hop) = hop else {
-            return answer::unreachable_host(view, packet, look).for_pair(pair_id);
+        let fits = hop.filter(|hop| look.ttl > 1 && look.packet_len() <= limit(look, pair, hop));
+        // The kernel has judged a reply's TTL and size before LVS sees it (`ip_forward.c: ip_forward`), but not a
+        // request's.
+        if fits.is_some() || look.way == Way::In {
+            self.count(pair_id, pair, look);
+            self.advance(view, entry, word, look, now);
+        }
+        match fits {
+            Some(hop) => self.send(view, packet, look, (pair_id, pair), hop).for_pair(pair_id),
+            None => self.refuse(view, packet, look, pair, hop, pair_id),
+        }
+    }
+
+    /// A packet that can go no further: its sender is told why.
+    #[cold]
+    #[inline(never)]
+    fn refuse(
+        &self,
+        view: &View<'_>,
+        packet: &mut Packet<'_>,
+        look: &Look,
+        pair: &Pair,
+        hop: Option<&Hop>,
+        id: PairId,
+    ) -> Decision {
+        let decision = match hop {
+            None => answer::unreachable_host(view, packet, look),
+            Some(_) if look.ttl <= 1 => answer::ttl_expired(view, packet, look),
+            Some(hop) => answer::too_big(view, packet, look, limit(look, pair, hop)),
         };
-        self.send(view, packet, look, (pair_id, pair), hop).for_pair(pair_id)
+        // To the kernel, what it tells the client of a server that answers directly is a packet of that connection.
+        if let (Verdict::Answer(..), Way::In, Method::Dr | Method::Tun) = (decision.verdict(), look.way, pair.method)
+            && let Some(counters) = self.counters.pair(id)
+        {
+            counters.packets[Way::Out as usize].add(1);
+            counters.bytes[Way::Out as usize].add(u64::from(packet.frame.len - look.l3));
+        }
+        decision.for_pair(id)
     }
 
     #[inline(always)]
-    fn count(&self, pair: PairId, look: &Look) {
-        let Some(counters) = self.counters.pair(pair) else { return };
+    fn count(&self, id: PairId, pair: &Pair, look: &Look) {
+        // Nothing counts for a server that was removed.
+        let Some(counters) = self.counters.pair(id).filter(|_| !pair.flags.has(PairFlags::REMOVED)) else { return };
         counters.packets[look.way as usize].add(1);
         counters.bytes[look.way as usize].add(u64::from(look.packet_len()));
     }
@@ -112,7 +146,7 @@ impl Forwarder {
         }
     }
 
-    /// Rewrites the packet and sends it to `hop`, unless its TTL or its size forbids.
+    /// Rewrites the packet and sends it to `hop`.
     #[inline(always)]
     fn send(
         &self,
@@ -122,14 +156,6 @@ impl Forwarder {
         (pair_id, pair): (PairId, &Pair),
         hop: &Hop,
     ) -> Decision {
-        let tunnelled = pair.method == Method::Tun && look.way == Way::In;
-        let overhead = if tunnelled { tunnel::overhead(pair.ends[1].family()) } else { 0 };
-        if look.ttl <= 1 {
-            return answer::ttl_expired(view, packet, look);
-        }
-        if look.packet_len() > hop.mtu.saturating_sub(overhead) {
-            return answer::too_big(view, packet, look, hop.mtu.saturating_sub(overhead));
-        }
         if packet.may_be_unfinished && rewrite::complete_checksum(packet.bytes(), look) {
             self.counters.checksum_completed.add(1);
         }
@@ -146,7 +172,7 @@ impl Forwarder {
         }
         // Padding behind the packet was for the link it came by.
         packet.frame.len = look.end;
-        if tunnelled && !wrap(view, packet, look, pair_id, pair.ends[Side::Real as usize]) {
+        if is_tunnelled(look, pair) && !wrap(view, packet, look, pair_id, pair.ends[Side::Real as usize]) {
             return Decision::drop(Reason::NoRoute);
         }
         rewrite::set_macs(packet.bytes(), hop);
@@ -178,6 +204,9 @@ impl Forwarder {
         let entry = self.shared.table.entry(found);
         let pair = view.services.pair(PairId(entry.pair()))?;
         let removed = pair.flags.has(PairFlags::REMOVED);
+        if removed && view.options.last_service_ends_all && !view.services.serve(pair.ends[0].family()) {
+            return Some(Decision::of(Verdict::Pass));
+        }
         let reused = look.protocol == Protocol::TCP && look.flags.syn() && look.way == Way::In && {
             let drained = view.options.expire_nodest_conn && pair.flags.has(PairFlags::DRAINED);
             drained || (entry.control().is_none() && may_reuse(view, word))
@@ -225,6 +254,18 @@ fn known_hop<'a>(view: &View<'a>, pair: &Pair, entry: &Entry, look: &Look) -> Op
     let to_client = select(fresh, entry.hop(), HopId::NONE.0);
     let id = select(look.way == Way::In, pair.hop.0, to_client);
     view.network.hop(HopId(id))
+}
+
+#[inline(always)]
+fn is_tunnelled(look: &Look, pair: &Pair) -> bool {
+    pair.method == Method::Tun && look.way == Way::In
+}
+
+/// The longest packet that fits the way through `hop`, in bytes.
+#[inline(always)]
+fn limit(look: &Look, pair: &Pair, hop: &Hop) -> u16 {
+    let overhead = if is_tunnelled(look, pair) { tunnel::overhead(pair.ends[1].family()) } else { 0 };
+    hop.mtu.saturating_sub(overhead)
 }
 
 /// Looks the hop up by route and neighbour, and has the entry remember the one back to the client.

@@ -5,7 +5,7 @@
 use super::Shared;
 use crate::conn::State;
 use crate::conn::table::{Entry, Fate, Slot, StateWord};
-use crate::service::{Options, PairFlags, PairId, Services};
+use crate::service::{Options, PairFlags, PairId, Server, Services};
 use crate::time::{Tick, Ticks};
 
 /// Entry flag: the server's direction has not been seen, so the client's alone moves the state (DR, TUN).
@@ -19,9 +19,13 @@ pub const SETTLED: u8 = 4;
 const TEMPLATE_EXTENSION: Ticks = Ticks::from_secs(60);
 
 /// Counts a connection that was just entered, in its first state.
-pub(super) fn begin(shared: &Shared, lane: usize, pair: PairId, state: State) {
+pub(super) fn begin(shared: &Shared, lane: usize, server: &Server, state: State) {
+    let look = || shared.loads.is_full(server.pair, server.thresholds);
+    // Before as well, because a template leads here past the scheduler.
+    look();
     let active = i32::from(state.is_active());
-    shared.loads.add(lane, pair, active, 1 - active);
+    shared.loads.add(lane, server.pair, active, 1 - active);
+    look();
 }
 
 /// Moves a connection to another state: loads and timeout follow. Another worker may have been faster; then its packet

@@ -9,7 +9,7 @@ use crate::conn::table::{Insert, Record};
 use crate::sched::Flow;
 use crate::service::{HopId, LoadedServers, Method, PairId, Server, Service};
 use crate::time::Tick;
-use crate::wire::{Protocol, ServiceKey};
+use crate::wire::{Addr, Protocol, ServiceKey};
 
 /// Connections from this port are FTP's data connections, which are announced and never scheduled.
 const FTP_DATA: u16 = 20;
@@ -24,6 +24,9 @@ impl Forwarder {
         }
         let key = ServiceKey { protocol: look.protocol, virtual_: look.other };
         if let Some(service) = view.services.find(&key).and_then(|at| view.services.list.get(at)) {
+            if !may_connect(view, look.key.client) {
+                return Decision::drop(Reason::BadSource);
+            }
             return self.open(view, packet, look, service, now);
         }
         if view.services.is_vip(look.other.addr) {
@@ -40,7 +43,10 @@ impl Forwarder {
 
     fn open(&self, view: &View<'_>, packet: &mut Packet<'_>, look: &Look, service: &Service, now: Tick) -> Decision {
         let opens = match look.protocol {
-            Protocol::TCP => look.flags.syn() && !look.flags.rst() && look.key.port() != FTP_DATA,
+            Protocol::TCP => {
+                let begins = look.flags.syn() || view.options.sloppy_tcp;
+                begins && !look.flags.rst() && look.key.port() != FTP_DATA
+            }
             _ => true,
         };
         if !opens {
@@ -126,7 +132,7 @@ impl Forwarder {
         }
         match inserted {
             Insert::Inserted(slot) => {
-                lifecycle::begin(&self.shared, self.lane, server.pair, state);
+                lifecycle::begin(&self.shared, self.lane, server, state);
                 if let Some(counters) = self.counters.pair(server.pair) {
                     counters.connections.add(1);
                 }
@@ -146,4 +152,11 @@ impl Forwarder {
             Insert::Busy => Decision::drop(Reason::TableBusy).for_pair(server.pair),
         }
     }
+}
+
+/// Whether a connection may come from this address. The kernel's routing finds the others out as "martians" before LVS
+/// sees them (`route.c: ip_route_input_slow`, `fib_frontend.c: __fib_validate_source`).
+fn may_connect(view: &View<'_>, client: Addr) -> bool {
+    let own = || view.network.ports.iter().any(|port| port.addresses.contains(&client));
+    answer::is_single_host(client) && !view.services.is_vip(client) && !own()
 }

@@ -54,10 +54,25 @@ pub(super) fn set_end(frame: &mut [u8], look: &Look, end: End, new: Endpoint, ed
         bytes.copy_from_slice(&new.port.to_be_bytes());
     }
     let udp = look.protocol == Protocol::UDP;
-    if let Some(field) = transport_checksum(frame, look) {
-        let old = u16::from_be_bytes(*field);
-        *field = if udp { edit.apply_udp(old) } else { edit.apply(old) }.to_be_bytes();
+    let Some(field) = transport_checksum(frame, look) else { return };
+    match u16::from_be_bytes(*field) {
+        0 if udp => fill_checksum(frame, look, end, new),
+        old if udp => *field = edit.apply_udp(old).to_be_bytes(),
+        old => *field = edit.apply(old).to_be_bytes(),
     }
+}
+
+/// Gives a datagram without checksum one, as the kernel does where it rewrites the datagram
+/// (`ip_vs_proto_udp.c: udp_dnat_handler`).
+#[cold]
+fn fill_checksum(frame: &mut [u8], look: &Look, end: End, new: Endpoint) {
+    let (source, destination) = look.ends();
+    let (source, destination) = match end {
+        End::Source => (new.addr, destination),
+        End::Destination => (source, new.addr),
+    };
+    let length = u32::from(look.end - look.l4);
+    put_checksum(frame, look, checksum::pseudo_header(source, destination, look.protocol, length));
 }
 
 #[inline(always)]
@@ -90,7 +105,6 @@ fn transport_checksum<'a>(frame: &'a mut [u8], look: &Look) -> Option<&'a mut [u
 #[inline]
 pub(super) fn complete_checksum(frame: &mut [u8], look: &Look) -> bool {
     let (source, destination) = look.ends();
-    let (l4, end) = (usize::from(look.l4), usize::from(look.end));
     let length = u32::from(look.end - look.l4);
     let pseudo = checksum::pseudo_header(source, destination, look.protocol, length);
     let Some(field) = transport_checksum(frame, look) else { return false };
@@ -98,13 +112,19 @@ pub(super) fn complete_checksum(frame: &mut [u8], look: &Look) -> bool {
         return false;
     }
     *field = [0; 2];
-    let Some(segment) = frame.get(l4..end) else { return false };
-    let mut sum = checksum::finish(pseudo, segment);
-    if look.protocol == Protocol::UDP && sum == 0 {
-        sum = 0xffff;
-    }
+    put_checksum(frame, look, pseudo);
+    true
+}
+
+/// Works the transport checksum out over a segment in which it is 0.
+fn put_checksum(frame: &mut [u8], look: &Look, pseudo: u64) {
+    let Some(segment) = frame.get(usize::from(look.l4)..usize::from(look.end)) else { return };
+    let sum = match checksum::finish(pseudo, segment) {
+        // To UDP, 0 means that there is no checksum.
+        0 if look.protocol == Protocol::UDP => 0xffff,
+        sum => sum,
+    };
     if let Some(field) = transport_checksum(frame, look) {
         *field = sum.to_be_bytes();
     }
-    true
 }

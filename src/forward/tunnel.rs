@@ -68,12 +68,13 @@ impl Inner {
     }
 }
 
-/// The outer IPv4 identification: the inner one where there is one, so that the pieces of a cut tunnel packet are told
-/// apart as well as those of the packet itself would be.
+/// The outer IPv4 identification: 0 for what is never cut (RFC 6864 4.1). Else the inner one where there is one, so that
+/// the pieces of a cut tunnel packet are told apart as well as those of the packet itself would be.
 pub(super) fn identification(frame: &[u8], look: &Look) -> u16 {
     let at = usize::from(look.l3) + 4;
-    match (look.family, frame.get(at..at + 2)) {
-        (Family::V4, Some(bytes)) => u16::from_be_bytes([bytes[0], bytes[1]]),
+    match (look.family, frame.get(at..at + 3)) {
+        (Family::V4, Some(&[.., flags])) if flags & 0x40 != 0 => 0,
+        (Family::V4, Some(&[high, low, _])) => u16::from_be_bytes([high, low]),
         _ => look.hash.0 as u16,
     }
 }

@@ -56,6 +56,8 @@ reasons! {
     Fragment = "fragment",
     /// A protocol that is not balanced, addressed to a virtual address.
     Protocol = "protocol",
+    /// A new connection from the director's own address, or from one that is no single host's.
+    BadSource = "bad-source",
     /// A TCP segment that opens no connection and belongs to none.
     NoConnection = "no-connection",
     /// No real server can take the new connection: none is there, or none has weight.

@@ -4,7 +4,7 @@
 //! loads and stores; a reader adds the lanes up. A lane may be negative, since a connection can be opened by one thread
 //! and ended by another; the sum is right once both stores are seen.
 
-use std::sync::atomic::{AtomicI32, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicI32, Ordering::Relaxed};
 
 use crossbeam::utils::CachePadded;
 
@@ -19,6 +19,35 @@ pub struct Load {
     pub inactive: u32,
 }
 
+impl Load {
+    /// All connections.
+    pub fn total(self) -> u32 {
+        self.active.saturating_add(self.inactive)
+    }
+}
+
+/// Between which numbers of connections a server takes no new ones (`uthreshold`, `lthreshold`; ipvsadm `-x`, `-y`).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Thresholds {
+    /// With so many connections a server is full; 0: never.
+    pub upper: u32,
+    /// With fewer than these it takes new ones again; 0: with fewer than three quarters of `upper`.
+    pub lower: u32,
+}
+
+impl Thresholds {
+    /// Whether a server with `total` connections is full, if it was `full` when it was last looked at
+    /// (`ip_vs_ctl.c: __ip_vs_dest_update_overload`).
+    pub const fn is_full(self, full: bool, total: u32) -> bool {
+        match (self.upper, self.lower) {
+            (0, _) => false,
+            (upper, _) if !full => total >= upper,
+            (upper, 0) => total >= upper - upper / 4,
+            (_, lower) => total >= lower,
+        }
+    }
+}
+
 #[derive(Debug, Default)]
 struct Count {
     active: AtomicI32,
@@ -29,18 +58,21 @@ struct Count {
 #[derive(Debug)]
 pub struct Loads {
     lanes: Box<[CachePadded<Box<[Count]>>]>,
+    /// By pair: whether it has reached its upper threshold, and not yet gone below the lower one.
+    full: Box<[AtomicBool]>,
 }
 
 impl Loads {
     /// Room for pair ids below `pairs`, written by `lanes` threads.
     pub fn new(lanes: usize, pairs: usize) -> Self {
         let lane = || CachePadded::new((0..pairs).map(|_| Count::default()).collect());
-        Self { lanes: (0..lanes).map(|_| lane()).collect() }
+        let full = (0..pairs).map(|_| AtomicBool::new(false)).collect();
+        Self { lanes: (0..lanes).map(|_| lane()).collect(), full }
     }
 
     /// How many pairs there is room for.
     pub fn capacity(&self) -> usize {
-        self.lanes.first().map_or(0, |lane| lane.len())
+        self.full.len()
     }
 
     /// The sum over all lanes; a pair out of range has none.
@@ -56,6 +88,19 @@ impl Loads {
         Load { active: active.max(0) as u32, inactive: inactive.max(0) as u32 }
     }
 
+    /// Whether a pair is full. To be asked before a new connection is given to it and after, so that nothing is missed
+    /// that happened in between: its connections become more in no other way.
+    #[inline]
+    pub fn is_full(&self, pair: PairId, thresholds: Thresholds) -> bool {
+        let Some(full) = self.full.get(pair.0 as usize).filter(|_| thresholds.upper != 0) else { return false };
+        let was = full.load(Relaxed);
+        let is = thresholds.is_full(was, self.load(pair).total());
+        if is != was {
+            full.store(is, Relaxed);
+        }
+        is
+    }
+
     /// Adds to the counts of `pair` in a lane. Only the lane's owner may call this.
     #[inline]
     pub fn add(&self, lane: usize, pair: PairId, active: i32, inactive: i32) {
@@ -68,6 +113,23 @@ impl Loads {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_full_server_takes_new_connections_again_only_well_below_its_limit() {
+        // From empty to full and back: where each direction changes over.
+        for (upper, lower, fills, frees) in [(10, 0, 10, 7), (4, 2, 4, 1), (3, 0, 3, 2), (1, 0, 1, 0), (5, 5, 5, 4)] {
+            let thresholds = Thresholds { upper, lower };
+            let loads = Loads::new(1, 1);
+            let full_at = |change| {
+                loads.add(0, PairId(0), change, 0);
+                loads.is_full(PairId(0), thresholds)
+            };
+            assert_eq!((1..=upper + 2).find(|_| full_at(1)), Some(fills), "{thresholds:?}");
+            (fills..upper + 2).for_each(|_| _ = full_at(1));
+            assert_eq!((0..upper + 2).rev().find(|_| !full_at(-1)), Some(frees), "{thresholds:?}");
+        }
+        assert!(!Thresholds::default().is_full(true, u32::MAX), "without a limit nothing is full");
+    }
 
     #[test]
     fn lanes_add_up_though_one_alone_is_negative() {

@@ -14,7 +14,7 @@ mod options;
 mod pair;
 mod services;
 
-pub use loads::{Load, Loads};
+pub use loads::{Load, Loads, Thresholds};
 pub use network::{Hop, HopId, HopTo, Network, NextHop, Port, Route, Routes};
 pub use options::Options;
 pub use pair::{Method, Pair, PairFlags, PairId, Side};

@@ -21,6 +21,11 @@ pub struct Options {
     /// A template that outlives its timeout because it still has connections goes on with its own timeout, instead of
     /// the kernel's 60 s.
     pub template_keeps_timeout: bool,
+    /// Any TCP segment but a RST opens a connection, not only a SYN (`net.ipv4.vs.sloppy_tcp`).
+    pub sloppy_tcp: bool,
+    /// Once the last service of an address family is removed, the connections left are no longer the director's business,
+    /// as in the kernel, which then takes its hooks out; else they are treated as those of any removed server.
+    pub last_service_ends_all: bool,
     /// A TCP packet of no known connection is answered with RST, as the local stack would, instead of dropped.
     pub reset_unknown: bool,
 }
@@ -34,6 +39,8 @@ impl Options {
         conn_reuse_mode: 1,
         flagless_segment_closes: true,
         template_keeps_timeout: false,
+        sloppy_tcp: false,
+        last_service_ends_all: true,
         reset_unknown: true,
     };
 
@@ -44,6 +51,7 @@ impl Options {
         conn_reuse_mode: 3,
         flagless_segment_closes: false,
         template_keeps_timeout: true,
+        last_service_ends_all: false,
         ..Options::KERNEL
     };
 }

@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use super::{HopId, HopTo, Loads, Method, Network, Pair, PairFlags, PairId};
+use super::{HopId, HopTo, Loads, Method, Network, Pair, PairFlags, PairId, Thresholds};
 use crate::sched::{Candidates, Scheduler};
 use crate::time::Ticks;
-use crate::wire::{Addr, Endpoint, ServiceKey};
+use crate::wire::{Addr, Endpoint, Family, ServiceKey};
 
 /// Names a virtual service. Allotted once and kept over snapshots, reloads and restarts.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -31,6 +31,8 @@ pub struct Server {
     pub method: Method,
     /// Share of new connections; 0 takes none.
     pub weight: u32,
+    /// When it is full.
+    pub thresholds: Thresholds,
 }
 
 /// A virtual service.
@@ -63,8 +65,9 @@ impl Candidates for LoadedServers<'_> {
         self.servers[at].weight
     }
 
-    fn overloaded(&self, _at: usize) -> bool {
-        false
+    fn overloaded(&self, at: usize) -> bool {
+        let Server { pair, thresholds, .. } = self.servers[at];
+        self.loads.is_full(pair, thresholds)
     }
 
     fn active(&self, at: usize) -> u32 {
@@ -140,6 +143,11 @@ impl Services {
     /// The address that a tunnel to this pair's server starts from; `None` while there is no way to it.
     pub fn tunnel_source(&self, id: PairId) -> Option<Addr> {
         self.sources.get(id.0 as usize).copied().flatten()
+    }
+
+    /// Whether there is a service of this address family.
+    pub fn serve(&self, family: Family) -> bool {
+        self.list.iter().any(|service| service.key.virtual_.addr.family() == family)
     }
 
     /// The pair of this id; `None` for an id out of range or a vacant record.

@@ -108,13 +108,14 @@ fn a_packet_too_big_is_reported_with_the_size_that_fits() {
     assert_eq!(out[0].1[58..62], 1460u32.to_be_bytes());
 }
 
+/// Not from groups, networks and loopback, and neither from the director's own addresses, virtual or not.
 #[test]
-fn nobody_is_told_who_is_not_a_single_host() {
+fn connections_come_from_single_hosts_only() {
     let mut director = director(snapshot(&[Wanted::udp("192.0.2.10:53", Method::Nat, &[])], Options::RINGMASTER), 100);
-    for client in ["0.0.0.0:1", "127.0.0.1:1", "224.0.0.1:1", "255.255.255.255:1"] {
+    for client in ["0.0.0.0:1", "127.0.0.1:1", "224.0.0.1:1", "255.255.255.255:1", "192.0.2.10:1", "10.1.0.1:1"] {
         assert!(pass(&mut director, CLIENTS, &udp(client, "192.0.2.10:53", b"").bytes(), NOW).is_empty(), "{client}");
     }
-    assert_eq!(director.counters.reason(Reason::NoServer), 4);
+    assert_eq!(director.counters.reason(Reason::BadSource), 6);
     assert_eq!(director.counters.answered.get(), 0);
     assert_eq!(pass(&mut director, CLIENTS, &udp("198.51.100.7:1", "192.0.2.10:53", b"").bytes(), NOW).len(), 1);
 }

@@ -64,11 +64,30 @@ fn a_wrong_checksum_stays_wrong_by_as_much() {
 }
 
 #[test]
-fn udp_without_a_checksum_stays_without() {
-    let mut director =
-        director(snapshot(&[Wanted::udp("192.0.2.10:53", Method::Nat, &["10.1.0.11:5353"])], Options::RINGMASTER), 100);
-    let mut frame = udp("198.51.100.7:40000", "192.0.2.10:53", b"query").bytes();
-    frame[40..42].copy_from_slice(&[0, 0]);
+fn udp_without_a_checksum_gets_one_where_it_is_rewritten() {
+    for (vip, client, server, at) in [
+        ("192.0.2.10:53", "198.51.100.7:40000", "10.1.0.11:5353", 40),
+        ("[2001:db8::10]:53", "[2001:db8:f::7]:40000", "[2001:db8:1::11]:5353", 60),
+    ] {
+        let mut director = director(snapshot(&[Wanted::udp(vip, Method::Nat, &[server])], Options::RINGMASTER), 100);
+        for (port, from, to, rewritten) in [
+            (CLIENTS, client, vip, udp(client, server, b"payload")),
+            (SERVERS, server, client, udp(vip, client, b"payload")),
+        ] {
+            let mut frame = udp(from, to, b"payload").bytes();
+            frame[at..at + 2].fill(0);
+            let out = pass(&mut director, port, &frame, NOW).remove(0).1;
+            assert_eq!(out[at..at + 2], rewritten.bytes()[at..at + 2]);
+        }
+    }
+}
+
+#[test]
+fn udp_without_a_checksum_stays_without_where_it_is_not() {
+    let vip = "192.0.2.10:53";
+    let mut director = director(snapshot(&[Wanted::udp(vip, Method::Dr, &["10.1.0.11:53"])], Options::RINGMASTER), 100);
+    let mut frame = udp("198.51.100.7:40000", vip, b"query").bytes();
+    frame[40..42].fill(0);
     let out = pass(&mut director, CLIENTS, &frame, NOW).remove(0).1;
     assert_eq!(out[40..42], [0, 0]);
 }

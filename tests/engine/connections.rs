@@ -201,6 +201,51 @@ fn the_sweep_ends_the_connections_of_a_removed_server() {
     assert_eq!(director.shared.loads.load(PairId(0)), Load::default());
 }
 
+/// The kernel takes its hooks out with the last service of a family; what is left is none of LVS's business.
+#[test]
+fn with_the_last_service_gone_its_connections_are_forgotten_or_dropped_by_choice() {
+    for (options, passed) in [(Options::KERNEL, 2), (Options::RINGMASTER, 0)] {
+        let options = Options { expire_nodest_conn: false, ..options };
+        let mut director = nat(options);
+        let client = "198.51.100.7:40000";
+        assert_eq!(server_of(&mut director, client, "S", at(0)), Some(11));
+        let before = director.snapshot().clone();
+        let mut builder = ServicesBuilder::default();
+        builder.add_removed(PairId(0), *before.services.pair(PairId(0)).unwrap(), &before.network);
+        director.publish(Snapshot { services: builder.build().into(), generation: 2, ..before });
+        pass(&mut director, CLIENTS, &tcp(client, VIP, "A").bytes(), at(1));
+        pass(&mut director, SERVERS, &tcp("10.1.0.11:80", client, "SA").bytes(), at(1));
+        assert_eq!(director.counters.passed.get(), passed);
+    }
+}
+
+#[test]
+fn a_full_server_takes_nothing_until_it_is_well_below_its_limit() {
+    let wanted = Wanted::tcp(VIP, Method::Nat, &THREE[..1]).limited(4, 2);
+    let mut director = director(snapshot(&[wanted], Options::RINGMASTER), 1000);
+    let mut opened = |n: u32, second| {
+        let out = pass(&mut director, CLIENTS, &tcp(&format!("198.51.100.{n}:1"), VIP, "S").bytes(), at(second));
+        director.sweep(at(second));
+        out[0].0 == SERVERS
+    };
+    let first: Vec<_> = (0..5).map(|n| opened(n, n * 10)).collect();
+    assert_eq!(first, [true, true, true, true, false]);
+    assert!(!opened(5, 75), "two of the four have ended by now");
+    opened(0, 85);
+    assert!(opened(6, 86), "and a third");
+}
+
+#[test]
+fn a_connection_s_first_segment_need_not_be_a_syn_by_choice() {
+    for (sloppy_tcp, servers) in [(false, [None; 3]), (true, [Some(11), Some(12), None])] {
+        let mut director = nat(Options { sloppy_tcp, reset_unknown: false, ..Options::RINGMASTER });
+        let flags = ["A", "FA", "R"].into_iter().enumerate();
+        let opened: Vec<_> =
+            flags.map(|(n, flags)| server_of(&mut director, &format!("198.51.100.{n}:1"), flags, at(0))).collect();
+        assert_eq!(opened, servers);
+    }
+}
+
 #[test]
 fn a_backup_touches_nothing() {
     let mut snapshot = snapshot(&[Wanted::tcp(VIP, Method::Nat, &THREE)], Options::RINGMASTER);

@@ -106,9 +106,11 @@ fn a_tunnel_header_takes_over_dscp_ecn_and_df() {
         for flags in [0x40, 0x00] {
             let mut frame = tcp("198.51.100.7:40000", "192.0.2.10:80", "S").bytes();
             frame[15] = tos;
-            frame[20] = flags;
+            frame[18..21].copy_from_slice(&[0x12, 0x34, flags]);
             let (_, out) = only(pass(&mut director, CLIENTS, &frame, NOW));
             assert_eq!((out[15], out[20], out[35]), (outer, flags, tos), "TOS {tos:#x}");
+            let id = if flags == 0 { [0x12, 0x34] } else { [0, 0] };
+            assert_eq!(out[18..20], id, "what is never cut needs no identification");
         }
     }
 }

@@ -11,7 +11,7 @@ use ringmaster::io::mem::MemIo;
 use ringmaster::sched::{Kind, Member, Scheduler};
 use ringmaster::service::{
     Hop, HopId, Method, Network, NextHop, Options, PairId, Persistence, Port, Route, Server, Service, ServiceId,
-    ServicesBuilder, Snapshot,
+    ServicesBuilder, Snapshot, Thresholds,
 };
 use ringmaster::time::{Tick, Ticks};
 use ringmaster::wire::{Addr, Endpoint, Mac, ServiceKey};
@@ -48,6 +48,7 @@ pub struct Wanted {
     pub scheduler: Kind,
     pub method: Method,
     pub persistence: Option<Persistence>,
+    pub thresholds: Thresholds,
     /// Address and weight, in list order.
     pub servers: Vec<(Endpoint, u32)>,
 }
@@ -60,6 +61,7 @@ impl Wanted {
             scheduler: Kind::Rr,
             method,
             persistence: None,
+            thresholds: Thresholds::default(),
             servers: servers.iter().map(|server| (end(server), 1)).collect(),
         }
     }
@@ -70,6 +72,10 @@ impl Wanted {
 
     pub fn persistent(self, seconds: u32, prefix: u8) -> Self {
         Self { persistence: Some(Persistence { timeout: Ticks::from_secs(seconds), prefix }), ..self }
+    }
+
+    pub fn limited(self, upper: u32, lower: u32) -> Self {
+        Self { thresholds: Thresholds { upper, lower }, ..self }
     }
 
     pub fn scheduled(self, scheduler: Kind) -> Self {
@@ -90,7 +96,7 @@ pub fn snapshot(services: &[Wanted], options: Options) -> Snapshot {
             .map(|&(real, weight)| {
                 let pair = PairId(next_pair);
                 next_pair += 1;
-                Server { pair, real, method: wanted.method, weight }
+                Server { pair, real, method: wanted.method, weight, thresholds: wanted.thresholds }
             })
             .collect();
         for server in &servers {

@@ -6,7 +6,7 @@ use super::checks::Timing;
 use super::items::Item;
 use super::*;
 use crate::config::model::RealServer;
-use crate::service::Method;
+use crate::service::{Method, Thresholds};
 use crate::wire::Endpoint;
 
 /// What a real server takes from its virtual server.
@@ -39,9 +39,21 @@ impl Builder<'_> {
             real,
             method,
             weight: find("weight").and_then(Item::number).unwrap_or(1),
+            thresholds: self.thresholds(find("uthreshold"), find("lthreshold")),
             inhibit_on_failure: inner.inhibit,
             checks: self.checks(&items, asked, &inner),
         })
+    }
+
+    /// The kernel refuses a lower threshold above the upper one (`ip_vs_ctl.c: ip_vs_add_dest`).
+    fn thresholds(&mut self, upper: Option<&Item<'_>>, lower: Option<&Item<'_>>) -> Thresholds {
+        let number = |item: Option<&Item<'_>>| item.and_then(Item::number).unwrap_or_default();
+        let thresholds = Thresholds { upper: number(upper), lower: number(lower) };
+        if let (true, Some(lower)) = (thresholds.lower > thresholds.upper, lower) {
+            let message = format!("`lthreshold` {} is above `uthreshold` {}", thresholds.lower, thresholds.upper);
+            self.reports.error(lower.statement.span(), message, "expected a number below that of `uthreshold`");
+        }
+        thresholds
     }
 
     /// The address and port that packets are sent to, if the method can do that.
@@ -76,6 +88,7 @@ impl Builder<'_> {
             real: self.reachable(block, outer, method, address, port),
             method,
             weight: 1,
+            thresholds: Thresholds::default(),
             inhibit_on_failure: items.iter().any(|item| item.name == "sorry_server_inhibit" && item.is_on()),
             checks: Vec::new(),
         })

@@ -4,8 +4,6 @@ use super::Support::{Later, Refused, Removed, Unchecked};
 use super::Takes::{Any, Flag, None, Number, Text, Words};
 use super::{Block, Keyword, MANY, Takes, acts, later, other};
 
-const NO_LIMITS: &str = "connection limits of a server are not kept yet";
-
 pub(super) const VIRTUAL_SERVER: &[Keyword] = &[
     acts("lvs_sched", Text, "wlc", "scheduler: rr, wrr, lc, wlc, sed, nq, fo, ovf, dh, sh, mh or twos"),
     acts("lb_algo", Text, "wlc", "other name of `lvs_sched`"),
@@ -50,8 +48,8 @@ pub(super) const REAL_SERVER: &[Keyword] = &[
     other("MISC_CHECK", Takes::Block(Block::MiscCheck), Unchecked, "up if a program says so"),
     other("FILE_CHECK", Takes::Block(Block::FileCheck), Unchecked, "up if a file says so"),
     other("BFD_CHECK", Takes::Block(Block::BfdCheck), Unchecked, "up if a BFD session is"),
-    other("uthreshold", Number(0, MANY), Refused(NO_LIMITS), "most connections"),
-    other("lthreshold", Number(0, MANY), Refused(NO_LIMITS), "connections at which it takes new ones again"),
+    acts("uthreshold", Number(0, MANY), "0: no limit", "connections with which it takes no new ones"),
+    acts("lthreshold", Number(0, MANY), "three quarters", "connections below which it takes new ones again"),
     later("notify_up", "run when the server comes up"),
     later("notify_down", "run when the server goes down"),
 ];

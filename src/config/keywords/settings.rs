@@ -19,5 +19,7 @@ pub(super) const RINGMASTER: &[Keyword] = &[
     acts("conn_reuse_mode", Number(0, 3), "3", "when a SYN on a finished connection schedules anew; see sysctl of LVS"),
     acts("flagless_segment_closes", YesNo, "no", "a TCP segment without flags closes the connection, as in the kernel"),
     acts("template_keeps_timeout", YesNo, "yes", "persistence goes on with its own timeout, not with 60 s"),
+    acts("sloppy_tcp", YesNo, "no", "any TCP segment but a RST opens a connection"),
+    acts("last_service_ends_all", YesNo, "no", "connections are forgotten with the last service, as in the kernel"),
     acts("reset_unknown", YesNo, "yes", "a TCP packet of no connection is answered with RST"),
 ];

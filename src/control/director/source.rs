@@ -3,13 +3,9 @@
 use std::collections::BTreeMap;
 
 use super::Director;
-use crate::conn::table::Listed;
-use crate::control::view::{self, ConnectionPage, ConnectionView, PortView, Protocol, ServiceView, Source, Status};
+use crate::control::view::{self, ConnectionPage, PortView, ServiceView, Source, Status};
 use crate::forward::{Counter, Counters, Reason};
-use crate::service::{PairId, Side};
 use crate::sys::clock;
-use crate::time::Tick;
-use crate::wire::Endpoint;
 
 /// Slots looked at for one page, so that a large and nearly empty table does not hold up the loop.
 const SLOTS: u32 = 1 << 16;
@@ -29,7 +25,7 @@ impl Source for Director {
                 return page;
             }
             let listed = self.shared.table.slot(number).and_then(|slot| self.shared.table.listed(slot));
-            page.entries.extend(listed.and_then(|listed| self.connection(&listed, now)));
+            page.entries.extend(listed.and_then(|listed| view::connection(&self.services, &listed, now)));
         }
         page.next = (end < self.shared.table.capacity()).then_some(u64::from(end));
         page
@@ -51,22 +47,6 @@ impl Source for Director {
 }
 
 impl Director {
-    fn connection(&self, listed: &Listed, now: Tick) -> Option<ConnectionView> {
-        let record = &listed.record;
-        let pair = self.services.pair(PairId(record.pair)).filter(|pair| pair.generation == record.generation)?;
-        let template = listed.key.is_template();
-        let real = pair.end(Side::Real);
-        let left = record.timeout.0.saturating_sub(now.since(record.last_seen).0);
-        Some(ConnectionView {
-            protocol: Protocol::from_number(listed.key.protocol())?,
-            expires: crate::time::Ticks(left).as_secs(),
-            state: record.state.name().to_owned(),
-            source: view::socket(Endpoint { addr: listed.key.client, port: listed.key.port() }),
-            virtual_: view::socket(pair.end(Side::Virtual)),
-            destination: view::socket(if template { Endpoint { port: record.rport, ..real } } else { real }),
-        })
-    }
-
     /// The counters of all workers, added up.
     fn counters(&self) -> BTreeMap<String, u64> {
         let sum = |of: fn(&Counters) -> &Counter| self.workers.counters().map(|counters| of(counters).get()).sum();

@@ -71,5 +71,6 @@ fn in_rotation(service: &VirtualServer, health: impl Fn(&[check::Spec]) -> bool)
 
 fn server(ids: &mut Ids, service: ServiceKey, server: &RealServer, weight: u32) -> Server {
     let pair = ids.pair(service, server.real, server.method);
-    Server { pair, real: server.real, method: server.method, weight }
+    let RealServer { real, method, thresholds, .. } = *server;
+    Server { pair, real, method, weight, thresholds }
 }

@@ -11,7 +11,7 @@ use crate::control::rules;
 use crate::io::PortId;
 use crate::io::xdp::steer::Rules;
 use crate::sched::Kind;
-use crate::service::{Hop, HopId, Method, NextHop, PairFlags, PairId, Route, Side};
+use crate::service::{Hop, HopId, Method, NextHop, PairFlags, PairId, Route, Side, Thresholds};
 use crate::wire::{Endpoint, Mac};
 
 fn vip(last: u8) -> ServiceKey {
@@ -35,7 +35,14 @@ fn real(last: u8) -> RealServer {
         warmup: Duration::ZERO,
         starts_down: false,
     };
-    RealServer { real: rip(last), method: Method::Nat, weight: 1, inhibit_on_failure: false, checks: vec![check] }
+    RealServer {
+        real: rip(last),
+        method: Method::Nat,
+        weight: 1,
+        thresholds: Thresholds::default(),
+        inhibit_on_failure: false,
+        checks: vec![check],
+    }
 }
 
 fn service(key: ServiceKey, servers: &[u8]) -> VirtualServer {
