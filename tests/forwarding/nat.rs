@@ -79,8 +79,10 @@ fn udp_is_balanced_and_answered_from_the_vip() {
 
 fn ask_by_udp(lab: &Lab, family: Family, times: usize) -> Vec<String> {
     let (from, to) = (lab.clients(family)[0], (lab.vip(family), 53).into());
-    let ask = |_| udp::ask(from, to, "hello").unwrap_or_else(|error| panic!("{from} asks {to}: {error}"));
-    lab.client.enter(|| (0..times).map(ask).collect())
+    // From ports of our choice: one that came up twice would meet its connection again, and not be scheduled.
+    let ask =
+        |port| udp::ask((from, port).into(), to, "hello").unwrap_or_else(|error| panic!("{from} asks {to}: {error}"));
+    lab.client.enter(|| (40_000..).take(times).map(ask).collect())
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! A UDP service: every datagram is answered with the server's name and what was sent.
 
-use std::net::{IpAddr, SocketAddr, UdpSocket};
+use std::net::{SocketAddr, UdpSocket};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
@@ -43,8 +43,8 @@ impl Drop for Echo {
 
 /// Sends `text` from a new socket and gives the answer, which must come from the address that was asked. Must run
 /// inside the client's namespace.
-pub fn ask(from: IpAddr, to: SocketAddr, text: &str) -> std::io::Result<String> {
-    let socket = UdpSocket::bind(SocketAddr::new(from, 0))?;
+pub fn ask(from: SocketAddr, to: SocketAddr, text: &str) -> std::io::Result<String> {
+    let socket = UdpSocket::bind(from)?;
     socket.set_read_timeout(Some(Duration::from_secs(3)))?;
     socket.connect(to)?; // the kernel then refuses answers from elsewhere
     socket.send(text.as_bytes())?;
