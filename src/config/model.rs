@@ -108,7 +108,7 @@ pub struct Settings {
     pub poll: Poll,
     /// `connections N`: how many connections the table holds.
     pub connections: usize,
-    /// `frames N`: buffers a worker and port.
+    /// `frames N`: entries of each queue's rings; there are two buffers for each.
     pub frames: usize,
     /// `socket PATH`: the control socket.
     pub socket: PathBuf,

@@ -1,8 +1,10 @@
 //! How a director begins and ends: nothing is left behind, and what goes wrong is said in one sentence.
 
+use std::fs::Permissions;
+use std::os::unix::fs::PermissionsExt;
 use std::process::Command;
 
-use rustix::process::Signal;
+use rustix::process::{Signal, kill_process};
 
 use crate::support::config::Service;
 use crate::support::director::{Director, program};
@@ -48,6 +50,19 @@ fn after_a_kill_the_next_start_works_and_cleans_up() {
 }
 
 #[test]
+fn a_hangup_ends_nothing() {
+    if !netns::available() {
+        return;
+    }
+    let lab = Lab::nat();
+    let mut director = lab.start(&[lab.service(V4)]);
+    kill_process(director.pid(), Signal::HUP).expect("it is running");
+    eventually("the director speaks of it", || director.log().contains("SIGHUP"));
+    assert_eq!(shares(&lab.ask(V4, 80, 0, 3)), alike(1));
+    assert!(director.end_by(Signal::TERM).success());
+}
+
+#[test]
 fn tables_are_listed_as_by_ipvsadm() {
     if !netns::available() {
         return;
@@ -73,10 +88,14 @@ fn a_user_without_rights_is_told_what_is_missing() {
     let lab = Lab::nat();
     let file = lab.directory().join("readable.conf");
     std::fs::write(&file, lab.config(&[lab.service(V4)])).expect("the lab's directory is writable");
-    let command =
-        format!("setpriv --bounding-set=-all --inh-caps=-all {} run -f {}", program().display(), file.display());
-    let output = lab.director.try_exec(&command);
-    assert_one_sentence(output.status.success(), &String::from_utf8_lossy(&output.stderr), "CAP_NET_ADMIN");
+    std::fs::set_permissions(lab.directory(), Permissions::from_mode(0o755)).expect("it is ours");
+    // Root without capabilities, and a user who may not even make the control socket.
+    for user in ["--inh-caps=-all", "--reuid 65534 --clear-groups"] {
+        let program = program();
+        let command = format!("setpriv --bounding-set=-all {user} {} run -f {}", program.display(), file.display());
+        let output = lab.director.try_exec(&command);
+        assert_one_sentence(output.status.success(), &String::from_utf8_lossy(&output.stderr), "CAP_NET_ADMIN");
+    }
 }
 
 #[test]

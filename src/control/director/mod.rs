@@ -28,7 +28,7 @@ use crate::io::PortInfo;
 use crate::io::xdp::SetupError;
 use crate::io::xdp::steer::Steering;
 use crate::service::{Network, Services, Snapshot};
-use crate::sys::clock;
+use crate::sys::{capabilities, clock};
 use sweep::Sweep;
 use workers::Workers;
 
@@ -104,6 +104,11 @@ pub(crate) struct Director {
 
 /// Runs a director until a signal ends it.
 pub async fn run(config: Config) -> Result<(), DirectorError> {
+    // Before anything else: without them each step would fail in its own words.
+    let missing = capabilities::missing();
+    if !missing.is_empty() {
+        return Err(DirectorError::Privileges(missing));
+    }
     let mut signals = Signals::new()?;
     let mut socket = ControlSocket::bind(&config.settings.socket)?;
     let mut director = Director::start(config).await?;
@@ -214,22 +219,34 @@ impl Director {
     }
 }
 
-/// The signals that end a director.
+/// The signals that a director listens to.
 struct Signals {
     terminate: Signal,
     interrupt: Signal,
+    hangup: Signal,
 }
 
 impl Signals {
     fn new() -> Result<Self, DirectorError> {
         let listen = |kind| signal(kind).map_err(|source| DirectorError::System { what: "listen for signals", source });
-        Ok(Self { terminate: listen(SignalKind::terminate())?, interrupt: listen(SignalKind::interrupt())? })
+        Ok(Self {
+            terminate: listen(SignalKind::terminate())?,
+            interrupt: listen(SignalKind::interrupt())?,
+            hangup: listen(SignalKind::hangup())?,
+        })
     }
 
+    /// The next one that ends the director. SIGHUP, which keepalived reloads at, must not: unheard it would kill the
+    /// process with its addresses in place.
     async fn next(&mut self) -> &'static str {
-        tokio::select! {
-            _ = self.terminate.recv() => "SIGTERM",
-            _ = self.interrupt.recv() => "SIGINT",
+        loop {
+            tokio::select! {
+                _ = self.terminate.recv() => return "SIGTERM",
+                _ = self.interrupt.recv() => return "SIGINT",
+                _ = self.hangup.recv() => {
+                    tracing::warn!("SIGHUP: nothing is reloaded yet; a changed configuration needs a restart");
+                }
+            }
         }
     }
 }

@@ -23,7 +23,7 @@ use crate::io::xdp::steer::{AttachMode, Fallback, Steering};
 use crate::io::xdp::{PortSetup, SetupError, XdpIo};
 use crate::service::Loads;
 use crate::sys::interface::Interface;
-use crate::sys::{affinity, capabilities, clock};
+use crate::sys::{affinity, clock};
 use crate::worker::{Mailbox, Worker};
 
 /// Room for (service, real server) pairs, in loads and counters.
@@ -34,10 +34,6 @@ const WANTED: usize = 1024;
 impl Director {
     /// Brings everything up: when this returns, packets are being forwarded.
     pub(super) async fn start(config: Config) -> Result<Self, DirectorError> {
-        let missing = capabilities::missing();
-        if !missing.is_empty() {
-            return Err(DirectorError::Privileges(missing));
-        }
         let addresses = VirtualAddresses::load(VirtualAddresses::record_beside(&config.settings.socket))?;
         let (kernel, network) = Kernel::connect(|mirror| ports::choose(&config, mirror)).await?;
         let interfaces = interfaces(kernel.ports())?;
