@@ -68,10 +68,13 @@ fn nothing_counts_for_a_server_that_was_removed() {
     assert_eq!((out.len(), counted(&director)), (1, [1, 40, 0, 0]), "it leaves and is not counted");
 }
 
-/// It comes from the virtual address, which is the director's own: the kernel drops it.
+/// One from the virtual address has the director's own as its source, and the kernel drops it; one from the server's is
+/// none of the connection's.
 #[test]
-fn a_direct_reply_that_passes_here_is_left_to_the_kernel() {
+fn what_a_direct_server_sends_this_way_is_left_to_the_kernel() {
     let mut director = opened(Method::Dr, Options::RINGMASTER);
-    assert!(pass(&mut director, SERVERS, &tcp(VIP, CLIENT, "SA").bytes(), NOW).is_empty());
-    assert_eq!((counted(&director), director.counters.passed.get()), ([1, 40, 0, 0], 1));
+    for source in [VIP, SERVER] {
+        assert!(pass(&mut director, SERVERS, &tcp(source, CLIENT, "SA").bytes(), NOW).is_empty());
+    }
+    assert_eq!((counted(&director), director.counters.passed.get()), ([1, 40, 0, 0], 2));
 }
