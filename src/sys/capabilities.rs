@@ -2,11 +2,13 @@
 
 use rustix::thread::{CapabilitySet, capabilities};
 
-/// What a director needs, by name, and the capabilities of which any one will do.
-const NEEDED: [(&str, CapabilitySet); 3] = [
+/// What a director needs, by name, and the capabilities of which any one will do. Without CAP_PERFMON the kernel's verifier
+/// forbids the steering program to step over headers of variable length.
+const NEEDED: [(&str, CapabilitySet); 4] = [
     ("CAP_NET_ADMIN", CapabilitySet::NET_ADMIN),
     ("CAP_NET_RAW", CapabilitySet::NET_RAW),
     ("CAP_BPF", CapabilitySet::BPF.union(CapabilitySet::SYS_ADMIN)),
+    ("CAP_PERFMON", CapabilitySet::PERFMON.union(CapabilitySet::SYS_ADMIN)),
 ];
 
 /// The capabilities that a director needs and the calling thread does not have.
@@ -26,8 +28,9 @@ mod tests {
     #[test]
     fn what_is_missing_is_named() {
         let cases = [
-            (CapabilitySet::empty(), vec!["CAP_NET_ADMIN", "CAP_NET_RAW", "CAP_BPF"]),
-            (CapabilitySet::NET_ADMIN | CapabilitySet::BPF, vec!["CAP_NET_RAW"]),
+            (CapabilitySet::empty(), vec!["CAP_NET_ADMIN", "CAP_NET_RAW", "CAP_BPF", "CAP_PERFMON"]),
+            (CapabilitySet::NET_ADMIN | CapabilitySet::BPF | CapabilitySet::PERFMON, vec!["CAP_NET_RAW"]),
+            (CapabilitySet::NET_ADMIN | CapabilitySet::NET_RAW | CapabilitySet::BPF, vec!["CAP_PERFMON"]),
             (CapabilitySet::NET_ADMIN | CapabilitySet::NET_RAW | CapabilitySet::SYS_ADMIN, vec![]),
         ];
         for (effective, missing) in cases {
