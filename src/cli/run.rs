@@ -55,9 +55,10 @@ fn direct(config: config::Config) -> Result<(), Box<dyn Error>> {
     Ok(local.block_on(&runtime, control::run(config))?)
 }
 
-/// Log lines for transitions, on stderr; `RUST_LOG` chooses another level.
+/// Log lines for transitions, on stderr; `RUST_LOG` chooses another level. The netlink library warns of answers that
+/// nobody waits for any more, which is no news.
 fn log_to_stderr() {
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info,netlink_proto=error"));
     let colour = std::io::stderr().is_terminal();
     tracing_subscriber::fmt()
         .with_env_filter(filter)
