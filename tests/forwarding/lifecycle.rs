@@ -99,6 +99,20 @@ fn a_user_without_rights_is_told_what_is_missing() {
 }
 
 #[test]
+fn the_rights_that_are_asked_for_are_enough() {
+    if !netns::available() {
+        return;
+    }
+    let lab = Lab::nat();
+    let config = lab.config(&[lab.service(V4)]);
+    let rights = "-all,+net_admin,+net_raw,+bpf,+perfmon,+ipc_lock";
+    let command = format!("setpriv --bounding-set={rights} --inh-caps={rights}");
+    let mut director = Director::start_by(&command, &lab.director, lab.directory(), &config);
+    assert_eq!(shares(&lab.ask(V4, 80, 0, 3)), alike(1));
+    assert!(director.end_by(Signal::TERM).success());
+}
+
+#[test]
 fn an_interface_that_is_not_there_is_named() {
     if !netns::available() {
         return;

@@ -27,16 +27,20 @@ pub fn program() -> PathBuf {
 impl Director {
     /// Starts it and waits until it forwards. The control socket is put into `directory`.
     pub fn start(host: &Namespace, directory: &Path, config: &str) -> Self {
-        let mut director = Self::launch(host, directory, config);
+        Self::start_by("", host, directory, config)
+    }
+
+    /// The same by another command that is put in front, such as `setpriv`.
+    pub fn start_by(command: &str, host: &Namespace, directory: &Path, config: &str) -> Self {
+        let mut director = Self::launch(command, host, directory, config);
         eventually("the director is ready", || director.ended().is_some() || director.has_logged("ready:"));
         assert!(director.has_logged("ready:"), "the director ended before it was ready:\n{}", director.log());
         director
     }
 
-    /// Starts it and does not wait.
-    pub fn launch(host: &Namespace, directory: &Path, config: &str) -> Self {
+    fn launch(command: &str, host: &Namespace, directory: &Path, config: &str) -> Self {
         let (file, socket) = write_config(directory, config);
-        let mut command = host.command(&format!("{} run -f {}", program().display(), file.display()));
+        let mut command = host.command(&format!("{command} {} run -f {}", program().display(), file.display()));
         let mut child = command.stdin(Stdio::null()).stderr(Stdio::piped()).spawn().expect("`ip` is installed");
         let lines = BufReader::new(child.stderr.take().expect("it was piped")).lines();
         let log = Arc::new(Mutex::new(Vec::new()));
@@ -51,7 +55,7 @@ impl Director {
 
     /// Runs it in the expectation that it ends by itself.
     pub fn run_to_end(host: &Namespace, directory: &Path, config: &str) -> (ExitStatus, String) {
-        let mut director = Self::launch(host, directory, config);
+        let mut director = Self::launch("", host, directory, config);
         let status = director.wait();
         (status, director.log())
     }
