@@ -53,6 +53,17 @@ plug() {
     ip -n "$(full_name "$name")" link set "$interface" up
 }
 
+# cable NAMESPACE INTERFACE NAMESPACE INTERFACE: joins two hosts directly, by one queue each way.
+cable() {
+    ip -n "$(full_name "$1")" link add "$2" numrxqueues 1 numtxqueues 1 type veth \
+        peer name "$4" netns "$(full_name "$3")" numrxqueues 1 numtxqueues 1
+    ip -n "$(full_name "$1")" link set "$2" up
+    ip -n "$(full_name "$3")" link set "$4" up
+}
+
+# address NAMESPACE INTERFACE ADDRESS/PREFIX
+address() { ip -n "$(full_name "$1")" addr add "$3" dev "$2"; }
+
 default_route() { ip -n "$(full_name "$1")" route add default via "$2"; }
 
 # own_vip NAMESPACE VIP: a DR or TUN server takes packets for the VIP, but never claims it on the wire.

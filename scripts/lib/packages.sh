@@ -7,13 +7,17 @@ build_packages=(build-essential pkg-config m4 clang llvm libclang-dev libelf-dev
 lab_tools=(ip:iproute2 nginx:nginx-light curl:curl tcpdump:tcpdump nft:nftables ethtool:ethtool
     ping:iputils-ping sysctl:procps setpriv:util-linux)
 
-# need_packages build|lab ...
+# What the director is compared with.
+compare_tools=(dpdk-testpmd:dpdk-dev dpdk-testpmd:librte-net-af-xdp23 dpdk-testpmd:librte-mempool-ring23 wrk:wrk taskset:util-linux)
+
+# need_packages build|lab|compare ...
 need_packages() {
     local group missing=()
     for group in "$@"; do
         case $group in
             build) mapfile -t -O "${#missing[@]}" missing < <(missing_build_packages) ;;
-            lab) mapfile -t -O "${#missing[@]}" missing < <(missing_lab_packages) ;;
+            lab) mapfile -t -O "${#missing[@]}" missing < <(missing_tools "${lab_tools[@]}") ;;
+            compare) mapfile -t -O "${#missing[@]}" missing < <(missing_tools "${compare_tools[@]}") ;;
         esac
     done
     [ "${#missing[@]}" -eq 0 ] && return
@@ -42,9 +46,10 @@ missing_build_packages() {
     done
 }
 
-missing_lab_packages() {
+# missing_tools COMMAND:PACKAGE...
+missing_tools() {
     local tool
-    for tool in "${lab_tools[@]}"; do
+    for tool in "$@"; do
         command -v "${tool%%:*}" >/dev/null || echo "${tool#*:}"
     done
 }

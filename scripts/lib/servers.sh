@@ -1,12 +1,12 @@
 # Real servers: one nginx a namespace, with nothing of the system's nginx but the program. Files go below $work.
 
-# start_server NAME: answers "NAME CLIENT-ADDRESS" to every request, and the files of $work/www/files.
+# start_server NAME DIRECTIVE...: answers "NAME CLIENT-ADDRESS" to every request, and the files of $work/www/files.
 start_server() {
     local name=$1 home=$work/$1
     mkdir -p "$home"
     ln -sfn "$work/www" "$home/www"
     cp tests/support/nginx.conf "$home"
-    echo "set \$name \"$name\";" >"$home/name.conf"
+    printf '%s\n' "set \$name \"$name\";" "${@:2}" >"$home/name.conf"
     quietly inside "$name" nginx -p "$home/" -e "$home/error.log" -c "$home/nginx.conf"
 }
 

@@ -156,7 +156,7 @@ impl PacketIo for XdpIo {
     }
 
     fn recycle(&mut self, frames: &mut Batch) {
-        for frame in frames.drain(..) {
+        for frame in frames.drain(..).rev() {
             self.pool.recycle(&frame);
         }
     }

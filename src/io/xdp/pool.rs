@@ -64,7 +64,9 @@ pub(super) struct Pool {
     /// Each slot's descriptor, pointing to [`HOME`].
     home: Vec<FrameDesc>,
     holders: Vec<Holder>,
-    /// Last in, first out: the slot used last is the one most likely in the cache.
+    /// Last in, first out: the slot used last is the one most likely in the cache. Batches come in back to front, so that
+    /// they go out in their order: the kernel keeps a record of each slot (`pool->heads` of net/xdp/xsk_buff_pool.c), all
+    /// of them more than a core's cache holds, and should meet them one after the other and not at random.
     free: Vec<u32>,
     in_hand: usize,
     /// Address of the first slot, exposed.

@@ -139,12 +139,12 @@ impl Socket {
         self.transmitting += given as u32;
     }
 
-    /// Takes back the slots of frames that have been sent.
+    /// Takes back the slots of frames that have been sent, the first of them last: see the pool's free list.
     pub(super) fn complete(&mut self, pool: &mut Pool, descriptors: &mut Descriptors, faults: &mut Faults) {
         while self.transmitting > 0 {
             // SAFETY: the pool's UMEM is the one this socket was made with, and it judges what the descriptors say.
             let completed = unsafe { self.completion.consume(descriptors) };
-            for descriptor in &descriptors[..completed] {
+            for descriptor in descriptors[..completed].iter().rev() {
                 faults.completion += u64::from(!pool.take_transmitted(descriptor));
             }
             self.transmitting = self.transmitting.saturating_sub(completed as u32);
