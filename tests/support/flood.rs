@@ -10,7 +10,9 @@ use std::io;
 use std::net::{Ipv4Addr, SocketAddrV4};
 use std::os::fd::AsRawFd;
 use std::process::ExitCode;
-use std::time::{Duration, Instant};
+use std::time::Duration;
+
+use ringmaster::sys::clock;
 
 use etherparse::PacketBuilder;
 use ringmaster::sys::interface::Interface;
@@ -103,8 +105,8 @@ fn flood(socket: &Socket, frames: &[Vec<u8>], length: Duration) -> io::Result<Se
         .collect();
     let mut messages: Vec<_> = vectors.iter_mut().map(message).collect();
     let (mut packets, mut refused) = (0, 0);
-    let start = Instant::now();
-    while start.elapsed() < length {
+    let start = clock::now();
+    while clock::now() - start < length {
         for burst in messages.chunks_mut(BURST) {
             let mut left = burst;
             while !left.is_empty() {
@@ -122,7 +124,7 @@ fn flood(socket: &Socket, frames: &[Vec<u8>], length: Duration) -> io::Result<Se
             }
         }
     }
-    Ok(Sent { packets, refused, time: start.elapsed() })
+    Ok(Sent { packets, refused, time: clock::now() - start })
 }
 
 fn message(vector: &mut libc::iovec) -> libc::mmsghdr {
