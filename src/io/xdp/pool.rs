@@ -65,8 +65,8 @@ pub(super) struct Pool {
     home: Vec<FrameDesc>,
     holders: Vec<Holder>,
     /// Last in, first out: the slot used last is the one most likely in the cache. Batches come in back to front, so that
-    /// they go out in their order: the kernel keeps a record of each slot (`pool->heads` of net/xdp/xsk_buff_pool.c), all
-    /// of them more than a core's cache holds, and should meet them one after the other and not at random.
+    /// they go out in their order. That was measured to spare the sending side time; the likely reason is that the kernel
+    /// keeps a record of each slot (`pool->heads` of net/xdp/xsk_buff_pool.c) and then meets them one after the other.
     free: Vec<u32>,
     in_hand: usize,
     /// Address of the first slot, exposed.
