@@ -129,7 +129,7 @@ fn a_table_beyond_the_memory_is_refused_before_it_is_made() {
         return;
     }
     let lab = Lab::nat();
-    let config = lab.config(&[lab.service(V4)]) + "ringmaster {\n    connections 1000000000\n}\n";
+    let config = lab.config(&[lab.service(V4)]) + "ringmaster {\n    connections 1073741824\n}\n";
     let (status, log) = Director::run_to_end(&lab.director, lab.directory(), &config);
     assert_one_sentence(status.success(), &log, "MiB are available; set `connections`");
 }
