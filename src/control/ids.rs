@@ -12,6 +12,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::service::{Method, Pair, PairId, ServiceId};
 use crate::wire::{Endpoint, ServiceKey};
 
+/// Room for pairs: as many have loads and counters.
+pub const PAIRS: usize = 1 << 16;
+
 /// What a pair is known by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct Name {

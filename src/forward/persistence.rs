@@ -72,7 +72,11 @@ impl Forwarder {
             epoch: 0,
         };
         let slot = match table.insert_or_find(&key, hash, |entry| is_template_of(view, service, entry), &new) {
-            Insert::Inserted(slot) | Insert::Found(slot) => slot,
+            Insert::Inserted(slot) => {
+                self.shared.loads.add_template(self.lane, server.pair, 1);
+                slot
+            }
+            Insert::Found(slot) => slot,
             Insert::Full | Insert::Busy => return None,
         };
         // Another worker may have been faster: then its choice holds.

@@ -52,6 +52,7 @@ impl Thresholds {
 struct Count {
     active: AtomicI32,
     inactive: AtomicI32,
+    templates: AtomicI32,
 }
 
 /// The loads of all pairs; see the module documentation.
@@ -88,6 +89,13 @@ impl Loads {
         Load { active: active.max(0) as u32, inactive: inactive.max(0) as u32 }
     }
 
+    /// How many clients persistence holds to the pair's server: its templates.
+    pub fn templates(&self, pair: PairId) -> u32 {
+        let counts = self.lanes.iter().filter_map(|lane| lane.get(pair.0 as usize));
+        let sum = counts.fold(0i32, |sum, count| sum.wrapping_add(count.templates.load(Relaxed)));
+        sum.max(0) as u32
+    }
+
     /// Whether a pair is full. To be asked before a new connection is given to it and after, so that nothing is missed
     /// that happened in between: its connections become more in no other way.
     #[inline]
@@ -107,6 +115,12 @@ impl Loads {
         let Some(count) = self.lanes.get(lane).and_then(|lane| lane.get(pair.0 as usize)) else { return };
         count.active.store(count.active.load(Relaxed).wrapping_add(active), Relaxed);
         count.inactive.store(count.inactive.load(Relaxed).wrapping_add(inactive), Relaxed);
+    }
+
+    /// Adds to the templates of `pair` in a lane. Only the lane's owner may call this.
+    pub fn add_template(&self, lane: usize, pair: PairId, templates: i32) {
+        let Some(count) = self.lanes.get(lane).and_then(|lane| lane.get(pair.0 as usize)) else { return };
+        count.templates.store(count.templates.load(Relaxed).wrapping_add(templates), Relaxed);
     }
 }
 

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::Director;
+use crate::control::admin::{Change, Refusal};
 use crate::control::view::{self, ConnectionPage, PortView, ServiceView, Source, Status};
 use crate::forward::{Counter, Counters, Reason};
 use crate::sys::clock;
@@ -11,8 +12,13 @@ use crate::sys::clock;
 const SLOTS: u32 = 1 << 16;
 
 impl Source for Director {
-    fn services(&self) -> Vec<ServiceView> {
-        view::services(&self.services, &self.shared.loads)
+    fn services(&mut self) -> Vec<ServiceView> {
+        self.tally();
+        view::services(&self.services, &self.shared.loads, &self.ledger)
+    }
+
+    fn change(&mut self, changes: &[Change]) -> Vec<Option<Refusal>> {
+        self.carry_out(changes)
     }
 
     fn connections(&self, cursor: u64, at_most: usize) -> ConnectionPage {
@@ -41,6 +47,8 @@ impl Source for Director {
             connections: self.shared.table.len() as u64,
             workers: self.workers.len(),
             ports: self.ports.iter().map(port).collect(),
+            timeouts: self.config.settings.options.timeouts.into(),
+            listing: (&self.config.settings.options).into(),
             counters: self.counters(),
         }
     }
