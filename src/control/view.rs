@@ -292,6 +292,8 @@ fn flags(setup: Setup) -> Vec<String> {
     let Flags { fallback, port, third } = setup.flags;
     let options = [(fallback, "fallback", "flag-1"), (port, "port", "flag-2")];
     let named = options.into_iter().filter(|&(set, ..)| set).map(|(_, option, bit)| named(option, bit));
+    // With names of their own for two, these two do not speak of the third.
+    let third = third && !matches!(setup.kind, Kind::Sh | Kind::Mh);
     named.chain(third.then(|| "flag-3".to_owned())).collect()
 }
 
@@ -356,7 +358,7 @@ mod tests {
     fn a_service_is_shown_with_its_options_and_loads() {
         let setup = Setup { kind: Kind::Sh, flags: Flags { fallback: true, port: true, third: true } };
         let real: Endpoint = "10.1.0.11:8080".parse().unwrap();
-        let thresholds = Thresholds::default();
+        let thresholds = Thresholds { upper: 10, lower: 8 };
         let server = Server { pair: PairId(2), real, method: Method::Tun, weight: 3, thresholds };
         let virtual_: Endpoint = "[2001:db8::10]:443".parse().unwrap();
         let mut builder = ServicesBuilder::default();
@@ -373,21 +375,25 @@ mod tests {
         );
         let loads = Loads::new(1, 4);
         loads.add(0, PairId(2), 5, 7);
+        loads.add_template(0, PairId(2), 2);
+        let nothing = r#"{"connections":0,"packets_in":0,"packets_out":0,"bytes_in":0,"bytes_out":0}"#;
         let text = serde_json::to_string(&services(&builder.build(), &loads, &Ledger::default())).unwrap();
         assert_eq!(
             text,
             concat!(
                 r#"[{"protocol":"udp","address":"[2001:db8::10]:443","scheduler":"sh","flags":["sh-fallback","sh-port"],"#,
-                r#""persistence":{"timeout":360,"prefix":64},"servers":[{"address":"10.1.0.11:8080","method":"tun","#,
-                r#""weight":3,"active":5,"inactive":7}]}]"#
+                r#""persistence":{"timeout":360,"prefix":64},COUNTS,"servers":[{"address":"10.1.0.11:8080","method":"tun","#,
+                r#""tunnel":{"type":"ipip","port":0,"checksum":"none"},"weight":3,"active":5,"inactive":7,"persistent":2,"#,
+                r#""upper":10,"lower":8,COUNTS}]}]"#
             )
+            .replace("COUNTS", &format!(r#""counts":{nothing},"rates":{nothing}"#))
         );
     }
 
     #[test]
     fn options_of_a_scheduler_that_has_none_keep_their_numbers() {
         let setup = |kind| Setup { kind, flags: Flags { fallback: true, port: true, third: true } };
-        assert_eq!(flags(setup(Kind::Rr)), ["flag-1", "flag-2"]);
+        assert_eq!(flags(setup(Kind::Rr)), ["flag-1", "flag-2", "flag-3"]);
         assert_eq!(flags(setup(Kind::Mh)), ["mh-fallback", "mh-port"]);
         assert!(flags(Kind::Mh.into()).is_empty());
     }

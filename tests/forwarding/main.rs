@@ -8,6 +8,7 @@ mod support;
 mod dr;
 mod health;
 mod kernel;
+mod ipvsadm;
 mod lifecycle;
 mod movement;
 mod nat;

@@ -274,7 +274,7 @@ mod tests {
             ("-p=50 -w=3 --weight=3 --weight 3", "Persistent(50) Weight(3) Weight(3) Weight(3)"),
             ("--persistent 7 --persistent -n", "Persistent(7) Persistent Numeric"),
             ("-w -1", "Weight(-1)"),
-            ("-w== --pe=", "Weight(=) Engine()"),
+            ("-w== -w==3 --pe=", "Weight() Weight(3) Engine()"),
             ("--set 1 2 3", "Set [1] [2] [3]"),
             ("a -L - b -- -n --sort", "List [a] [-] [b] [-n] [--sort]"),
             ("-Q", "-Q: unknown option"),
