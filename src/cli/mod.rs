@@ -6,9 +6,11 @@ pub mod connections;
 pub mod ipvsadm;
 pub mod layout;
 pub mod list;
+pub mod metrics;
 pub mod names;
 pub mod replay;
 pub mod run;
+pub mod status;
 
 use std::ffi::OsString;
 use std::path::Path;
@@ -32,6 +34,8 @@ enum Command {
     Check(check::Args),
     List(list::Args),
     Connections(connections::Args),
+    Status(status::Args),
+    Metrics(metrics::Args),
     Replay(replay::Args),
     Ipvsadm(ipvsadm::Args),
 }
@@ -49,6 +53,8 @@ pub fn main() -> ExitCode {
         Command::Check(args) => check::run(&args),
         Command::List(args) => list::run(&args),
         Command::Connections(args) => connections::run(&args),
+        Command::Status(args) => status::run(&args),
+        Command::Metrics(args) => metrics::run(&args),
         Command::Replay(args) => replay::run(&args),
         Command::Ipvsadm(args) => ipvsadm::run(&args),
     }

@@ -27,7 +27,7 @@ pub trait Source {
     fn connections(&self, cursor: u64, at_most: usize) -> ConnectionPage;
 
     /// The director itself.
-    fn status(&self) -> Status;
+    fn status(&mut self) -> Status;
 
     /// Carries out changes in their order, and says of each why it was refused, if it was. Workers and clients see all of
     /// them at once.

@@ -75,7 +75,7 @@ impl Source for Desk<'_> {
         ConnectionPage { entries: entries.filter_map(view).collect(), next: None }
     }
 
-    fn status(&self) -> Status {
+    fn status(&mut self) -> Status {
         let options = &self.control.config.settings.options;
         Status {
             table_size: TABLE_SIZE,

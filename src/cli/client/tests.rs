@@ -52,7 +52,7 @@ impl Source for Director {
         ConnectionPage { entries: vec![entry], next: (cursor < 2).then_some(cursor + 1) }
     }
 
-    fn status(&self) -> Status {
+    fn status(&mut self) -> Status {
         Status { table_size: 1 << 20, counters: BTreeMap::new(), ..Status::default() }
     }
 }

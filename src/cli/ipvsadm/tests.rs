@@ -50,7 +50,7 @@ impl Source for Desk {
         ConnectionPage::default()
     }
 
-    fn status(&self) -> Status {
+    fn status(&mut self) -> Status {
         let options = &self.config.settings.options;
         let listing = ListingView::from(options);
         Status { table_size: 4096, timeouts: options.timeouts.into(), listing, ..Status::default() }

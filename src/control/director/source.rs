@@ -37,7 +37,7 @@ impl Source for Director {
         page
     }
 
-    fn status(&self) -> Status {
+    fn status(&mut self) -> Status {
         let port = |port: &crate::io::PortInfo| PortView { name: port.name.clone(), mode: port.mode.clone() };
         Status {
             version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -55,8 +55,8 @@ impl Source for Director {
 }
 
 impl Director {
-    /// The counters of all workers, added up.
-    fn counters(&self) -> BTreeMap<String, u64> {
+    /// The counters of all workers, added up, and those of the steering program.
+    fn counters(&mut self) -> BTreeMap<String, u64> {
         let sum = |of: fn(&Counters) -> &Counter| self.workers.counters().map(|counters| of(counters).get()).sum();
         let mut all: BTreeMap<String, u64> = [
             ("received", sum(|counters| &counters.received)),
@@ -70,6 +70,11 @@ impl Director {
         for &reason in Reason::ALL {
             let count = self.workers.counters().map(|counters| counters.reason(reason)).sum();
             all.insert(format!("ended-{}", reason.name()), count);
+        }
+        // A map that cannot be read is not worth the others.
+        if let Ok(steered) = self.steering.counters() {
+            let steered = [("kernel", steered.passed), ("workers", steered.redirected), ("nobody", steered.dropped)];
+            all.extend(steered.map(|(to, count)| (format!("steered-to-{to}"), count)));
         }
         all
     }

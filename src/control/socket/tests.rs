@@ -34,7 +34,7 @@ impl Source for Director {
         ConnectionPage { entries, next: (end < self.connections).then_some(end) }
     }
 
-    fn status(&self) -> Status {
+    fn status(&mut self) -> Status {
         Status { workers: 7, ..Status::default() }
     }
 }
