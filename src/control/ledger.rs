@@ -92,6 +92,12 @@ impl Account {
         self.estimated_at = self.counts;
     }
 
+    fn take_over(&mut self, other: Self) {
+        self.counts = self.counts.plus(other.counts);
+        self.estimated_at = self.estimated_at.plus(other.estimated_at);
+        self.scaled = self.scaled.plus(other.scaled);
+    }
+
     /// Per second, rounded to the nearest as the kernel rounds.
     pub fn rates(&self) -> Counts {
         let scaled = self.scaled.columns();
@@ -139,6 +145,13 @@ impl Ledger {
             }
             reading.counted = now;
             self.pairs.insert(id, reading);
+        }
+        // What connections of another method carry belongs to the server as it is now.
+        for (former, present) in &services.former {
+            let account = self.pairs.get_mut(former).map(|reading| std::mem::take(&mut reading.account));
+            if let (Some(account), Some(present)) = (account, self.pairs.get_mut(present)) {
+                present.account.take_over(account);
+            }
         }
         self.services.retain(|id, _| services.list.iter().any(|service| service.id == *id));
     }

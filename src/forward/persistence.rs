@@ -35,7 +35,9 @@ impl Forwarder {
         let pair_id = PairId(entry.pair());
         let good = view.services.pair(pair_id).is_some_and(|pair| {
             let drained = view.options.expire_quiescent_template && pair.flags.has(PairFlags::DRAINED);
-            !drained && !pair.flags.has(PairFlags::REMOVED)
+            // A template leads by the method it was made for; after a change of method a new one is made.
+            let former = view.services.former.iter().any(|(former, _)| *former == pair_id);
+            !drained && !former && !pair.flags.has(PairFlags::REMOVED)
         });
         if expired || !good {
             spend(entry);

@@ -86,7 +86,9 @@ impl Source for Desk<'_> {
     }
 
     fn change(&mut self, changes: &[Change]) -> Vec<Option<Refusal>> {
-        changes.iter().map(|change| self.control.change(change).err()).collect()
+        let outcome = changes.iter().map(|change| self.control.change(change).err()).collect();
+        self.shared.loads.link(&self.control.services.former);
+        outcome
     }
 }
 

@@ -202,6 +202,7 @@ impl Director {
         let health = |specs: &[Spec]| self.health.is_up(specs);
         let services = plan(&self.config, health, &mut self.ids, &self.network, Some(&self.services));
         self.services = Arc::new(services);
+        self.shared.loads.link(&self.services.former);
         self.tally();
     }
 
