@@ -75,7 +75,8 @@ mod tests {
 
     #[test]
     fn services_are_found_by_name_alias_and_port() {
-        let services = "# a comment\nhttp\t\t80/tcp\t\twww # the web\ndomain 53/tcp\ndomain 53/udp nameserver\nbroken\n";
+        let services =
+            "# a comment\nhttp\t\t80/tcp\t\twww # the web\ndomain 53/tcp\ndomain 53/udp nameserver\nbroken\n";
         let names = System { services: services.to_owned() };
         let (tcp, udp) = (Some(Protocol::Tcp), Some(Protocol::Udp));
         assert_eq!([names.port("www", tcp), names.port("http", tcp)], [Some(80); 2]);

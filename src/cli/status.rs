@@ -37,7 +37,8 @@ pub(super) fn print(args: &Args, out: &mut impl Write) -> Result<(), ClientError
 }
 
 fn write(out: &mut impl Write, status: &Status, all: bool) -> io::Result<()> {
-    let Status { version, uptime, forwarding, table_size, connections, workers, ports, timeouts, counters, .. } = status;
+    let Status { version, uptime, forwarding, table_size, connections, workers, ports, timeouts, counters, .. } =
+        status;
     let role = if *forwarding { "forwarding" } else { "standing by" };
     writeln!(out, "ringmaster {version}, up {}, {role}", duration(*uptime))?;
     for port in ports {

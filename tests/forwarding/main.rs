@@ -7,8 +7,8 @@ mod support;
 
 mod dr;
 mod health;
-mod kernel;
 mod ipvsadm;
+mod kernel;
 mod lifecycle;
 mod movement;
 mod nat;

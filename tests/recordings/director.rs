@@ -77,8 +77,9 @@ impl<'a> Stage<'a> {
         let network = network::network(setup)?;
         let names: Vec<&str> = setup.ports.iter().map(|port| port.name.as_str()).collect();
         let config = OfflineConfig { connections: 1024, pairs: 64, seed: HashSeed([1, 2, 3]) };
-        let mut worker = Offline::new(MemIo::new(&names, 256, 4096, 64), Passed::default(), Snapshot::default(), &config)
-            .map_err(|error| error.to_string())?;
+        let mut worker =
+            Offline::new(MemIo::new(&names, 256, 4096, 64), Passed::default(), Snapshot::default(), &config)
+                .map_err(|error| error.to_string())?;
         let mut control = Control::new(network.clone(), Arc::clone(&worker.counters));
         for (name, &value) in &setup.sysctls {
             control.set(name, value)?;

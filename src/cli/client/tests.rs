@@ -7,9 +7,7 @@ use super::*;
 use crate::cli::{connections, list};
 use crate::control::admin::{Change, Refusal};
 use crate::control::socket::ControlSocket;
-use crate::control::view::{
-    ConnectionPage, ConnectionView, Protocol, ServiceView, Source, Status,
-};
+use crate::control::view::{ConnectionPage, ConnectionView, Protocol, ServiceView, Source, Status};
 
 #[derive(Parser)]
 struct Line<T: clap::Args> {

@@ -178,7 +178,9 @@ impl GivenSet {
     /// Whether they go with the kind of tunnel.
     pub(super) fn check_tunnel(self, kind: TunnelKind) -> Result<(), Fault> {
         let row = TUNNELS.iter().find(|(its, ..)| *its == kind);
-        row.map_or(Ok(()), |(_, name, row)| self.check_row(*row, Given::TunPort as usize, &format!("'{name}' tunnel type")))
+        row.map_or(Ok(()), |(_, name, row)| {
+            self.check_row(*row, Given::TunPort as usize, &format!("'{name}' tunnel type"))
+        })
     }
 
     fn check_row(self, row: &[u8], first: usize, of: &str) -> Result<(), Fault> {

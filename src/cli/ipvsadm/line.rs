@@ -208,13 +208,7 @@ impl<'a> Line<'a> {
     }
 
     /// An option of the daemons, of which only the value is looked at.
-    fn bounded(
-        &mut self,
-        option: Given,
-        value: &str,
-        range: RangeInclusive<u32>,
-        name: &str,
-    ) -> Result<(), Fault> {
+    fn bounded(&mut self, option: Given, value: &str, range: RangeInclusive<u32>, name: &str) -> Result<(), Fault> {
         self.given.add(option)?;
         match count(value, *range.start(), *range.end()) {
             Some(_) => Ok(()),

@@ -148,9 +148,7 @@ fn status(world: &mut World<'_>) -> Result<Status, Fault> {
 fn ask(world: &mut World<'_>, command: Command) -> Result<Body, Fault> {
     world.director.ask(command).map_err(|error| match error {
         // As without the module.
-        ClientError::Forbidden(_) => {
-            Fault::usage("Can't initialize ipvs: Permission denied (you must be root)")
-        }
+        ClientError::Forbidden(_) => Fault::usage("Can't initialize ipvs: Permission denied (you must be root)"),
         ClientError::Nobody(_) => Fault::usage(format!("Can't initialize ipvs: {error}")),
         error => Fault::refused(error),
     })

@@ -61,8 +61,7 @@ impl Source for Desk {
             .iter()
             .map(|change| {
                 let outcome = admin::apply(&mut self.config, change);
-                self.services =
-                    plan(&self.config, |_| true, &mut self.ids, &Network::default(), Some(&self.services));
+                self.services = plan(&self.config, |_| true, &mut self.ids, &Network::default(), Some(&self.services));
                 outcome.err()
             })
             .collect()
@@ -159,7 +158,11 @@ fn what_is_refused_leaves_no_trace_and_has_its_words() {
         ("-L x", 2, "unexpected argument x"),
         ("-C -n", 2, "Illegal 'numeric' option with the 'flush' command"),
         ("-L -c --timeout", 2, "The option 'timeout' conflicts with the 'connection' option in the 'list' command"),
-        ("-L -t 192.0.2.10:80 -c", 2, "The option 'service-address' conflicts with the 'connection' option in the 'list' command"),
+        (
+            "-L -t 192.0.2.10:80 -c",
+            2,
+            "The option 'service-address' conflicts with the 'connection' option in the 'list' command",
+        ),
         ("-L -c --stats", 2, "options conflicts in the list command"),
         ("-L --daemon --persistent-conn", 2, "options conflicts in the list command"),
         ("-L -n -n", 2, "multiple 'numeric' options specified"),
@@ -215,9 +218,15 @@ fn what_is_refused_leaves_no_trace_and_has_its_words() {
 #[test]
 fn commands_change_what_they_say_and_reset_what_they_do_not() {
     for (lines, expected) in [
-        (&["-E -t 192.0.2.10:80"][..], "-A -t 192.0.2.10:80 -s wlc\n-a -t 192.0.2.10:80 -r 10.1.0.11:8080 -m -w 3 -x 10 -y 8\n"),
         (
-            &["-E -t 192.0.2.10:80 -s sh -b sh-port,sh-fallback,sh-port -p -M 255.255.0.0", "-d -t 192.0.2.10:80 -r 10.1.0.11:8080"],
+            &["-E -t 192.0.2.10:80"][..],
+            "-A -t 192.0.2.10:80 -s wlc\n-a -t 192.0.2.10:80 -r 10.1.0.11:8080 -m -w 3 -x 10 -y 8\n",
+        ),
+        (
+            &[
+                "-E -t 192.0.2.10:80 -s sh -b sh-port,sh-fallback,sh-port -p -M 255.255.0.0",
+                "-d -t 192.0.2.10:80 -r 10.1.0.11:8080",
+            ],
             "-A -t 192.0.2.10:80 -s sh -p 360 -M 255.255.0.0 -b sh-fallback,sh-port\n",
         ),
         (
@@ -225,7 +234,11 @@ fn commands_change_what_they_say_and_reset_what_they_do_not() {
             "-A -t 192.0.2.10:80 -s rr\n-a -t 192.0.2.10:80 -r 10.1.0.11:8080 -m -w 1\n",
         ),
         (
-            &["-a -t192.0.2.10:80 -r10.1.0.12:99", "-a -m -t 192.0.2.10:http -r host.example", "-d -t 192.0.2.10:80 -r 10.1.0.11:8080"],
+            &[
+                "-a -t192.0.2.10:80 -r10.1.0.12:99",
+                "-a -m -t 192.0.2.10:http -r host.example",
+                "-d -t 192.0.2.10:80 -r 10.1.0.11:8080",
+            ],
             "-A -t 192.0.2.10:80 -s rr\n-a -t 192.0.2.10:80 -r 10.1.0.12:80 -g -w 1\n-a -t 192.0.2.10:80 -r 192.0.2.99:80 -m -w 1\n",
         ),
         (&["-D -t 192.0.2.10:80", "-A -u [2001:db8::1]:53 -M 64 -p 5"], "-A -u [2001:db8::1]:53 -s wlc -p 5 -M 64\n"),
@@ -253,12 +266,20 @@ fn listings() {
         ("--list -t 192.0.2.10:80 --numeric", format!("{table}{}", service.replace("http", "80"))),
         ("-L --timeout", "Timeout (tcp tcpfin udp): 900 120 300\n".to_owned()),
         ("-L --daemon", String::new()),
-        ("-Lc", "IPVS connection entries\npro expire state       source             virtual            destination\n".to_owned()),
+        (
+            "-Lc",
+            "IPVS connection entries\npro expire state       source             virtual            destination\n"
+                .to_owned(),
+        ),
     ] {
         assert_eq!(desk.run(line), (0, expected, String::new()), "{line}");
     }
     let (exit, text, _) = desk.run("-L -n --tun-info --rate --stats --sort");
-    assert_eq!((exit, text.contains("OutBytes"), text.contains("CPS")), (0, true, false), "the first of several counts");
+    assert_eq!(
+        (exit, text.contains("OutBytes"), text.contains("CPS")),
+        (0, true, false),
+        "the first of several counts"
+    );
     assert!(desk.run("-h").1.contains("\n  ipvsadm -D SERVICE\n"));
     assert!(desk.run("--version").1.starts_with("ipvsadm v1.31 "));
 }
@@ -276,7 +297,10 @@ fn restoring_goes_on_after_a_refusal_and_ends_at_nonsense() {
         ("# nothing\n\n -A -u 192.0.2.1:53\nipvsadm -A -u 192.0.2.2:53", (0, String::new(), 3)),
         ("-A -t 192.0.2.10:80\n-A -t 192.0.2.1:80\n", (0, exists.clone(), 2)),
         ("-A -t 192.0.2.1:80\n-A -t 192.0.2.1:80\n", (255, exists, 2)),
-        ("-A -t 192.0.2.1:80\n-A\n-C\n", (2, "You need to supply the 'service-address' option for the 'add-service' command\n".into(), 2)),
+        (
+            "-A -t 192.0.2.1:80\n-A\n-C\n",
+            (2, "You need to supply the 'service-address' option for the 'add-service' command\n".into(), 2),
+        ),
         ("-R\n", (255, "Try `ipvsadm -h' or 'ipvsadm --help' for more information.\n".into(), 1)),
     ] {
         assert_eq!(restore(input), expected, "{input:?}");
@@ -324,8 +348,10 @@ fn word() -> impl Strategy<Value = String> {
 /// A line that makes or changes something, most likely.
 fn line() -> impl Strategy<Value = String> {
     let end = |ends: &'static [&'static str]| prop::sample::select(ends);
-    let service = end(&["-t 192.0.2.10:80", "-u 10.0.0.1:53", "-t [2001:db8::10]:443", "-u 203.0.113.1:9", "-t 10.0.0.1:53"]);
-    let scheduler = end(&["", "-s rr", "-s sh -b sh-port", "-s mh -b mh-fallback,mh-port", "-s wrr -b flag-3", "-s none"]);
+    let service =
+        end(&["-t 192.0.2.10:80", "-u 10.0.0.1:53", "-t [2001:db8::10]:443", "-u 203.0.113.1:9", "-t 10.0.0.1:53"]);
+    let scheduler =
+        end(&["", "-s rr", "-s sh -b sh-port", "-s mh -b mh-fallback,mh-port", "-s wrr -b flag-3", "-s none"]);
     let affinity = end(&["", "", "-p", "-p 77", "-p 5 -M 255.255.255.0"]);
     let server = end(&["10.1.0.11:80", "10.1.0.12", "192.168.0.1:8080", "[fd00:1::b]:80", "[fd00:1::c]:8080"]);
     let method = end(&["", "-g", "-m", "-i", "-m -x 9", "-i -x 9 -y 3"]);

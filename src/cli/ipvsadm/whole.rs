@@ -96,8 +96,7 @@ impl Line<'_> {
             if Some(Family::of(self.real.0)) != self.family {
                 return Err(Fault::usage("Different address family is allowed only for tunneling servers"));
             }
-            let options =
-                [Given::TunType, Given::TunPort, Given::TunNocsum, Given::TunCsum, Given::TunRemcsum];
+            let options = [Given::TunType, Given::TunPort, Given::TunNocsum, Given::TunCsum, Given::TunRemcsum];
             if self.given.has_any(&options) {
                 return Err(Fault::usage("Tunnel options conflict with forward method"));
             }

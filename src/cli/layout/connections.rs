@@ -18,7 +18,8 @@ pub fn head(out: &mut dyn Write, persistence: bool) -> io::Result<()> {
 pub fn line(out: &mut dyn Write, names: Option<&dyn Names>, connection: &ConnectionView) -> io::Result<()> {
     let ConnectionView { protocol, expires, state, source, virtual_, destination } = connection;
     let expire = format!("{:02}:{:02}", expires / 60, expires % 60);
-    let [source, virtual_, destination] = [source, virtual_, destination].map(|end| endpoint(names, *end, Some(*protocol)));
+    let [source, virtual_, destination] =
+        [source, virtual_, destination].map(|end| endpoint(names, *end, Some(*protocol)));
     let protocol = protocol.name();
     writeln!(out, "{protocol:<3} {expire:<6} {state:<11} {source:<18} {virtual_:<18} {destination}")
 }

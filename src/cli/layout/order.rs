@@ -62,7 +62,8 @@ fn signed(a: &ServiceName, b: &ServiceName) -> Ordering {
 fn difference(a: &SocketAddr, b: &SocketAddr) -> Ordering {
     let words = if a.is_ipv6() { 4 } else { 1 };
     let (left, right) = (words_of(a.ip()), words_of(b.ip()));
-    let differ = (0..words).map(|at| left[at].wrapping_sub(right[at]).cast_signed()).find(|&difference| difference != 0);
+    let differ =
+        (0..words).map(|at| left[at].wrapping_sub(right[at]).cast_signed()).find(|&difference| difference != 0);
     differ.map_or_else(|| a.port().cmp(&b.port()), |difference| difference.cmp(&0))
 }
 

@@ -263,7 +263,10 @@ impl Names for Long {
 #[test]
 fn names_are_cut_to_their_column_but_for_ipv6_and_in_rules() {
     let servers = vec![server("10.1.0.11:80", Forward::Nat, 1, 0, 0)];
-    let list = [service(Protocol::Tcp, "192.0.2.10:80", "rr", servers), service(Protocol::Udp, "[2001:db8::1]:80", "rr", vec![])];
+    let list = [
+        service(Protocol::Tcp, "192.0.2.10:80", "rr", servers),
+        service(Protocol::Udp, "[2001:db8::1]:80", "rr", vec![]),
+    ];
     let layout = Layout { names: Some(&Long), ..Layout::default() };
     let text = listed(layout, &list);
     let lines: Vec<&str> = text.lines().skip(2).collect();

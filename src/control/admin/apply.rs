@@ -70,7 +70,8 @@ fn add_server(services: &mut [VirtualServer], service: &ServiceName, spec: &Serv
     if !can_be_a_server(spec.address.ip()) {
         return Err(Refusal::Invalid);
     }
-    let pairs: usize = services.iter().map(|service| service.servers.len() + usize::from(service.sorry.is_some())).sum();
+    let pairs: usize =
+        services.iter().map(|service| service.servers.len() + usize::from(service.sorry.is_some())).sum();
     if pairs >= PAIRS {
         return Err(Refusal::NoRoom);
     }

@@ -19,9 +19,9 @@ use tokio::task::JoinSet;
 use tokio::time::{Interval, MissedTickBehavior, interval, sleep};
 
 use super::kernel::{self, Kernel, KernelError, VirtualAddresses};
+use super::ledger::ESTIMATE;
 use super::socket::{ControlSocket, SocketError};
 use super::{Ids, Ledger, plan, rules};
-use super::ledger::ESTIMATE;
 use crate::check::{self, Failure, Health, Spec};
 use crate::config::Config;
 use crate::conn::table::TableError;

@@ -77,10 +77,7 @@ fn every_request_gets_its_response() {
         for (request, response) in [
             (r#"{"version":1,"command":"services"}"#, r#"{"version":1,"services":[]}"#),
             (r#"{"command":"connections"}"#, r#"{"version":1,"connections":{"entries":[],"next":null}}"#),
-            (
-                r#"{"command":"change","changes":["clear",{"zero":null}]}"#,
-                r#"{"version":1,"changed":[null,null]}"#,
-            ),
+            (r#"{"command":"change","changes":["clear",{"zero":null}]}"#, r#"{"version":1,"changed":[null,null]}"#),
             (
                 r#"{"version":2,"command":"services"}"#,
                 r#"{"version":1,"error":"version 2 is not spoken here, only 1"}"#,
