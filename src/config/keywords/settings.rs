@@ -22,4 +22,6 @@ pub(super) const RINGMASTER: &[Keyword] = &[
     acts("sloppy_tcp", YesNo, "no", "any TCP segment but a RST opens a connection"),
     acts("last_service_ends_all", YesNo, "no", "connections are forgotten with the last service, as in the kernel"),
     acts("reset_unknown", YesNo, "yes", "a TCP packet of no connection is answered with RST"),
+    acts("signed_sort", YesNo, "no", "listings in the order of ipvsadm, which does not compare addresses as numbers"),
+    acts("save_limits", YesNo, "yes", "`ipvsadm -S` saves thresholds and timeouts too"),
 ];
