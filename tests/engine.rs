@@ -21,3 +21,5 @@ mod methods;
 mod neighbours;
 #[path = "engine/persistence.rs"]
 mod persistence;
+#[path = "engine/tunnels.rs"]
+mod tunnels;

@@ -77,7 +77,7 @@ impl From<Method> for Forward {
         match method {
             Method::Nat => Forward::Nat,
             Method::Dr => Forward::Dr,
-            Method::Tun => Forward::Tun,
+            Method::Tun(_) => Forward::Tun,
         }
     }
 }
@@ -266,7 +266,7 @@ mod tests {
         let setup = Setup { kind: Kind::Sh, flags: Flags { fallback: true, port: true } };
         let real: Endpoint = "10.1.0.11:8080".parse().unwrap();
         let thresholds = Thresholds::default();
-        let server = Server { pair: PairId(2), real, method: Method::Tun, weight: 3, thresholds };
+        let server = Server { pair: PairId(2), real, method: Method::IPIP, weight: 3, thresholds };
         let virtual_: Endpoint = "[2001:db8::10]:443".parse().unwrap();
         let mut builder = ServicesBuilder::default();
         builder.add(

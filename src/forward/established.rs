@@ -11,8 +11,8 @@ use crate::conn::state::{Seen, State, tcp_next};
 use crate::conn::table::{Entry, Slot, StateWord};
 use crate::service::{Hop, HopId, HopTo, Method, NextHop, Pair, PairFlags, PairId, Side};
 use crate::time::Tick;
+use crate::wire::Protocol;
 use crate::wire::checksum::Delta;
-use crate::wire::{Addr, Protocol};
 
 /// Whether the entry is the connection this packet belongs to: its pair is alive under the generation it was opened
 /// with, and the packet's other end is the pair's.
@@ -77,7 +77,7 @@ impl Forwarder {
                 Onward::NoRoute => None,
             },
         };
-        let fits = hop.filter(|hop| look.ttl > 1 && look.packet_len() <= limit(look, pair, hop));
+        let fits = hop.filter(|hop| look.ttl > 1 && look.packet_len() <= limit(pair, hop));
         // The kernel has judged a reply's TTL and size before LVS sees it (`ip_forward.c: ip_forward`), but not a
         // request's.
         if fits.is_some() || look.way == Way::In {
@@ -105,10 +105,10 @@ impl Forwarder {
         let decision = match hop {
             None => answer::unreachable_host(view, packet, look),
             Some(_) if look.ttl <= 1 => answer::ttl_expired(view, packet, look),
-            Some(hop) => answer::too_big(view, packet, look, limit(look, pair, hop)),
+            Some(hop) => answer::too_big(view, packet, look, limit(pair, hop)),
         };
         // To the kernel, what it tells the client of a server that answers directly is a packet of that connection.
-        if let (Verdict::Answer(..), Way::In, Method::Dr | Method::Tun) = (decision.verdict(), look.way, pair.method)
+        if let (Verdict::Answer(..), Way::In, Method::Dr | Method::Tun(_)) = (decision.verdict(), look.way, pair.method)
             && let Some(counters) = self.counters.pair(id)
         {
             counters.packets[Way::Out as usize].add(1);
@@ -168,11 +168,11 @@ impl Forwarder {
                 rewrite::set_end(bytes, look, end, new, pair.transport_delta.inverse_if(back));
                 rewrite::age(bytes, look, pair.address_delta.inverse_if(back));
             }
-            Method::Dr | Method::Tun => rewrite::age(bytes, look, Delta::new()),
+            Method::Dr | Method::Tun(_) => rewrite::age(bytes, look, Delta::new()),
         }
         // Padding behind the packet was for the link it came by.
         packet.frame.len = look.end;
-        if is_tunnelled(look, pair) && !wrap(view, packet, look, pair_id, pair.ends[Side::Real as usize]) {
+        if !tunnel::wrap(view, packet, look, pair_id, pair) {
             return Decision::drop(Reason::NoRoute);
         }
         rewrite::set_macs(packet.bytes(), hop);
@@ -256,16 +256,11 @@ fn known_hop<'a>(view: &View<'a>, pair: &Pair, entry: &Entry, look: &Look) -> Op
     view.network.hop(HopId(id))
 }
 
-#[inline(always)]
-fn is_tunnelled(look: &Look, pair: &Pair) -> bool {
-    pair.method == Method::Tun && look.way == Way::In
-}
-
 /// The longest packet that fits the way through `hop`, in bytes.
 #[inline(always)]
-fn limit(look: &Look, pair: &Pair, hop: &Hop) -> u16 {
-    let overhead = if is_tunnelled(look, pair) { tunnel::overhead(pair.ends[1].family()) } else { 0 };
-    hop.mtu.saturating_sub(overhead)
+fn limit(pair: &Pair, hop: &Hop) -> u16 {
+    // Only requests pass here where there is an overhead.
+    hop.mtu.saturating_sub(u16::from(pair.overhead))
 }
 
 /// Looks the hop up by route and neighbour, and has the entry remember the one back to the client.
@@ -286,15 +281,4 @@ fn find_hop<'a>(view: &View<'a>, pair: &Pair, entry: &Entry, look: &Look) -> Onw
         HopTo::Unresolved(next) => Onward::Wait(next),
         HopTo::NoRoute => Onward::NoRoute,
     }
-}
-
-/// Puts the tunnel header on. `false`: there is no address to send it from, or no room for it.
-fn wrap(view: &View<'_>, packet: &mut Packet<'_>, look: &Look, pair_id: PairId, server: Addr) -> bool {
-    let Some(source) = view.services.tunnel_source(pair_id) else { return false };
-    let offset = usize::from(packet.frame.offset);
-    let id = tunnel::identification(packet.bytes(), look);
-    let Some(start) = tunnel::encapsulate(packet.slot, offset, look, id, source, server) else { return false };
-    packet.frame.len = (offset + usize::from(look.end) - start) as u16;
-    packet.frame.offset = start as u16;
-    true
 }

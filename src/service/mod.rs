@@ -13,6 +13,7 @@ mod network;
 mod options;
 mod pair;
 mod services;
+mod tunnel;
 
 pub use loads::{Load, Loads, Thresholds};
 pub use network::{Hop, HopId, HopTo, Network, NextHop, Port, Route, Routes};
@@ -20,6 +21,7 @@ pub use options::Options;
 pub use pair::{Method, Pair, PairFlags, PairId, Side};
 pub(crate) use services::LoadedServers;
 pub use services::{Persistence, Server, Service, ServiceId, Services, ServicesBuilder, VipFilter};
+pub use tunnel::{GueChecksum, Tunnel};
 
 use std::sync::Arc;
 

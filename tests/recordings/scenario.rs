@@ -124,6 +124,8 @@ pub struct Server {
     #[serde(default)]
     pub lower: u32,
     pub tunnel: Option<String>,
+    pub tunnel_port: Option<u16>,
+    pub tunnel_checksum: Option<String>,
 }
 
 /// A line of `frames.jsonl`.

@@ -10,7 +10,7 @@ use ringmaster::config::Config;
 use ringmaster::config::model::{RealServer, VirtualServer};
 use ringmaster::control::{Ids, plan};
 use ringmaster::sched::{Flags, Setup};
-use ringmaster::service::{Method, Network, Options, Persistence, Services, Snapshot, Thresholds};
+use ringmaster::service::{GueChecksum, Method, Network, Options, Persistence, Services, Snapshot, Thresholds, Tunnel};
 use ringmaster::time::Ticks;
 use ringmaster::wire::{Endpoint, Protocol, ServiceKey};
 
@@ -185,8 +185,7 @@ fn real_server(server: &Server) -> Result<RealServer, Unmodelled> {
     let method = match (server.method.as_deref(), server.tunnel.as_deref()) {
         (Some("masq"), _) => Method::Nat,
         (Some("direct"), _) => Method::Dr,
-        (Some("tunnel"), None | Some("ipip")) => Method::Tun,
-        (Some("tunnel"), Some(other)) => return Err(format!("tunnels of type {other}")),
+        (Some("tunnel"), _) => Method::Tun(tunnel(server)?),
         (other, _) => return Err(format!("method {other:?}")),
     };
     Ok(RealServer {
@@ -197,4 +196,21 @@ fn real_server(server: &Server) -> Result<RealServer, Unmodelled> {
         inhibit_on_failure: false,
         checks: Vec::new(),
     })
+}
+
+fn tunnel(server: &Server) -> Result<Tunnel, Unmodelled> {
+    let checksum = server.tunnel_checksum.as_deref();
+    match server.tunnel.as_deref() {
+        None | Some("ipip") => Ok(Tunnel::Ipip),
+        Some("gre") => Ok(Tunnel::Gre { checksum: checksum == Some("csum") }),
+        Some("gue") => {
+            let checksum = match checksum {
+                Some("csum") => GueChecksum::On,
+                Some("remcsum") => GueChecksum::Remote,
+                _ => GueChecksum::Off,
+            };
+            Ok(Tunnel::Gue { port: server.tunnel_port.ok_or("a GUE tunnel without a port")?, checksum })
+        }
+        Some(other) => Err(format!("tunnels of type {other}")),
+    }
 }

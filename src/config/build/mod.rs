@@ -8,6 +8,7 @@ mod items;
 mod server;
 mod service;
 mod settings;
+mod tunnel;
 mod values;
 mod vrrp;
 

@@ -171,27 +171,12 @@ impl Builder<'_> {
         match word.text.as_str() {
             "NAT" => Some(Method::Nat),
             "DR" => Some(Method::Dr),
-            "TUN" => {
-                self.ipip_only(options);
-                Some(Method::Tun)
-            }
+            "TUN" => self.tunnel(item, word, options).map(Method::Tun),
             "FNAT" | "FULLNAT" => {
                 self.reports.error(word.span, "full NAT is not supported", "expected NAT, DR or TUN");
                 None
             }
             _ => self.or_fault(item, word, Err(Fault::new(&word.text, "NAT, DR or TUN"))),
-        }
-    }
-
-    /// `type ipip` is the only tunnel.
-    fn ipip_only(&mut self, options: &[Word]) {
-        match options {
-            [] => {}
-            [key, kind] if (key.text.as_str(), kind.text.as_str()) == ("type", "ipip") => {}
-            [first, ..] => {
-                let span = first.span.to(options[options.len() - 1].span);
-                self.reports.error(span, "this kind of tunnel is not supported yet", "expected nothing or `type ipip`");
-            }
         }
     }
 
