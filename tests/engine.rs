@@ -21,5 +21,7 @@ mod methods;
 mod neighbours;
 #[path = "engine/persistence.rs"]
 mod persistence;
+#[path = "engine/sctp.rs"]
+mod sctp;
 #[path = "engine/tunnels.rs"]
 mod tunnels;

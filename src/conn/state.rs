@@ -1,9 +1,9 @@
-//! Connection states and the TCP transitions of LVS.
+//! Connection states and the TCP transitions of LVS; those of SCTP are in [`super::sctp`].
 //!
 //! LVS follows TCP loosely: by flags alone, without sequence numbers, in tables per direction
 //! (`ip_vs_proto_tcp.c: tcp_states`). Any RST or FIN inside the tuple moves the state.
 
-use crate::wire::TcpFlags;
+use crate::wire::{Protocol, TcpFlags};
 
 /// State of a table entry. The numbers are part of the table's layout.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -35,6 +35,34 @@ pub enum State {
     SynAck = 11,
     /// A UDP exchange.
     Udp = 16,
+    /// SCTP: no packet has been judged yet.
+    SctpNone = 32,
+    /// SCTP: one INIT was seen.
+    SctpInit1 = 33,
+    /// SCTP: more than one INIT was seen.
+    SctpInit = 34,
+    /// SCTP: the server answered with a cookie.
+    SctpCookieSent = 35,
+    /// SCTP: the client returned the cookie.
+    SctpCookieReplied = 36,
+    /// SCTP: the server asked for an association.
+    SctpCookieWait = 37,
+    /// SCTP: the client answered it with a cookie.
+    SctpCookie = 38,
+    /// SCTP: the server returned the cookie.
+    SctpCookieEchoed = 39,
+    /// SCTP: data may flow both ways.
+    SctpEstablished = 40,
+    /// SCTP: the server began to shut down.
+    SctpShutdownSent = 41,
+    /// SCTP: the client began to shut down.
+    SctpShutdownReceived = 42,
+    /// SCTP: the server agreed to shut down.
+    SctpShutdownAckSent = 43,
+    /// SCTP: refused.
+    SctpRejected = 44,
+    /// SCTP: aborted, or shut down for good.
+    SctpClosed = 45,
     /// A persistence template none of whose connections was ever established. Listed as `NONE`.
     Template = 48,
     /// A persistence template with an established connection behind it. Listed as `ASSURED`.
@@ -63,6 +91,20 @@ impl State {
             10 => State::Listen,
             11 => State::SynAck,
             16 => State::Udp,
+            32 => State::SctpNone,
+            33 => State::SctpInit1,
+            34 => State::SctpInit,
+            35 => State::SctpCookieSent,
+            36 => State::SctpCookieReplied,
+            37 => State::SctpCookieWait,
+            38 => State::SctpCookie,
+            39 => State::SctpCookieEchoed,
+            40 => State::SctpEstablished,
+            41 => State::SctpShutdownSent,
+            42 => State::SctpShutdownReceived,
+            43 => State::SctpShutdownAckSent,
+            44 => State::SctpRejected,
+            45 => State::SctpClosed,
             48 => State::Template,
             49 => State::TemplateAssured,
             255 => State::Filling,
@@ -70,17 +112,32 @@ impl State {
         }
     }
 
-    /// Whether the connection counts as active (`ActiveConn`): UDP never does, half-open TCP does.
+    /// Whether the connection counts as active (`ActiveConn`): UDP never does, half-open TCP does, half-open SCTP does
+    /// not.
     #[inline(always)]
     pub const fn is_active(self) -> bool {
-        matches!(self, State::Established | State::SynSent | State::SynRecv | State::SynAck)
+        matches!(self, State::Established | State::SynSent | State::SynRecv | State::SynAck | State::SctpEstablished)
+    }
+
+    /// The state of a new connection of this protocol, before its first packet is judged.
+    pub const fn first(protocol: u8) -> State {
+        match protocol {
+            Protocol::UDP => State::Udp,
+            Protocol::SCTP => State::SctpNone,
+            _ => State::None,
+        }
+    }
+
+    /// Whether the connection, of TCP or SCTP, is established.
+    pub const fn is_established(self) -> bool {
+        matches!(self, State::Established | State::SctpEstablished)
     }
 
     /// The name in `ipvsadm -Lc`.
     pub const fn name(self) -> &'static str {
         match self {
-            State::None | State::Template => "NONE",
-            State::Established => "ESTABLISHED",
+            State::None | State::SctpNone | State::Template => "NONE",
+            State::Established | State::SctpEstablished => "ESTABLISHED",
             State::SynSent => "SYN_SENT",
             State::SynRecv => "SYN_RECV",
             State::FinWait => "FIN_WAIT",
@@ -91,6 +148,18 @@ impl State {
             State::Listen => "LISTEN",
             State::SynAck => "SYNACK",
             State::Udp => "UDP",
+            State::SctpInit1 => "INIT1",
+            State::SctpInit => "INIT",
+            State::SctpCookieSent => "C-SENT",
+            State::SctpCookieReplied => "C-REPLIED",
+            State::SctpCookieWait => "C-WAIT",
+            State::SctpCookie => "COOKIE",
+            State::SctpCookieEchoed => "C-ECHOED",
+            State::SctpShutdownSent => "S-SENT",
+            State::SctpShutdownReceived => "S-RECEIVED",
+            State::SctpShutdownAckSent => "S-ACK-SENT",
+            State::SctpRejected => "REJECTED",
+            State::SctpClosed => "CLOSED",
             State::TemplateAssured => "ASSURED",
             State::Free | State::Dead | State::Filling => "-",
         }

@@ -6,13 +6,13 @@ use super::lifecycle::{self, NO_OUTPUT};
 use super::look::{Look, Way};
 use super::rewrite::{self, End};
 use super::{Decision, Forwarder, Packet, Reason, Verdict, View, answer, tunnel};
-use crate::conn::TcpEvent;
-use crate::conn::state::{Seen, State, tcp_next};
+use crate::conn::sctp_next;
+use crate::conn::state::{Seen, State, TcpEvent, tcp_next};
 use crate::conn::table::{Entry, Slot, StateWord};
 use crate::service::{Hop, HopId, HopTo, Method, NextHop, Pair, PairFlags, PairId, Side};
 use crate::time::Tick;
-use crate::wire::Protocol;
 use crate::wire::checksum::Delta;
+use crate::wire::{Protocol, SctpEvent};
 
 /// Whether the entry is the connection this packet belongs to: its pair is alive under the generation it was opened
 /// with, and the packet's other end is the pair's.
@@ -49,7 +49,9 @@ impl Forwarder {
         let Some(pair) = view.services.pair(pair_id) else { return Decision::drop(Reason::ServerRemoved) };
         let word = entry.state_word();
         let expired = entry.is_expired(now);
-        let opens = (look.protocol == Protocol::TCP) & look.flags.syn() & (look.way == Way::In);
+        // SCTP does not say in its first lines what it is.
+        let may_open = look.flags.syn() | (look.protocol == Protocol::SCTP);
+        let opens = may_open & (look.way == Way::In);
         if (expired | opens | (pair.flags != PairFlags::default()))
             && let Some(decision) = self.reconsider(view, packet, look, found, word, expired, now)
         {
@@ -82,7 +84,7 @@ impl Forwarder {
         // request's.
         if fits.is_some() || look.way == Way::In {
             self.count(pair_id, pair, look);
-            self.advance(view, entry, word, look, now);
+            self.advance(view, packet, (entry, word), look, now);
         }
         match fits {
             Some(hop) => self.send(view, packet, look, (pair_id, pair), hop).for_pair(pair_id),
@@ -127,10 +129,18 @@ impl Forwarder {
 
     /// Moves the connection's state and its clock.
     #[inline(always)]
-    fn advance(&self, view: &View<'_>, entry: &Entry, word: StateWord, look: &Look, now: Tick) {
+    fn advance(
+        &self,
+        view: &View<'_>,
+        packet: &mut Packet<'_>,
+        (entry, word): (&Entry, StateWord),
+        look: &Look,
+        now: Tick,
+    ) {
         let state = word.state();
         let (next, next_flags) = match look.protocol {
             Protocol::TCP => next_tcp(view, state, word.flags(), look),
+            Protocol::SCTP => next_sctp(packet, state, word.flags(), look),
             _ => (state, word.flags()),
         };
         let first_of_tick = entry.last_seen() != now;
@@ -207,7 +217,7 @@ impl Forwarder {
         if removed && view.options.last_service_ends_all && !view.services.serve(pair.ends[0].family()) {
             return Some(Decision::of(Verdict::Pass));
         }
-        let reused = look.protocol == Protocol::TCP && look.flags.syn() && look.way == Way::In && {
+        let reused = look.way == Way::In && begins(packet, look) && {
             let drained = view.options.expire_nodest_conn && pair.flags.has(PairFlags::DRAINED);
             drained || (entry.control().is_none() && may_reuse(view, word))
         };
@@ -220,14 +230,39 @@ impl Forwarder {
     }
 }
 
-/// Whether a SYN on a connection in this state is a new connection that happens to use the same port
+/// Whether a SYN or INIT on a connection in this state is a new connection that happens to use the same port
 /// (`ip_vs_core.c: is_new_conn_expected`).
 fn may_reuse(view: &View<'_>, word: StateWord) -> bool {
     let mode = view.options.conn_reuse_mode;
     match word.state() {
-        State::TimeWait | State::Close => mode != 0,
+        State::TimeWait | State::Close | State::SctpClosed => mode != 0,
         State::FinWait => mode & 2 != 0 && word.flags() & NO_OUTPUT != 0,
         _ => false,
+    }
+}
+
+/// Whether the packet asks for a new connection.
+fn begins(packet: &mut Packet<'_>, look: &Look) -> bool {
+    look.flags.syn() || packet.sctp_event(look) == Some(SctpEvent::Init)
+}
+
+/// Which of a protocol's tables holds, and the flags of the connection from now on.
+#[inline(always)]
+fn seen(have: u8, look: &Look) -> (Seen, u8) {
+    let back = look.way == Way::Out;
+    let input = select(have & NO_OUTPUT != 0, Seen::InputOnly, Seen::Input);
+    // The first packet seen from the server shows that the other direction can be followed after all.
+    (select(back, Seen::Output, input), select(back, have & !NO_OUTPUT, have))
+}
+
+/// State and flags after an SCTP packet.
+#[cold]
+#[inline(never)]
+fn next_sctp(packet: &mut Packet<'_>, state: State, have: u8, look: &Look) -> (State, u8) {
+    let (seen, now_flags) = seen(have, look);
+    match packet.sctp_event(look) {
+        Some(event) => (sctp_next(state, event, seen), now_flags),
+        None => (state, have),
     }
 }
 
@@ -235,11 +270,7 @@ fn may_reuse(view: &View<'_>, word: StateWord) -> bool {
 #[inline(always)]
 fn next_tcp(view: &View<'_>, state: State, have: u8, look: &Look) -> (State, u8) {
     let event = TcpEvent::of(look.flags);
-    let back = look.way == Way::Out;
-    let input = select(have & NO_OUTPUT != 0, Seen::InputOnly, Seen::Input);
-    let seen = select(back, Seen::Output, input);
-    // The first packet seen from the server shows that the other direction can be followed after all.
-    let now_flags = select(back, have & !NO_OUTPUT, have);
+    let (seen, now_flags) = seen(have, look);
     if event == TcpEvent::Flagless && !view.options.flagless_segment_closes {
         return (state, now_flags);
     }

@@ -45,6 +45,7 @@ use crate::conn::Table;
 use crate::io::{BATCH, Batch, Frame, PacketIo};
 use crate::service::{Loads, Network, NextHop, Options, Services, Snapshot};
 use crate::time::Tick;
+use crate::wire::{Protocol, SctpEvent};
 use look::Look;
 
 /// How far the first touch of an entry runs ahead of its use: enough to hide a cache miss, few enough not to overrun the
@@ -163,5 +164,11 @@ impl Packet<'_> {
     fn bytes(&mut self) -> &mut [u8] {
         let offset = usize::from(self.frame.offset);
         self.slot.get_mut(offset..).unwrap_or(&mut [])
+    }
+
+    /// What an SCTP packet is; `None` if it has no chunk, or is none.
+    fn sctp_event(&mut self, look: &Look) -> Option<SctpEvent> {
+        let packet = self.bytes().get(usize::from(look.l4)..usize::from(look.end))?;
+        (look.protocol == Protocol::SCTP).then(|| SctpEvent::of(packet)).flatten()
     }
 }

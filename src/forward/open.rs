@@ -9,7 +9,7 @@ use crate::conn::table::{Insert, Record};
 use crate::sched::Flow;
 use crate::service::{HopId, LoadedServers, Method, PairId, Server, Service};
 use crate::time::Tick;
-use crate::wire::{Addr, Protocol, ServiceKey};
+use crate::wire::{Addr, Protocol, SctpEvent, ServiceKey};
 
 /// Connections from this port are FTP's data connections, which are announced and never scheduled.
 const FTP_DATA: u16 = 20;
@@ -42,14 +42,7 @@ impl Forwarder {
     }
 
     fn open(&self, view: &View<'_>, packet: &mut Packet<'_>, look: &Look, service: &Service, now: Tick) -> Decision {
-        let opens = match look.protocol {
-            Protocol::TCP => {
-                let begins = look.flags.syn() || view.options.sloppy_tcp;
-                begins && !look.flags.rst() && look.key.port() != FTP_DATA
-            }
-            _ => true,
-        };
-        if !opens {
+        if !opens(view, packet, look) {
             return answer::no_connection(view, packet, look);
         }
         let held = service.persistence.and_then(|with| self.hold_template(view, service, with, look, now));
@@ -111,7 +104,7 @@ impl Forwarder {
         now: Tick,
     ) -> Decision {
         let Some(pair) = view.services.pair(server.pair) else { return Decision::drop(Reason::ServerRemoved) };
-        let state = if look.protocol == Protocol::UDP { State::Udp } else { State::None };
+        let state = State::first(look.protocol);
         let new = Record {
             pair: server.pair.0,
             generation: pair.generation,
@@ -151,6 +144,22 @@ impl Forwarder {
             Insert::Full => Decision::drop(Reason::TableFull).for_pair(server.pair),
             Insert::Busy => Decision::drop(Reason::TableBusy).for_pair(server.pair),
         }
+    }
+}
+
+/// Whether the packet may open a connection (`ip_vs_proto_tcp.c: tcp_conn_schedule` and its like).
+fn opens(view: &View<'_>, packet: &mut Packet<'_>, look: &Look) -> bool {
+    match look.protocol {
+        Protocol::TCP => {
+            let begins = look.flags.syn() || view.options.sloppy_tcp;
+            begins && !look.flags.rst() && look.key.port() != FTP_DATA
+        }
+        Protocol::SCTP => match packet.sctp_event(look) {
+            Some(SctpEvent::Init) => true,
+            Some(event) => view.options.sloppy_sctp && event != SctpEvent::Abort,
+            None => false,
+        },
+        _ => true,
     }
 }
 

@@ -23,10 +23,13 @@ pub struct Options {
     pub template_keeps_timeout: bool,
     /// Any TCP segment but a RST opens a connection, not only a SYN (`net.ipv4.vs.sloppy_tcp`).
     pub sloppy_tcp: bool,
+    /// Any SCTP packet but an ABORT opens a connection, not only an INIT (`net.ipv4.vs.sloppy_sctp`).
+    pub sloppy_sctp: bool,
     /// Once the last service of an address family is removed, the connections left are no longer the director's business,
     /// as in the kernel, which then takes its hooks out; else they are treated as those of any removed server.
     pub last_service_ends_all: bool,
-    /// A TCP packet of no known connection is answered with RST, as the local stack would, instead of dropped.
+    /// A packet of no known connection is answered as the local stack would, TCP with RST, SCTP with an ICMP error,
+    /// instead of dropped.
     pub reset_unknown: bool,
 }
 
@@ -40,6 +43,7 @@ impl Options {
         flagless_segment_closes: true,
         template_keeps_timeout: false,
         sloppy_tcp: false,
+        sloppy_sctp: false,
         last_service_ends_all: true,
         reset_unknown: true,
     };

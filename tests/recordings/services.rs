@@ -98,6 +98,7 @@ impl Control {
             "conn_reuse_mode" => self.options.conn_reuse_mode = u8::try_from(value).map_err(|_| unmodelled())?,
             "expire_nodest_conn" => self.options.expire_nodest_conn = value != 0,
             "expire_quiescent_template" => self.options.expire_quiescent_template = value != 0,
+            "sloppy_sctp" => self.options.sloppy_sctp = value != 0,
             "sloppy_tcp" => self.options.sloppy_tcp = value != 0,
             _ => return Err(unmodelled()),
         }

@@ -13,11 +13,7 @@ use crate::config::problem::Level;
 use crate::config::text::Word;
 use crate::sched::{Flags, Kind, Setup};
 use crate::service::{Method, Persistence};
-use crate::wire::Endpoint;
-
-/// IP protocol numbers (IANA).
-const TCP: u8 = 6;
-const UDP: u8 = 17;
+use crate::wire::{Endpoint, Protocol};
 
 /// `persistence_timeout` without a value (keepalived's `IPVS_SVC_PERSISTENT_TIMEOUT`).
 const DEFAULT_PERSISTENCE: u64 = 360;
@@ -113,17 +109,14 @@ impl Builder<'_> {
         let Some(item) = items.iter().find(|item| item.name == "protocol") else {
             let hint = "write `protocol TCP` or `protocol UDP`";
             self.reports.warning(block.span(), "no `protocol`: UDP, as keepalived has it", hint);
-            return Some(UDP);
+            return Some(Protocol::UDP);
         };
         let word = item.words().first()?;
         match word.text.to_ascii_uppercase().as_str() {
-            "TCP" => Some(TCP),
-            "UDP" => Some(UDP),
-            "SCTP" => {
-                self.reports.error(word.span, "`protocol`: SCTP is not supported yet", "expected TCP or UDP");
-                None
-            }
-            _ => self.or_fault(item, word, Err(Fault::new(&word.text, "TCP or UDP"))),
+            "TCP" => Some(Protocol::TCP),
+            "UDP" => Some(Protocol::UDP),
+            "SCTP" => Some(Protocol::SCTP),
+            _ => self.or_fault(item, word, Err(Fault::new(&word.text, "TCP, UDP or SCTP"))),
         }
     }
 

@@ -77,6 +77,7 @@ impl Builder<'_> {
             "flagless_segment_closes" => options.flagless_segment_closes = item.is_on(),
             "template_keeps_timeout" => options.template_keeps_timeout = item.is_on(),
             "sloppy_tcp" => options.sloppy_tcp = item.is_on(),
+            "sloppy_sctp" => options.sloppy_sctp = item.is_on(),
             "last_service_ends_all" => options.last_service_ends_all = item.is_on(),
             "reset_unknown" => options.reset_unknown = item.is_on(),
             _ => {}

@@ -20,6 +20,7 @@ pub(super) const RINGMASTER: &[Keyword] = &[
     acts("flagless_segment_closes", YesNo, "no", "a TCP segment without flags closes the connection, as in the kernel"),
     acts("template_keeps_timeout", YesNo, "yes", "persistence goes on with its own timeout, not with 60 s"),
     acts("sloppy_tcp", YesNo, "no", "any TCP segment but a RST opens a connection"),
+    acts("sloppy_sctp", YesNo, "no", "any SCTP packet but an ABORT opens a connection"),
     acts("last_service_ends_all", YesNo, "no", "connections are forgotten with the last service, as in the kernel"),
-    acts("reset_unknown", YesNo, "yes", "a TCP packet of no connection is answered with RST"),
+    acts("reset_unknown", YesNo, "yes", "a TCP packet of no connection is answered with RST, an SCTP packet by ICMP"),
 ];
