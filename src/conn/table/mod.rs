@@ -37,6 +37,7 @@ mod insert;
 mod layout;
 mod listing;
 mod lookup;
+#[cfg_attr(feature = "loom", path = "modelled.rs")]
 mod mapping;
 mod prefetch;
 mod primitive;
