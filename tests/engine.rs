@@ -15,6 +15,8 @@ mod checksums;
 mod connections;
 #[path = "engine/counting.rs"]
 mod counting;
+#[path = "engine/defence.rs"]
+mod defence;
 #[path = "engine/methods.rs"]
 mod methods;
 #[path = "engine/neighbours.rs"]

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use crate::check;
 pub use crate::io::options::{Attach, Poll, Transfer};
 use crate::sched;
-use crate::service::{Method, Options, Persistence, Thresholds};
+use crate::service::{Limits, Method, Options, Persistence, Thresholds};
 use crate::wire::{Endpoint, ServiceKey};
 
 /// A whole configuration.
@@ -68,6 +68,8 @@ pub struct VirtualServer {
     pub scheduler: sched::Setup,
     /// `persistence_timeout` and `persistence_granularity`.
     pub persistence: Option<Persistence>,
+    /// `limit` in the `ringmaster` block.
+    pub limits: Limits,
     /// `real_server` blocks, in order.
     pub servers: Vec<RealServer>,
     /// `sorry_server`: takes all connections when no real server is left.

@@ -133,6 +133,16 @@ impl State {
         matches!(self, State::Established | State::SctpEstablished)
     }
 
+    /// Whether only the client has said something so far, which anybody can in any name.
+    pub const fn is_half_open(self) -> bool {
+        matches!(self, State::SynRecv | State::SynAck | State::SctpInit1 | State::SctpInit)
+    }
+
+    /// Whether both sides are done, and the entry waits only for stragglers.
+    pub const fn is_finished(self) -> bool {
+        matches!(self, State::TimeWait | State::Close | State::LastAck | State::SctpRejected | State::SctpClosed)
+    }
+
     /// The name in `ipvsadm -Lc`.
     pub const fn name(self) -> &'static str {
         match self {
@@ -232,6 +242,22 @@ pub enum Seen {
 #[inline(always)]
 pub const fn tcp_next(state: State, event: TcpEvent, seen: Seen) -> State {
     NEXT[seen as usize][event as usize][(state as u8 & 0x0f) as usize]
+}
+
+/// The state after a segment while connections are defended against half-open ones (`secure_tcp`; `tcp_states_dos`):
+/// SYN_RECV counts as SYNACK once answered, and becomes ESTABLISHED only by what the server sends.
+pub const fn tcp_next_secure(state: State, event: TcpEvent, seen: Seen) -> State {
+    use State::*;
+    match (seen, event, state) {
+        (Seen::Input, TcpEvent::Syn | TcpEvent::Fin | TcpEvent::Ack, SynAck) => SynAck,
+        (Seen::Input, TcpEvent::Ack, SynRecv) => SynRecv,
+        (Seen::Input, TcpEvent::Rst, SynAck) => Close,
+        (Seen::Output, TcpEvent::Syn, SynRecv | SynAck) => SynAck,
+        (Seen::InputOnly, TcpEvent::Syn, Established | SynSent) => Established,
+        (Seen::InputOnly, TcpEvent::Syn, SynRecv) => SynRecv,
+        (Seen::InputOnly, TcpEvent::Syn, _) => SynAck,
+        _ => tcp_next(state, event, seen),
+    }
 }
 
 /// [`transition`] worked out for the sixteen numbers that TCP states may have.
@@ -342,6 +368,79 @@ mod tests {
     #[test]
     fn nat_the_server_refuses() {
         assert_eq!(walk(&[(TcpEvent::Syn, Input), (TcpEvent::Rst, Output)]), [SynRecv, Close]);
+    }
+
+    fn states(names: &str) -> Vec<State> {
+        let of = |name: &str| match name {
+            "NO" => None,
+            "ES" => Established,
+            "SS" => SynSent,
+            "SR" => SynRecv,
+            "FW" => FinWait,
+            "TW" => TimeWait,
+            "CL" => Close,
+            "CW" => CloseWait,
+            "LA" => LastAck,
+            "LI" => Listen,
+            "SA" => SynAck,
+            other => panic!("no state {other}"),
+        };
+        names.split(' ').map(of).collect()
+    }
+
+    /// Both of the kernel's tables: a row for each event, in it the state that each state leads to.
+    #[test]
+    fn every_transition_is_the_kernels() {
+        const NORMAL: [[&str; 4]; 3] = [
+            [
+                "SR ES ES SR SR SR SR SR SR SR SR",
+                "CL CW SS TW TW TW CL CW LA LI TW",
+                "ES ES SS ES FW TW CL CW CL LI ES",
+                "CL CL CL SR CL CL CL CL LA LI SR",
+            ],
+            [
+                "SS ES SS SR SS SS SS SS SS LI SR",
+                "TW FW SS TW FW TW CL TW LA LI TW",
+                "ES ES SS ES FW TW CL CW LA ES ES",
+                "CL CL SS CL CL TW CL CL CL CL CL",
+            ],
+            [
+                "SR ES ES SR SR SR SR SR SR SR SR",
+                "CL FW SS TW FW TW CL CW LA LI TW",
+                "ES ES SS ES FW TW CL CW CL LI ES",
+                "CL CL CL SR CL CL CL CL LA LI CL",
+            ],
+        ];
+        const SECURE: [[&str; 4]; 3] = [
+            [
+                "SR ES ES SR SR SR SR SR SR SR SA",
+                "CL CW SS TW TW TW CL CW LA LI SA",
+                "ES ES SS SR FW TW CL CW CL LI SA",
+                "CL CL CL SR CL CL CL CL LA LI CL",
+            ],
+            [
+                "SS ES SS SA SS SS SS SS SS LI SA",
+                "TW FW SS TW FW TW CL TW LA LI TW",
+                "ES ES SS ES FW TW CL CW LA ES ES",
+                "CL CL SS CL CL TW CL CL CL CL CL",
+            ],
+            [
+                "SA ES ES SR SA SA SA SA SA SA SA",
+                "CL FW SS TW FW TW CL CW LA LI TW",
+                "ES ES SS ES FW TW CL CW CL LI ES",
+                "CL CL CL SR CL CL CL CL LA LI CL",
+            ],
+        ];
+        let from = states("NO ES SS SR FW TW CL CW LA LI SA");
+        let events = [TcpEvent::Syn, TcpEvent::Fin, TcpEvent::Ack, TcpEvent::Rst];
+        for (at, seen) in [Input, Output, InputOnly].into_iter().enumerate() {
+            for (row, event) in events.into_iter().enumerate() {
+                let normal: Vec<_> = from.iter().map(|&state| tcp_next(state, event, seen)).collect();
+                assert_eq!(normal, states(NORMAL[at][row]), "{seen:?} {event:?}");
+                let secure: Vec<_> = from.iter().map(|&state| tcp_next_secure(state, event, seen)).collect();
+                assert_eq!(secure, states(SECURE[at][row]), "secure {seen:?} {event:?}");
+            }
+        }
     }
 
     #[test]

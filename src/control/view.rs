@@ -275,6 +275,7 @@ mod tests {
                 key: ServiceKey { protocol: 17, virtual_ },
                 scheduler: Arc::new(Scheduler::new(setup, &[])),
                 persistence: Some(Persistence { timeout: Ticks::from_secs(360), prefix: 64 }),
+                admission: Arc::default(),
                 servers: vec![server],
             },
             &[1],

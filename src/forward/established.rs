@@ -7,7 +7,7 @@ use super::look::{Look, Way};
 use super::rewrite::{self, End};
 use super::{Decision, Forwarder, Packet, Reason, Verdict, View, answer, tunnel};
 use crate::conn::sctp_next;
-use crate::conn::state::{Seen, State, TcpEvent, tcp_next};
+use crate::conn::state::{Seen, State, TcpEvent, tcp_next, tcp_next_secure};
 use crate::conn::table::{Entry, Slot, StateWord};
 use crate::service::{Hop, HopId, HopTo, Method, NextHop, Pair, PairFlags, PairId, Side};
 use crate::time::Tick;
@@ -139,12 +139,13 @@ impl Forwarder {
     ) {
         let state = word.state();
         let (next, next_flags) = match look.protocol {
-            Protocol::TCP => next_tcp(view, state, word.flags(), look),
+            Protocol::TCP => self.next_tcp(view, state, word.flags(), look),
             Protocol::SCTP => next_sctp(packet, state, word.flags(), look),
             _ => (state, word.flags()),
         };
         let first_of_tick = entry.last_seen() != now;
         entry.touch(now);
+        entry.count_request(look.way == Way::In);
         if next != state || next_flags != word.flags() {
             lifecycle::change_state(&self.shared, self.lane, view.options, entry, word, next, next_flags);
         } else if first_of_tick {
@@ -154,6 +155,21 @@ impl Forwarder {
         if look.way == Way::Out && look.protocol == Protocol::UDP && entry.control().is_some() {
             lifecycle::assure(&self.shared, entry);
         }
+    }
+
+    /// State and flags after a TCP segment.
+    #[inline(always)]
+    fn next_tcp(&self, view: &View<'_>, state: State, have: u8, look: &Look) -> (State, u8) {
+        let event = TcpEvent::of(look.flags);
+        let (seen, now_flags) = seen(have, look);
+        if event == TcpEvent::Flagless && !view.options.flagless_segment_closes {
+            return (state, now_flags);
+        }
+        // Once established, both tables are one.
+        if state != State::Established && self.shared.defence.secure_tcp() {
+            return (tcp_next_secure(state, event, seen), now_flags);
+        }
+        (tcp_next(state, event, seen), now_flags)
     }
 
     /// Rewrites the packet and sends it to `hop`.
@@ -264,17 +280,6 @@ fn next_sctp(packet: &mut Packet<'_>, state: State, have: u8, look: &Look) -> (S
         Some(event) => (sctp_next(state, event, seen), now_flags),
         None => (state, have),
     }
-}
-
-/// State and flags after a TCP segment.
-#[inline(always)]
-fn next_tcp(view: &View<'_>, state: State, have: u8, look: &Look) -> (State, u8) {
-    let event = TcpEvent::of(look.flags);
-    let (seen, now_flags) = seen(have, look);
-    if event == TcpEvent::Flagless && !view.options.flagless_segment_closes {
-        return (state, now_flags);
-    }
-    (tcp_next(state, event, seen), now_flags)
 }
 
 /// The hop that the pair (to the server) or the entry (back to the client) remembers, if it is still good: an entry's is

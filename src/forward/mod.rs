@@ -22,7 +22,9 @@
 
 mod answer;
 mod counters;
+mod culling;
 mod decision;
+mod defence;
 mod established;
 pub mod lifecycle;
 mod look;
@@ -33,7 +35,9 @@ mod tunnel;
 mod verdict;
 
 pub use counters::{Counter, Counters, PairCounters};
+pub use culling::Culling;
 pub use decision::Decision;
+pub use defence::Defence;
 pub use verdict::{Reason, Verdict};
 
 use std::sync::Arc;
@@ -59,6 +63,8 @@ pub struct Shared {
     pub table: Arc<Table>,
     /// Connections by pair.
     pub loads: Arc<Loads>,
+    /// What the defences have workers do at this moment.
+    pub defence: Arc<Defence>,
     /// Neighbours that some worker needs and nobody has resolved yet; the control thread empties it.
     pub wanted: Arc<ArrayQueue<NextHop>>,
 }

@@ -45,6 +45,12 @@ impl Forwarder {
         if !opens(view, packet, look) {
             return answer::no_connection(view, packet, look);
         }
+        if self.shared.defence.drops_packet() {
+            return Decision::drop(Reason::Defence);
+        }
+        if !self.admits(service, now) {
+            return Decision::drop(Reason::Limit);
+        }
         let held = service.persistence.and_then(|with| self.hold_template(view, service, with, look, now));
         let choice = match held {
             Some(held) => service.servers.iter().find(|server| server.pair == held.pair).copied(),
@@ -61,6 +67,13 @@ impl Forwarder {
             _ => (server, held),
         };
         self.enter(view, packet, look, &server, held, now)
+    }
+
+    /// Whether the service's limits leave room for one more connection.
+    fn admits(&self, service: &Service, now: Tick) -> bool {
+        let most = service.admission.limits().connections;
+        let count = || service.servers.iter().map(|server| self.shared.loads.load(server.pair).total()).sum::<u32>();
+        (most == 0 || count() < most) && service.admission.draw(now)
     }
 
     /// Asks the service's scheduler.

@@ -8,6 +8,8 @@
 //! What changes with packets is not in the snapshot: scheduler cursors ([`crate::sched`]), loads ([`Loads`]) and
 //! counters are shared atomics beside it.
 
+mod admission;
+mod defences;
 mod loads;
 mod network;
 mod options;
@@ -15,6 +17,8 @@ mod pair;
 mod services;
 mod tunnel;
 
+pub use admission::{Admission, Limits, MOST_RATE};
+pub use defences::{Defences, Defend};
 pub use loads::{Load, Loads, Thresholds};
 pub use network::{Hop, HopId, HopTo, Network, NextHop, Port, Route, Routes};
 pub use options::Options;

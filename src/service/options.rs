@@ -1,5 +1,6 @@
 //! Choices of behaviour that hold for the whole director.
 
+use super::{Defences, Defend};
 use crate::conn::Timeouts;
 
 /// Timeouts and the named deviations from the kernel's behaviour; see `docs/differences.md`.
@@ -28,6 +29,8 @@ pub struct Options {
     /// Once the last service of an address family is removed, the connections left are no longer the director's business,
     /// as in the kernel, which then takes its hooks out; else they are treated as those of any removed server.
     pub last_service_ends_all: bool,
+    /// When the director defends itself against floods, and how.
+    pub defences: Defences,
     /// A packet of no known connection is answered as the local stack would, TCP with RST, SCTP with an ICMP error,
     /// instead of dropped.
     pub reset_unknown: bool,
@@ -45,6 +48,7 @@ impl Options {
         sloppy_tcp: false,
         sloppy_sctp: false,
         last_service_ends_all: true,
+        defences: Defences::OFF,
         reset_unknown: true,
     };
 
@@ -56,6 +60,7 @@ impl Options {
         flagless_segment_closes: false,
         template_keeps_timeout: true,
         last_service_ends_all: false,
+        defences: Defences { drop_entry: Defend::Auto, ..Defences::OFF },
         ..Options::KERNEL
     };
 }

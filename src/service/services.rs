@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{HopId, HopTo, Loads, Method, Network, Pair, PairFlags, PairId, Thresholds};
+use super::{Admission, HopId, HopTo, Loads, Method, Network, Pair, PairFlags, PairId, Thresholds};
 use crate::sched::{Candidates, Scheduler};
 use crate::time::Ticks;
 use crate::wire::{Addr, Endpoint, Family, ServiceKey};
@@ -46,6 +46,8 @@ pub struct Service {
     pub scheduler: Arc<Scheduler>,
     /// Client affinity, if asked for.
     pub persistence: Option<Persistence>,
+    /// What it is limited to.
+    pub admission: Arc<Admission>,
     /// In the order schedulers walk them: the kernel adds new servers at the head.
     pub servers: Vec<Server>,
 }

@@ -10,7 +10,9 @@ use ringmaster::config::Config;
 use ringmaster::config::model::{RealServer, VirtualServer};
 use ringmaster::control::{Ids, plan};
 use ringmaster::sched::{Flags, Setup};
-use ringmaster::service::{GueChecksum, Method, Network, Options, Persistence, Services, Snapshot, Thresholds, Tunnel};
+use ringmaster::service::{
+    Defend, GueChecksum, Limits, Method, Network, Options, Persistence, Services, Snapshot, Thresholds, Tunnel,
+};
 use ringmaster::time::Ticks;
 use ringmaster::wire::{Endpoint, Protocol, ServiceKey};
 
@@ -98,6 +100,10 @@ impl Control {
             "conn_reuse_mode" => self.options.conn_reuse_mode = u8::try_from(value).map_err(|_| unmodelled())?,
             "expire_nodest_conn" => self.options.expire_nodest_conn = value != 0,
             "expire_quiescent_template" => self.options.expire_quiescent_template = value != 0,
+            "drop_packet" => self.options.defences.drop_packet = defend(value).ok_or_else(unmodelled)?,
+            "drop_entry" => self.options.defences.drop_entry = defend(value).ok_or_else(unmodelled)?,
+            "secure_tcp" => self.options.defences.secure_tcp = defend(value).ok_or_else(unmodelled)?,
+            "am_droprate" => self.options.defences.am_droprate = value,
             "sloppy_sctp" => self.options.sloppy_sctp = value != 0,
             "sloppy_tcp" => self.options.sloppy_tcp = value != 0,
             _ => return Err(unmodelled()),
@@ -129,6 +135,10 @@ impl Control {
     }
 }
 
+fn defend(value: u32) -> Option<Defend> {
+    Defend::from_number(u8::try_from(value).ok()?)
+}
+
 /// What a service is known by.
 pub fn key(service: &Service) -> Result<ServiceKey, Unmodelled> {
     let protocol = match service.protocol.as_deref() {
@@ -157,6 +167,7 @@ fn virtual_server(service: &Service) -> Result<VirtualServer, Unmodelled> {
         key: key(service)?,
         scheduler: Setup { kind, flags },
         persistence: persistence(service)?,
+        limits: Limits::default(),
         servers: Vec::new(),
         sorry: None,
     })

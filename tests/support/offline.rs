@@ -10,8 +10,8 @@ use ringmaster::io::PortId;
 use ringmaster::io::mem::MemIo;
 use ringmaster::sched::{Kind, Member, Scheduler};
 use ringmaster::service::{
-    Hop, HopId, Method, Network, NextHop, Options, PairId, Persistence, Port, Route, Server, Service, ServiceId,
-    ServicesBuilder, Snapshot, Thresholds,
+    Admission, Hop, HopId, Limits, Method, Network, NextHop, Options, PairId, Persistence, Port, Route, Server,
+    Service, ServiceId, ServicesBuilder, Snapshot, Thresholds,
 };
 use ringmaster::time::{Tick, Ticks};
 use ringmaster::wire::{Addr, Endpoint, Mac, ServiceKey};
@@ -49,6 +49,7 @@ pub struct Wanted {
     pub method: Method,
     pub persistence: Option<Persistence>,
     pub thresholds: Thresholds,
+    pub limits: Limits,
     /// Address and weight, in list order.
     pub servers: Vec<(Endpoint, u32)>,
 }
@@ -62,6 +63,7 @@ impl Wanted {
             method,
             persistence: None,
             thresholds: Thresholds::default(),
+            limits: Limits::default(),
             servers: servers.iter().map(|server| (end(server), 1)).collect(),
         }
     }
@@ -76,6 +78,11 @@ impl Wanted {
 
     pub fn limited(self, upper: u32, lower: u32) -> Self {
         Self { thresholds: Thresholds { upper, lower }, ..self }
+    }
+
+    /// At most so many connections, and so many new ones a second; 0 for no limit.
+    pub fn admitting(self, connections: u32, rate: u32) -> Self {
+        Self { limits: Limits { connections, rate }, ..self }
     }
 
     pub fn scheduled(self, scheduler: Kind) -> Self {
@@ -107,6 +114,7 @@ pub fn snapshot(services: &[Wanted], options: Options) -> Snapshot {
             key: ServiceKey { protocol: wanted.protocol, virtual_: wanted.virtual_ },
             scheduler: Arc::new(Scheduler::new(wanted.scheduler, &members)),
             persistence: wanted.persistence,
+            admission: Arc::new(Admission::new(wanted.limits)),
             servers,
         };
         builder.add(service, &vec![1; members.len()], &network);

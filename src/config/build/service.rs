@@ -12,7 +12,7 @@ use crate::config::model::VirtualServer;
 use crate::config::problem::Level;
 use crate::config::text::Word;
 use crate::sched::{Flags, Kind, Setup};
-use crate::service::{Method, Persistence};
+use crate::service::{Limits, Method, Persistence};
 use crate::wire::{Endpoint, Protocol};
 
 /// `persistence_timeout` without a value (keepalived's `IPVS_SVC_PERSISTENT_TIMEOUT`).
@@ -59,7 +59,7 @@ impl Builder<'_> {
                 self.reports.warning(block.statement.span(), message, "");
             }
         } else {
-            services.push(VirtualServer { key, scheduler, persistence, servers, sorry });
+            services.push(VirtualServer { key, scheduler, persistence, limits: Limits::default(), servers, sorry });
         }
     }
 

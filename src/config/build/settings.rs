@@ -6,6 +6,7 @@ use super::*;
 use crate::config::keywords::LONGEST_TIMEOUT;
 use crate::config::problem::Level;
 use crate::io::options::{Attach, Poll, Transfer};
+use crate::service::Defend;
 
 impl Builder<'_> {
     /// `lvs_timeouts tcp N tcpfin N udp N`, each part optional.
@@ -78,6 +79,12 @@ impl Builder<'_> {
             "template_keeps_timeout" => options.template_keeps_timeout = item.is_on(),
             "sloppy_tcp" => options.sloppy_tcp = item.is_on(),
             "sloppy_sctp" => options.sloppy_sctp = item.is_on(),
+            "drop_entry" => options.defences.drop_entry = defend(item),
+            "drop_packet" => options.defences.drop_packet = defend(item),
+            "secure_tcp" => options.defences.secure_tcp = defend(item),
+            "amemthresh" => options.defences.amemthresh = item.number(),
+            "am_droprate" => options.defences.am_droprate = item.number().unwrap_or(options.defences.am_droprate),
+            "limit" => self.limit(item),
             "last_service_ends_all" => options.last_service_ends_all = item.is_on(),
             "reset_unknown" => options.reset_unknown = item.is_on(),
             _ => {}
@@ -106,4 +113,9 @@ impl Builder<'_> {
         }
         Some(frames)
     }
+}
+
+/// 0 to 3, as LVS numbers it.
+fn defend(item: &Item<'_>) -> Defend {
+    item.number().and_then(Defend::from_number).unwrap_or_default()
 }

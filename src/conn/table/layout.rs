@@ -18,7 +18,7 @@ pub(super) const MAX_CONNECTIONS: u32 = 1_288_000_000;
 pub(super) const MAX_WORKERS: u32 = 1024;
 
 const MAGIC: u64 = u64::from_le_bytes(*b"RINGCONN");
-const LAYOUT_VERSION: u32 = 1;
+const LAYOUT_VERSION: u32 = 2;
 const PAGE: usize = 4096;
 
 /// The place of an entry, which stays its place for as long as the entry lives.

@@ -167,6 +167,12 @@ impl Table {
         self.geometry.slots()
     }
 
+    /// How many connections it was made for, at least: so many find a place, whatever their hashes.
+    pub fn room(&self) -> u32 {
+        // Three fifths of a number that fits.
+        (u64::from(self.capacity()) * 3 / 5) as u32
+    }
+
     /// How many entries are live or being filled. Counts the whole index: cheap for a listing (1.14 bytes a slot), not
     /// for a packet.
     pub fn len(&self) -> usize {

@@ -185,6 +185,7 @@ fn share(settings: &Settings, workers: usize) -> Result<Shared, DirectorError> {
         table: Arc::new(table),
         // One lane a worker, and the sweeper's.
         loads: Arc::new(Loads::new(workers + 1, PAIRS)),
+        defence: Arc::default(),
         wanted: Arc::new(ArrayQueue::new(WANTED)),
     })
 }

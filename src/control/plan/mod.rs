@@ -7,10 +7,12 @@ mod pool;
 #[cfg(test)]
 mod tests;
 
+use std::sync::Arc;
+
 use crate::check;
 use crate::config::Config;
 use crate::config::model::{RealServer, VirtualServer};
-use crate::service::{Network, Server, Service, Services, ServicesBuilder};
+use crate::service::{Admission, Network, Server, Service, Services, ServicesBuilder};
 use crate::wire::ServiceKey;
 
 use super::Ids;
@@ -38,12 +40,19 @@ pub fn plan(
         let generations: Vec<u32> = servers.iter().map(|server| ids.generation(server.pair)).collect();
         let id = ids.service(service.key);
         let (key, persistence) = (service.key, service.persistence);
-        builder.add(Service { id, key, scheduler, persistence, servers }, &generations, network);
+        let admission = admission(service, before);
+        builder.add(Service { id, key, scheduler, persistence, admission, servers }, &generations, network);
     }
     for (id, pair) in ids.removed() {
         builder.add_removed(id, pair, network);
     }
     builder.build()
+}
+
+/// The limits, with the bucket that they had before if they are the same.
+fn admission(service: &VirtualServer, before: Option<&Service>) -> Arc<Admission> {
+    let kept = before.map(|before| &before.admission).filter(|kept| kept.limits() == service.limits);
+    kept.map_or_else(|| Arc::new(Admission::new(service.limits)), Arc::clone)
 }
 
 /// The servers to have in the list, in the order of the configuration, with the weight that each has now.
