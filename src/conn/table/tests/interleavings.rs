@@ -226,3 +226,30 @@ fn an_entry_elsewhere_is_found_whatever_ends_beside_it() {
         assert_eq!(Word(table.word(0).load(Ordering::SeqCst)).overflow(), 2);
     });
 }
+
+#[test]
+fn a_count_of_entries_elsewhere_that_returns_to_what_it_was_deceives_nobody() {
+    check_within(Some(3), || {
+        let (table, [ours, theirs, _]) = shared();
+        let mut sweeper = table.sweeper().unwrap();
+        let keys = neighbours(&table, 9);
+        ours.unpark();
+        let slots: Vec<_> = keys[..8].iter().map(|&n| inserted(insert(&table, &key(n), n))).collect();
+        assert!(kill(&table, slots[7]));
+        ours.park();
+        // The one elsewhere is dead and its grace over; the next walk takes it off the count, while another is added.
+        sweep(&mut sweeper);
+        let n = keys[8];
+        let others = [ours, theirs].map(|member| {
+            thread::spawn(move || {
+                member.unpark();
+                settled(member.table(), n)
+            })
+        });
+        sweep(&mut sweeper);
+        let [one, two] = others.map(|other| other.join().unwrap());
+        assert_eq!(one, two);
+        assert_eq!(live(&table, n), 1);
+        assert_consistent(&table);
+    });
+}
