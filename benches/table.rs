@@ -66,6 +66,7 @@ fn insert_all(table: &Table, keys: &[FlowKey]) {
         control: None,
         hop: 0,
         epoch: 1,
+        vip: None,
     };
     in_batches(table, keys, |key, hash| {
         let outcome = table.insert_or_find(key, hash, |entry| entry.pair() == 1, &record);

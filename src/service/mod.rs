@@ -9,12 +9,16 @@
 //! counters are shared atomics beside it.
 
 mod loads;
+mod lookup;
+mod marks;
 mod network;
 mod options;
 mod pair;
 mod services;
 
 pub use loads::{Load, Loads, Thresholds};
+pub use lookup::Asked;
+pub use marks::{ANY_PORT, Arrival, MarkRule, Marked};
 pub use network::{Hop, HopId, HopTo, Network, NextHop, Port, Route, Routes};
 pub use options::Options;
 pub use pair::{Method, Pair, PairFlags, PairId, Side};

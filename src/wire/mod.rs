@@ -6,8 +6,10 @@
 mod addr;
 pub mod checksum;
 mod mac;
+mod mask;
 mod parse;
 
 pub use addr::{Addr, Endpoint, Family, ServiceKey};
 pub use mac::Mac;
+pub use mask::{Block, Mask, Shape};
 pub use parse::{Fragment, HEAD, ParseError, Parsed, Protocol, TcpFlags, parse, parse_common};
