@@ -14,22 +14,31 @@ pub fn services(out: &mut impl Write, table_size: u64, services: &[ServiceView])
     writeln!(out, "Prot LocalAddress:Port Scheduler Flags")?;
     writeln!(out, "  -> RemoteAddress:Port           Forward Weight ActiveConn InActConn")?;
     let mut sorted: Vec<&ServiceView> = services.iter().collect();
-    sorted.sort_by_key(|service| (service.address.is_ipv6(), service.protocol, service.address));
+    sorted.sort_by_key(|service| (service.mark, service.address.is_ipv6(), service.protocol, service.address));
     sorted.into_iter().try_for_each(|service| self::service(out, service))
 }
 
 fn service(out: &mut impl Write, service: &ServiceView) -> io::Result<()> {
-    write!(out, "{:<4} {} {}", service.protocol.name(), service.address, service.scheduler)?;
+    match service.mark {
+        None => write!(out, "{:<4} {}", service.protocol.name(), service.address)?,
+        Some(mark) if service.address.is_ipv6() => write!(out, "FWM  {mark} IPv6")?,
+        Some(mark) => write!(out, "FWM  {mark}")?,
+    }
+    write!(out, " {}", service.scheduler)?;
     if !service.flags.is_empty() {
         write!(out, " ({})", service.flags.join(","))?;
     }
-    if let Some(PersistenceView { timeout, prefix }) = service.persistence {
+    if let Some(PersistenceView { timeout, prefix, netmask }) = service.persistence {
         write!(out, " persistent {timeout}")?;
-        match service.address.is_ipv6() {
-            true if prefix < 128 => write!(out, " mask {prefix}")?,
-            false if prefix < 32 => write!(out, " mask {}", mask(prefix))?,
+        match (netmask, service.address.is_ipv6()) {
+            (Some(mask), _) => write!(out, " mask {mask}")?,
+            (None, true) if prefix < 128 => write!(out, " mask {prefix}")?,
+            (None, false) if prefix < 32 => write!(out, " mask {}", mask(prefix))?,
             _ => {}
         }
+    }
+    if service.one_packet {
+        write!(out, " ops")?;
     }
     writeln!(out)?;
     let mut servers: Vec<&ServerView> = service.servers.iter().collect();
@@ -75,9 +84,11 @@ mod tests {
         ServiceView {
             protocol,
             address: address.parse().unwrap(),
+            mark: None,
             scheduler: scheduler.into(),
             flags: vec![],
             persistence: None,
+            one_packet: false,
             servers,
         }
     }
@@ -94,7 +105,7 @@ mod tests {
 
     #[test]
     fn services_are_laid_out_as_by_ipvsadm() {
-        let persistence = |timeout, prefix| Some(PersistenceView { timeout, prefix });
+        let persistence = |timeout, prefix| Some(PersistenceView { timeout, prefix, netmask: None });
         let list = [
             ServiceView {
                 persistence: persistence(360, 64),

@@ -3,7 +3,7 @@
 //! Fields are only ever added. A field that changes its meaning changes [`VERSION`](super::protocol::VERSION).
 
 use std::collections::BTreeMap;
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use serde::{Deserialize, Serialize};
 
@@ -12,7 +12,7 @@ use crate::forward::lifecycle::SPENT;
 use crate::sched::{Flags, Kind, Setup};
 use crate::service::{Loads, Method, PairId, Persistence, Server, Service, Services, Side};
 use crate::time::{Tick, Ticks};
-use crate::wire::Endpoint;
+use crate::wire::{Endpoint, Family, Shape};
 
 /// Where answers come from: the director, as seen by the control socket.
 pub trait Source {
@@ -31,6 +31,8 @@ pub trait Source {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Protocol {
+    /// 0: any of the others, as for the templates of a mark service.
+    Ip,
     /// 6.
     Tcp,
     /// 17.
@@ -43,6 +45,7 @@ impl Protocol {
     /// From the number in the IP header; `None` if LVS does not balance it.
     pub const fn from_number(number: u8) -> Option<Self> {
         match number {
+            0 => Some(Protocol::Ip),
             6 => Some(Protocol::Tcp),
             17 => Some(Protocol::Udp),
             132 => Some(Protocol::Sctp),
@@ -53,6 +56,7 @@ impl Protocol {
     /// As ipvsadm prints it.
     pub const fn name(self) -> &'static str {
         match self {
+            Protocol::Ip => "IP",
             Protocol::Tcp => "TCP",
             Protocol::Udp => "UDP",
             Protocol::Sctp => "SCTP",
@@ -87,8 +91,11 @@ impl From<Method> for Forward {
 pub struct ServiceView {
     /// Its protocol.
     pub protocol: Protocol,
-    /// VIP and port.
+    /// VIP and port; for a mark service, the mark in place of the address.
     pub address: SocketAddr,
+    /// The firewall mark that its packets are known by.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mark: Option<u32>,
     /// The scheduler's name.
     pub scheduler: String,
     /// The scheduler's options, by name (`sh-port`).
@@ -97,6 +104,9 @@ pub struct ServiceView {
     /// Client affinity, if asked for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub persistence: Option<PersistenceView>,
+    /// Whether every datagram is scheduled for itself.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub one_packet: bool,
     /// Its real servers, in the order in which the scheduler walks them.
     pub servers: Vec<ServerView>,
 }
@@ -108,6 +118,9 @@ pub struct PersistenceView {
     pub timeout: u32,
     /// Leading bits of the client's address that make it the same client.
     pub prefix: u8,
+    /// The netmask, where it is more than a number of leading bits.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub netmask: Option<Ipv4Addr>,
 }
 
 /// A real server of a service.
@@ -192,9 +205,11 @@ fn service(service: &Service, loads: &Loads) -> Option<ServiceView> {
     Some(ServiceView {
         protocol: Protocol::from_number(service.key.protocol)?,
         address: socket(service.key.virtual_),
+        mark: service.key.mark(),
         scheduler: setup.kind.to_string(),
         flags: flags(setup),
-        persistence: service.persistence.map(PersistenceView::from),
+        persistence: service.persistence.map(|with| persistence(with, service.key.family())),
+        one_packet: service.one_packet,
         servers: service.servers.iter().map(|server| self::server(server, loads)).collect(),
     })
 }
@@ -210,10 +225,13 @@ fn flags(setup: Setup) -> Vec<String> {
     options.into_iter().filter(|&(set, ..)| set).map(|(_, option, bit)| named(option, bit)).collect()
 }
 
-impl From<Persistence> for PersistenceView {
-    fn from(persistence: Persistence) -> Self {
-        Self { timeout: persistence.timeout.as_secs(), prefix: persistence.prefix }
-    }
+fn persistence(with: Persistence, family: Family) -> PersistenceView {
+    let (prefix, netmask) = match with.mask.shape(family) {
+        Shape::Prefix(length) => (length, None),
+        // At most 32.
+        Shape::Netmask(mask) => (u32::from(mask).leading_ones() as u8, Some(mask)),
+    };
+    PersistenceView { timeout: with.timeout.as_secs(), prefix, netmask }
 }
 
 fn server(server: &Server, loads: &Loads) -> ServerView {
@@ -242,7 +260,7 @@ pub fn connection(services: &Services, listed: &Listed, now: Tick) -> Option<Con
         expires: Ticks(left).as_secs(),
         state: record.state.name().to_owned(),
         source: socket(Endpoint { addr: listed.key.client, port: listed.key.port() }),
-        virtual_: socket(Endpoint { port: vport, ..pair.end(Side::Virtual) }),
+        virtual_: socket(Endpoint { port: vport, addr: record.vip.unwrap_or(pair.ends[Side::Virtual as usize]) }),
         destination: socket(Endpoint { port: rport, ..pair.end(Side::Real) }),
     })
 }
@@ -259,7 +277,7 @@ mod tests {
     use super::*;
     use crate::sched::Scheduler;
     use crate::service::{ServiceId, ServicesBuilder, Thresholds};
-    use crate::wire::ServiceKey;
+    use crate::wire::{Mask, ServiceKey};
 
     #[test]
     fn a_service_is_shown_with_its_options_and_loads() {
@@ -274,8 +292,12 @@ mod tests {
                 id: ServiceId(0),
                 key: ServiceKey { protocol: 17, virtual_ },
                 scheduler: Arc::new(Scheduler::new(setup, &[])),
-                persistence: Some(Persistence { timeout: Ticks::from_secs(360), prefix: 64 }),
                 admission: Arc::default(),
+                persistence: Some(Persistence {
+                    timeout: Ticks::from_secs(360),
+                    mask: Mask::of_length(Family::V6, 64),
+                }),
+                one_packet: false,
                 servers: vec![server],
             },
             &[1],

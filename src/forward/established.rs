@@ -5,7 +5,7 @@ use std::hint::select_unpredictable as select;
 use super::lifecycle::{self, NO_OUTPUT};
 use super::look::{Look, Way};
 use super::rewrite::{self, End};
-use super::{Decision, Forwarder, Packet, Reason, Verdict, View, answer, tunnel};
+use super::{Decision, Forwarder, Packet, Reason, Verdict, View, answer, tunnel, wide};
 use crate::conn::sctp_next;
 use crate::conn::state::{Seen, State, TcpEvent, tcp_next, tcp_next_secure};
 use crate::conn::table::{Entry, Slot, StateWord};
@@ -23,7 +23,11 @@ pub(super) fn belongs(view: &View<'_>, entry: &Entry, look: &Look) -> bool {
     // comes from the virtual address: the kernel finds that address its own, and drops the packet.
     let back = look.way == Way::Out;
     let end = pair.end(select(back, Side::Real, Side::Virtual));
-    (!back | (pair.method == Method::Nat)) & (pair.generation == entry.generation()) & (end == look.other)
+    let alive = (!back | (pair.method == Method::Nat)) & (pair.generation == entry.generation());
+    if pair.flags.has(PairFlags::WIDE) {
+        return alive && wide::is_end(view, pair, entry, look);
+    }
+    alive & (end == look.other)
 }
 
 /// The way to the packet's next hop.
@@ -79,12 +83,28 @@ impl Forwarder {
                 Onward::NoRoute => None,
             },
         };
+        self.dispatch(view, packet, look, (pair_id, pair), hop, |packet| {
+            self.advance(view, packet, (entry, word), look, now);
+        })
+    }
+
+    /// Counts the packet, lets its connection advance, and sends it to `hop`; or says why not.
+    #[inline(always)]
+    pub(super) fn dispatch(
+        &self,
+        view: &View<'_>,
+        packet: &mut Packet<'_>,
+        look: &Look,
+        (pair_id, pair): (PairId, &Pair),
+        hop: Option<&Hop>,
+        advance: impl FnOnce(&mut Packet<'_>),
+    ) -> Decision {
         let fits = hop.filter(|hop| look.ttl > 1 && look.packet_len() <= limit(pair, hop));
         // The kernel has judged a reply's TTL and size before LVS sees it (`ip_forward.c: ip_forward`), but not a
         // request's.
         if fits.is_some() || look.way == Way::In {
             self.count(pair_id, pair, look);
-            self.advance(view, packet, (entry, word), look, now);
+            advance(packet);
         }
         match fits {
             Some(hop) => self.send(view, packet, look, (pair_id, pair), hop).for_pair(pair_id),
@@ -242,7 +262,14 @@ impl Forwarder {
             lifecycle::end(&self.shared, self.lane, found, word);
             return Some(self.unknown(view, packet, look, now));
         }
-        (removed && look.way == Way::In).then(|| Decision::drop(Reason::ServerRemoved).for_pair(PairId(entry.pair())))
+        let id = PairId(entry.pair());
+        if removed && look.way == Way::In {
+            return Some(Decision::drop(Reason::ServerRemoved).for_pair(id));
+        }
+        pair.flags.has(PairFlags::WIDE).then(|| {
+            let its = wide::pair_of(view, pair, entry);
+            self.forward(view, packet, look, (id, &its), (entry, word), now)
+        })
     }
 }
 

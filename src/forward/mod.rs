@@ -28,11 +28,14 @@ mod defence;
 mod established;
 pub mod lifecycle;
 mod look;
+mod one_packet;
 mod open;
 mod persistence;
 mod rewrite;
+mod transit;
 mod tunnel;
 mod verdict;
+mod wide;
 
 pub use counters::{Counter, Counters, PairCounters};
 pub use culling::Culling;
@@ -75,6 +78,7 @@ struct View<'a> {
     services: &'a Services,
     network: &'a Network,
     options: &'a Options,
+    table: &'a Table,
 }
 
 /// One worker's share of the packet path.
@@ -112,7 +116,12 @@ impl Forwarder {
             decisions.extend(batch.iter().map(|_| Decision::of(Verdict::Pass)));
             return;
         }
-        let view = View { services: &snapshot.services, network: &snapshot.network, options: &snapshot.options };
+        let view = View {
+            services: &snapshot.services,
+            network: &snapshot.network,
+            options: &snapshot.options,
+            table: &self.shared.table,
+        };
         let looks = self.look_at_all(io, &view, batch);
         for look in looks.iter().take(LOOK_AHEAD).flatten() {
             self.shared.table.prefetch_entry(look.hash);

@@ -11,6 +11,8 @@
 mod admission;
 mod defences;
 mod loads;
+mod lookup;
+mod marks;
 mod network;
 mod options;
 mod pair;
@@ -20,6 +22,8 @@ mod tunnel;
 pub use admission::{Admission, Limits, MOST_RATE};
 pub use defences::{Defences, Defend};
 pub use loads::{Load, Loads, Thresholds};
+pub use lookup::Asked;
+pub use marks::{ANY_PORT, Arrival, MarkRule, Marked};
 pub use network::{Hop, HopId, HopTo, Network, NextHop, Port, Route, Routes};
 pub use options::Options;
 pub use pair::{Method, Pair, PairFlags, PairId, Side};

@@ -1,7 +1,7 @@
 //! A (service, real server) pair: what an established packet needs, in one cache line for both directions.
 
 use super::{HopId, Tunnel};
-use crate::wire::{Addr, Endpoint, Family, checksum::Delta};
+use crate::wire::{Addr, Endpoint, Family, ServiceKey, checksum::Delta};
 
 /// Names a (service, real server) pair. Allotted once and kept over snapshots, reloads and restarts.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -62,6 +62,9 @@ impl PairFlags {
     pub const REMOVED: PairFlags = PairFlags(1);
     /// The server's weight is 0: no new connections.
     pub const DRAINED: PairFlags = PairFlags(2);
+    /// The service is for any port or any address, or the server for any port: what the pair leaves open, each connection
+    /// has for itself ([`Pair::of_connection`]).
+    pub const WIDE: PairFlags = PairFlags(4);
 
     /// Whether all bits of `other` are set.
     #[inline(always)]
@@ -102,7 +105,7 @@ pub struct Pair {
     pub overhead: u8,
     /// See [`PairFlags`].
     pub flags: PairFlags,
-    /// IP protocol number of the service.
+    /// IP protocol number of the service; 0 for a mark, whose number stands in place of the virtual address.
     pub protocol: u8,
 }
 
@@ -125,6 +128,18 @@ impl Pair {
             flags: PairFlags::default(),
             protocol,
         }
+    }
+
+    /// The pair as it is for one connection of a wide one: with the ends that the connection has.
+    pub fn of_connection(&self, virtual_: Endpoint, real_port: u16) -> Self {
+        let real = Endpoint { addr: self.ends[Side::Real as usize], port: real_port };
+        let its = Self::new(self.generation, self.protocol, self.method, virtual_, real);
+        Self { hop: self.hop, service: self.service, flags: self.flags, ..its }
+    }
+
+    /// The name of its service.
+    pub fn service_key(&self) -> ServiceKey {
+        ServiceKey { protocol: self.protocol, virtual_: self.end(Side::Virtual) }
     }
 
     /// One end.

@@ -123,7 +123,9 @@ fn rows(text: &str) -> impl Iterator<Item = (String, Vec<&str>)> {
     let body = text.lines().filter(|line| !line.starts_with("IP Virtual") && !line.starts_with("Prot"));
     body.filter(|line| !line.contains("RemoteAddress")).map(move |line| {
         let words: Vec<&str> = line.split_whitespace().collect();
-        let (head, rest) = words.split_at(words.len().min(2));
+        // `FWM 7 IPv6` is the one name of three words.
+        let length = if words.get(2) == Some(&"IPv6") { 3 } else { 2 };
+        let (head, rest) = words.split_at(words.len().min(length));
         let name = match head {
             ["->", server] => format!("{service} -> {server}"),
             _ => {

@@ -13,6 +13,7 @@ use ringmaster::worker::{Observer, Offline, OfflineConfig};
 
 use crate::compare;
 use crate::listings::{self, Outcome, Traffic};
+use crate::marks;
 use crate::network;
 use crate::scenario::{self, Action, Command, Direction, FINAL, Scenario};
 use crate::services::{Control, key};
@@ -72,10 +73,10 @@ struct Stage<'a> {
 impl<'a> Stage<'a> {
     fn set(scenario: &'a Scenario) -> Result<Self, String> {
         let setup = &scenario.director;
-        if setup.nft.is_some() {
-            return Err("packet marks".to_owned());
-        }
-        if let Some(command) = setup.ip.first() {
+        // What is marked comes to the director without being routed to it.
+        let routes_marks =
+            |command: &&String| command.starts_with("rule add fwmark ") || command.starts_with("route add local ");
+        if let Some(command) = setup.ip.iter().find(|command| !routes_marks(command)) {
             return Err(format!("ip {command}"));
         }
         let network = network::network(setup)?;
@@ -83,6 +84,7 @@ impl<'a> Stage<'a> {
         for (name, &value) in &setup.sysctls {
             control.set(name, value)?;
         }
+        control.mark(marks::rules(setup.nft.as_deref().unwrap_or_default())?);
         let names: Vec<&str> = setup.ports.iter().map(|port| port.name.as_str()).collect();
         let config = OfflineConfig { connections: 1024, pairs: 64, seed: HashSeed([1, 2, 3]) };
         let worker = Offline::new(MemIo::new(&names, 256, 4096, 64), Passed::default(), control.snapshot(), &config)

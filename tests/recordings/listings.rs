@@ -7,7 +7,7 @@ use ringmaster::control::view;
 use ringmaster::forward::{PairCounters, Shared};
 use ringmaster::service::{Pair, PairId, Services, Side};
 use ringmaster::time::Tick;
-use ringmaster::wire::ServiceKey;
+use ringmaster::wire::{Family, ServiceKey};
 
 use crate::compare::{self, Rows};
 use crate::scenario::Listing;
@@ -67,8 +67,14 @@ fn order(services: &Services) -> BTreeMap<String, Vec<String>> {
 }
 
 fn name(key: ServiceKey) -> String {
-    let protocol = view::Protocol::from_number(key.protocol).map_or("?", view::Protocol::name);
-    format!("{protocol} {}", key.virtual_)
+    match (key.mark(), key.family()) {
+        (Some(mark), Family::V4) => format!("FWM {mark}"),
+        (Some(mark), Family::V6) => format!("FWM {mark} IPv6"),
+        (None, _) => {
+            let protocol = view::Protocol::from_number(key.protocol).map_or("?", view::Protocol::name);
+            format!("{protocol} {}", key.virtual_)
+        }
+    }
 }
 
 /// Connections, packets in and out, bytes in and out.

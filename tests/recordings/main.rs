@@ -19,6 +19,7 @@
 mod compare;
 mod director;
 mod listings;
+mod marks;
 mod network;
 mod scenario;
 mod services;

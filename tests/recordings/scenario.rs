@@ -102,6 +102,7 @@ pub struct Service {
     pub address: Option<IpAddr>,
     pub port: Option<u16>,
     pub fwmark: Option<u32>,
+    pub family: Option<u8>,
     pub scheduler: Option<String>,
     #[serde(default)]
     pub flags: Vec<String>,

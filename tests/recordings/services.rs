@@ -3,18 +3,17 @@
 //! Each command edits a configuration, and the control thread's own `plan` makes of it what workers are given: list
 //! order, scheduler state, ids and removed pairs are all the director's, none of them the harness's.
 
-use std::net::IpAddr;
 use std::sync::Arc;
 
 use ringmaster::config::Config;
-use ringmaster::config::model::{RealServer, VirtualServer};
+use ringmaster::config::model::{Mark, RealServer, VirtualServer};
 use ringmaster::control::{Ids, plan};
 use ringmaster::sched::{Flags, Setup};
 use ringmaster::service::{
     Defend, GueChecksum, Limits, Method, Network, Options, Persistence, Services, Snapshot, Thresholds, Tunnel,
 };
 use ringmaster::time::Ticks;
-use ringmaster::wire::{Endpoint, Protocol, ServiceKey};
+use ringmaster::wire::{Endpoint, Family, Mask, Protocol, ServiceKey};
 
 use crate::scenario::{Command, Server, Service};
 
@@ -41,6 +40,12 @@ impl Control {
             options: Options::KERNEL,
             generation: 0,
         }
+    }
+
+    /// What marks packets, from now on.
+    pub fn mark(&mut self, rules: Vec<Mark>) {
+        self.config.settings.marks = rules;
+        self.replan();
     }
 
     pub fn services(&self) -> &Services {
@@ -141,23 +146,23 @@ fn defend(value: u32) -> Option<Defend> {
 
 /// What a service is known by.
 pub fn key(service: &Service) -> Result<ServiceKey, Unmodelled> {
-    let protocol = match service.protocol.as_deref() {
-        Some("tcp") => Protocol::TCP,
-        Some("udp") => Protocol::UDP,
-        Some("sctp") => Protocol::SCTP,
-        _ => return Err("mark services".to_owned()),
+    let protocol = match (service.protocol.as_deref(), service.fwmark) {
+        (_, Some(mark)) => {
+            let family = if service.family == Some(6) { Family::V6 } else { Family::V4 };
+            return Ok(ServiceKey::of_mark(mark, family));
+        }
+        (Some("tcp"), None) => Protocol::TCP,
+        (Some("udp"), None) => Protocol::UDP,
+        (Some("sctp"), None) => Protocol::SCTP,
+        (other, None) => return Err(format!("protocol {other:?}")),
     };
     match (service.address, service.port) {
-        (_, Some(0)) => Err("services on port 0".to_owned()),
         (Some(address), Some(port)) => Ok(ServiceKey { protocol, virtual_: Endpoint::new(address, port) }),
-        _ => Err("mark services".to_owned()),
+        _ => Err("a service without an address".to_owned()),
     }
 }
 
 fn virtual_server(service: &Service) -> Result<VirtualServer, Unmodelled> {
-    if service.one_packet {
-        return Err("one-packet scheduling".to_owned());
-    }
     let name = service.scheduler.as_deref().unwrap_or("wlc");
     let kind = name.parse().map_err(|_| format!("scheduler {name}"))?;
     let has = |names: [&str; 3]| service.flags.iter().any(|flag| names.contains(&flag.as_str()));
@@ -168,6 +173,7 @@ fn virtual_server(service: &Service) -> Result<VirtualServer, Unmodelled> {
         scheduler: Setup { kind, flags },
         persistence: persistence(service)?,
         limits: Limits::default(),
+        one_packet: service.one_packet,
         servers: Vec::new(),
         sorry: None,
     })
@@ -175,22 +181,20 @@ fn virtual_server(service: &Service) -> Result<VirtualServer, Unmodelled> {
 
 fn persistence(service: &Service) -> Result<Option<Persistence>, Unmodelled> {
     let Some(seconds) = service.persistent else { return Ok(None) };
-    let prefix = match (&service.netmask, service.address) {
-        (Some(mask), _) => prefix(mask).ok_or_else(|| format!("netmask {mask}"))?,
-        (None, Some(IpAddr::V6(_))) => 128,
-        (None, _) => 32,
+    let family = key(service)?.family();
+    let mask = match &service.netmask {
+        None => Mask::of_length(family, 128),
+        Some(text) => mask(text, family).ok_or_else(|| format!("netmask {text}"))?,
     };
-    Ok(Some(Persistence { timeout: Ticks::from_secs(seconds), prefix }))
+    Ok(Some(Persistence { timeout: Ticks::from_secs(seconds), mask }))
 }
 
-/// The length of an IPv4 netmask without holes, or an IPv6 prefix length.
-fn prefix(mask: &str) -> Option<u8> {
-    if let Ok(length) = mask.parse() {
-        return Some(length);
+/// An IPv4 netmask, or an IPv6 prefix length.
+fn mask(text: &str, family: Family) -> Option<Mask> {
+    match family {
+        Family::V4 => text.parse().map(Mask::netmask).ok(),
+        Family::V6 => text.parse().map(|length| Mask::of_length(family, length)).ok(),
     }
-    let mask = u32::from(mask.parse::<std::net::Ipv4Addr>().ok()?);
-    let ones = mask.leading_ones();
-    (mask.count_ones() == ones).then(|| u8::try_from(ones).ok()).flatten()
 }
 
 fn real_server(server: &Server) -> Result<RealServer, Unmodelled> {

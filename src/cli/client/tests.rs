@@ -31,9 +31,11 @@ impl Source for Director {
         vec![ServiceView {
             protocol: Protocol::Tcp,
             address: "192.0.2.10:80".parse().expect("an address"),
+            mark: None,
             scheduler: "rr".into(),
             flags: vec![],
             persistence: None,
+            one_packet: false,
             servers: vec![ServerView { address, method: Forward::Nat, weight: 1, active: 2, inactive: 3 }],
         }]
     }

@@ -13,7 +13,7 @@ use crate::config::problem::Level;
 use crate::config::text::Word;
 use crate::sched::{Flags, Kind, Setup};
 use crate::service::{Limits, Method, Persistence};
-use crate::wire::{Endpoint, Protocol};
+use crate::wire::{Endpoint, Family, Mask, Protocol};
 
 /// `persistence_timeout` without a value (keepalived's `IPVS_SVC_PERSISTENT_TIMEOUT`).
 const DEFAULT_PERSISTENCE: u64 = 360;
@@ -59,7 +59,8 @@ impl Builder<'_> {
                 self.reports.warning(block.statement.span(), message, "");
             }
         } else {
-            services.push(VirtualServer { key, scheduler, persistence, limits: Limits::default(), servers, sorry });
+            let limits = Limits::default();
+            services.push(VirtualServer { key, scheduler, persistence, limits, one_packet: false, servers, sorry });
         }
     }
 
@@ -142,11 +143,6 @@ impl Builder<'_> {
         let known = Kind::ALL.into_iter().filter(|&kind| kind != Kind::None);
         let kind = known.clone().find(|kind| kind.name() == word.text);
         let expected = || known.map(Kind::name).collect::<Vec<_>>().join(", ");
-        if kind.is_none() && matches!(word.text.as_str(), "lblc" | "lblcr") {
-            let message = format!("`{}`: scheduler {} is not supported", item.name, word.text);
-            self.reports.error(word.span, message, format!("expected {}", expected()));
-            return None;
-        }
         self.or_fault(item, word, kind.ok_or_else(|| Fault::new(&word.text, expected())))
     }
 
@@ -186,9 +182,9 @@ impl Builder<'_> {
 
     fn persistence(&mut self, items: &[Item<'_>], vip: Option<IpAddr>) -> Option<Persistence> {
         let granularity = items.iter().find(|item| item.name == "persistence_granularity");
-        let prefix = granularity.and_then(|item| self.granularity(item, vip));
+        let mask = granularity.and_then(|item| self.granularity(item, vip));
         let Some(item) = items.iter().find(|item| item.name == "persistence_timeout") else {
-            if let Some(item) = granularity.filter(|_| prefix.is_some()) {
+            if let Some(item) = granularity.filter(|_| mask.is_some()) {
                 let message = "`persistence_granularity` has no effect without `persistence_timeout`";
                 self.reports.warning(item.statement.span(), message, "");
             }
@@ -206,21 +202,24 @@ impl Builder<'_> {
         if let Some(surplus) = item.words().get(1) {
             self.reports.warning(surplus.span, "ignored after the value of `persistence_timeout`", "");
         }
-        let whole = if vip.is_none_or(|vip| vip.is_ipv4()) { 32 } else { 128 };
+        let whole = match vip.is_none_or(|vip| vip.is_ipv4()) {
+            true => Mask::of_length(Family::V4, 32),
+            false => Mask::of_length(Family::V6, 128),
+        };
         // The range is below u32::MAX.
-        Some(Persistence { timeout: Ticks::from_secs(seconds as u32), prefix: prefix.unwrap_or(whole) })
+        Some(Persistence { timeout: Ticks::from_secs(seconds as u32), mask: mask.unwrap_or(whole) })
     }
 
-    /// A netmask for IPv4, a prefix length for IPv6.
-    fn granularity(&mut self, item: &Item<'_>, vip: Option<IpAddr>) -> Option<u8> {
+    /// A netmask of any shape for IPv4, a prefix length for IPv6.
+    fn granularity(&mut self, item: &Item<'_>, vip: Option<IpAddr>) -> Option<Mask> {
         let word = item.words().first()?;
         let parsed = match vip? {
             IpAddr::V4(_) => {
-                let length = word.text.parse::<Ipv4Addr>().ok().and_then(values::mask_length);
-                length.ok_or_else(|| Fault::new(&word.text, "a netmask such as 255.255.255.0"))
+                let mask = word.text.parse::<Ipv4Addr>().map(Mask::netmask);
+                mask.map_err(|_| Fault::new(&word.text, "a netmask such as 255.255.255.0"))
             }
             // At most 128.
-            IpAddr::V6(_) => values::number(word, 1, 128).map(|length| length as u8),
+            IpAddr::V6(_) => values::number(word, 1, 128).map(|length| Mask::of_length(Family::V6, length as u8)),
         };
         self.or_fault(item, word, parsed)
     }

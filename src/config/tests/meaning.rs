@@ -8,6 +8,7 @@ use crate::io::options::{Attach, Poll, Transfer};
 use crate::sched::{Flags, Kind};
 use crate::service::{GueChecksum, Method, Options, Persistence, Tunnel};
 use crate::time::Ticks;
+use crate::wire::{Family, Mask};
 
 fn config(path: &str) -> Config {
     load(Path::new(path), &LoadOptions::default()).unwrap_or_else(|problems| panic!("{problems}")).config
@@ -32,7 +33,10 @@ fn the_nat_tutorial() {
     let service = &config.services[0];
     assert_eq!((service.key.protocol, service.key.virtual_.to_string().as_str()), (6, "10.0.0.100:80"));
     assert_eq!(service.scheduler, Kind::Rr.into());
-    assert_eq!(service.persistence, Some(Persistence { timeout: Ticks::from_secs(50), prefix: 32 }));
+    assert_eq!(
+        service.persistence,
+        Some(Persistence { timeout: Ticks::from_secs(50), mask: Mask::of_length(Family::V4, 32) })
+    );
     let expected = [("10.0.0.22:80".to_owned(), Method::Nat, 1), ("10.0.0.23:80".to_owned(), Method::Nat, 1)];
     assert_eq!(reals(&config, 0), expected);
     assert!(service.servers.iter().all(|server| server.checks.is_empty()));
@@ -90,7 +94,10 @@ fn the_clean_file_sets_everything() {
     assert_eq!(shown, expected.map(|(address, prefix, scope)| (address.to_owned(), prefix, scope)));
 
     let [web, dns] = &config.services[..] else { panic!("{} services", config.services.len()) };
-    assert_eq!(web.persistence, Some(Persistence { timeout: Ticks::from_secs(50), prefix: 24 }));
+    assert_eq!(
+        web.persistence,
+        Some(Persistence { timeout: Ticks::from_secs(50), mask: Mask::of_length(Family::V4, 24) })
+    );
     assert_eq!(web.sorry.as_ref().map(|sorry| sorry.real.to_string()).as_deref(), Some("10.0.0.99:80"));
     assert_eq!(web.servers.iter().map(|server| server.inhibit_on_failure).collect::<Vec<_>>(), [true, false]);
     assert_eq!((dns.scheduler.kind, dns.scheduler.flags), (Kind::Sh, Flags { fallback: false, port: true }));

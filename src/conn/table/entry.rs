@@ -18,7 +18,7 @@ pub struct Record {
     pub generation: u32,
     /// The state of the connection; a live one.
     pub state: State,
-    /// The caller's own bits.
+    /// The caller's own bits, but for the highest.
     pub flags: u8,
     /// How long the entry lasts without a packet.
     pub timeout: Ticks,
@@ -34,6 +34,32 @@ pub struct Record {
     pub hop: u32,
     /// The epoch of the network in which `hop` was found out.
     pub epoch: u32,
+    /// The address that the client sees, where the pair does not say it: for services on any address.
+    pub vip: Option<Addr>,
+}
+
+/// The one bit of [`Record::flags`] that is the table's own: the entry has an address of its own in `vip`.
+const HAS_VIP: u8 = 0x80;
+
+/// Where the table keeps [`Record::vip`], one a slot. They lie apart from the entries, in pages that are not touched
+/// before the first of them is written.
+#[derive(Debug)]
+#[repr(C)]
+pub(super) struct VipCell {
+    hi: AtomicU64,
+    lo: AtomicU64,
+}
+
+impl VipCell {
+    /// The address; 0 where none was ever written.
+    pub(super) fn load(&self) -> Addr {
+        Addr { hi: self.hi.load(Ordering::Relaxed), lo: self.lo.load(Ordering::Relaxed) }
+    }
+
+    fn store(&self, vip: Addr) {
+        self.hi.store(vip.hi, Ordering::Relaxed);
+        self.lo.store(vip.lo, Ordering::Relaxed);
+    }
 }
 
 /// The state word of an entry at one moment. Every change moves its sequence on, so a change that was decided on an
@@ -295,12 +321,12 @@ impl Entry {
     }
 
     /// The contents, which belong together only if the state word is the same before and after.
-    pub(super) fn record(&self, word: StateWord) -> Record {
+    pub(super) fn record(&self, word: StateWord, vip: &VipCell) -> Record {
         Record {
             pair: self.pair(),
             generation: self.generation(),
             state: word.state(),
-            flags: word.flags(),
+            flags: word.flags() & !HAS_VIP,
             timeout: self.timeout(),
             last_seen: self.last_seen(),
             vport: self.vport(),
@@ -308,11 +334,12 @@ impl Entry {
             control: self.control(),
             hop: self.hop(),
             epoch: self.epoch(),
+            vip: (word.flags() & HAS_VIP != 0).then(|| vip.load()),
         }
     }
 
     /// Fills a slot that the caller has claimed, and publishes it.
-    pub(super) fn fill(&self, key: &FlowKey, record: &Record) {
+    pub(super) fn fill(&self, key: &FlowKey, record: &Record, vip: &VipCell) {
         let filling = StateWord(self.state.load(Ordering::Relaxed)).next(State::Filling, 0, 0);
         self.state.store(filling.0, Ordering::Relaxed);
         // Whoever sees one of the stores below sees that the slot is being filled.
@@ -329,7 +356,12 @@ impl Entry {
         self.control.store(record.control.map_or(0, |slot| slot.number() + 1), Ordering::Relaxed);
         self.hop.store(record.hop, Ordering::Relaxed);
         self.epoch.store(record.epoch, Ordering::Relaxed);
-        let live = filling.changed(record.state, record.flags);
+        let mut flags = record.flags & !HAS_VIP;
+        if let Some(own) = record.vip {
+            vip.store(own);
+            flags |= HAS_VIP;
+        }
+        let live = filling.changed(record.state, flags);
         debug_assert!(live.is_live(), "{:?} is not a state to begin with", record.state);
         self.state.store(live.0, Ordering::Release);
     }
