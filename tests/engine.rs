@@ -17,6 +17,8 @@ mod connections;
 mod counting;
 #[path = "engine/defence.rs"]
 mod defence;
+#[path = "engine/ftp.rs"]
+mod ftp;
 #[path = "engine/methods.rs"]
 mod methods;
 #[path = "engine/neighbours.rs"]

@@ -5,7 +5,7 @@ use std::hint::select_unpredictable as select;
 use super::lifecycle::{self, NO_OUTPUT};
 use super::look::{Look, Way};
 use super::rewrite::{self, End};
-use super::{Decision, Forwarder, Packet, Reason, Verdict, View, answer, tunnel, wide};
+use super::{Decision, Forwarder, Packet, Reason, Verdict, View, answer, ftp, tunnel, wide};
 use crate::conn::sctp_next;
 use crate::conn::state::{Seen, State, TcpEvent, tcp_next, tcp_next_secure};
 use crate::conn::table::{Entry, Slot, StateWord};
@@ -266,6 +266,9 @@ impl Forwarder {
         if removed && look.way == Way::In {
             return Some(Decision::drop(Reason::ServerRemoved).for_pair(id));
         }
+        if ftp::is_helped(pair) {
+            return Some(self.forward_ftp(view, packet, look, (found, word), (id, pair), now));
+        }
         pair.flags.has(PairFlags::WIDE).then(|| {
             let its = wide::pair_of(view, pair, entry);
             self.forward(view, packet, look, (id, &its), (entry, word), now)
@@ -324,6 +327,17 @@ fn known_hop<'a>(view: &View<'a>, pair: &Pair, entry: &Entry, look: &Look) -> Op
 fn limit(pair: &Pair, hop: &Hop) -> u16 {
     // Only requests pass here where there is an overhead.
     hop.mtu.saturating_sub(u16::from(pair.overhead))
+}
+
+/// The neighbour that this packet would have to wait for, if any.
+pub(super) fn missing_neighbour(view: &View<'_>, pair: &Pair, entry: &Entry, look: &Look) -> Option<NextHop> {
+    match known_hop(view, pair, entry, look) {
+        Some(_) => None,
+        None => match find_hop(view, pair, entry, look) {
+            Onward::Wait(next) => Some(next),
+            Onward::Hop(_) | Onward::NoRoute => None,
+        },
+    }
 }
 
 /// Looks the hop up by route and neighbour, and has the entry remember the one back to the client.

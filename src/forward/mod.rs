@@ -26,6 +26,7 @@ mod culling;
 mod decision;
 mod defence;
 mod established;
+mod ftp;
 pub mod lifecycle;
 mod look;
 mod one_packet;

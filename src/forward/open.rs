@@ -3,7 +3,7 @@
 use super::lifecycle::{self, NO_OUTPUT};
 use super::look::{Look, Way};
 use super::persistence::Held;
-use super::{Decision, Forwarder, Packet, Reason, Verdict, View, answer, established, wide};
+use super::{Decision, Forwarder, Packet, Reason, Verdict, View, answer, established, ftp, wide};
 use crate::conn::state::State;
 use crate::conn::table::{Entry, Insert, Record};
 use crate::sched::Flow;
@@ -30,6 +30,12 @@ impl Forwarder {
         }
         let ours = view.services.is_vip(look.other.addr);
         if !ours && let Some(decision) = self.reply(view, packet, look, now) {
+            return decision;
+        }
+        if ours
+            && view.services.have_helpers()
+            && let Some(decision) = self.met(view, packet, look, now)
+        {
             return decision;
         }
         let asked =
@@ -174,6 +180,9 @@ impl Forwarder {
                 lifecycle::begin(&self.shared, self.lane, &server, state);
                 if let Some(counters) = self.counters.pair(server.pair) {
                     counters.connections.add(1);
+                }
+                if ftp::is_helped(pair) {
+                    self.shared.table.set_helper_word(slot, 0);
                 }
                 let entry = self.shared.table.entry(slot);
                 self.follow(view, packet, look, (server.pair, pair), entry, now)

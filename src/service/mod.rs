@@ -10,6 +10,7 @@
 
 mod admission;
 mod defences;
+mod ftp_ports;
 mod loads;
 mod lookup;
 mod marks;
@@ -21,6 +22,7 @@ mod tunnel;
 
 pub use admission::{Admission, Limits, MOST_RATE};
 pub use defences::{Defences, Defend};
+pub use ftp_ports::FtpPorts;
 pub use loads::{Load, Loads, Thresholds};
 pub use lookup::Asked;
 pub use marks::{ANY_PORT, Arrival, MarkRule, Marked};

@@ -1,6 +1,6 @@
 //! Choices of behaviour that hold for the whole director.
 
-use super::{Defences, Defend};
+use super::{Defences, Defend, FtpPorts};
 use crate::conn::Timeouts;
 
 /// Timeouts and the named deviations from the kernel's behaviour; see `docs/differences.md`.
@@ -31,6 +31,8 @@ pub struct Options {
     pub last_service_ends_all: bool,
     /// When the director defends itself against floods, and how.
     pub defences: Defences,
+    /// NAT services on these ports have their data connections translated too (module `ip_vs_ftp`).
+    pub ftp_ports: FtpPorts,
     /// A packet of no known connection is answered as the local stack would, TCP with RST, SCTP with an ICMP error,
     /// instead of dropped.
     pub reset_unknown: bool,
@@ -49,6 +51,7 @@ impl Options {
         sloppy_sctp: false,
         last_service_ends_all: true,
         defences: Defences::OFF,
+        ftp_ports: FtpPorts::NONE,
         reset_unknown: true,
     };
 
@@ -61,6 +64,7 @@ impl Options {
         template_keeps_timeout: true,
         last_service_ends_all: false,
         defences: Defences { drop_entry: Defend::Auto, ..Defences::OFF },
+        ftp_ports: FtpPorts::STANDARD,
         ..Options::KERNEL
     };
 }

@@ -65,6 +65,8 @@ impl PairFlags {
     /// The service is for any port or any address, or the server for any port: what the pair leaves open, each connection
     /// has for itself ([`Pair::of_connection`]).
     pub const WIDE: PairFlags = PairFlags(4);
+    /// The service speaks FTP, and its data connections are translated. Such a pair is wide as well.
+    pub const FTP: PairFlags = PairFlags(8);
 
     /// Whether all bits of `other` are set.
     #[inline(always)]

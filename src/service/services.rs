@@ -3,7 +3,9 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use super::{Admission, HopId, HopTo, Loads, MarkRule, Method, Network, Pair, PairFlags, PairId, Thresholds, marks};
+use super::{
+    Admission, FtpPorts, HopId, HopTo, Loads, MarkRule, Method, Network, Pair, PairFlags, PairId, Thresholds, marks,
+};
 use crate::sched::{Candidates, Scheduler};
 use crate::time::Ticks;
 use crate::wire::{Addr, Endpoint, Family, Mask, Protocol, ServiceKey};
@@ -142,6 +144,7 @@ pub(super) struct Kinds {
     pub(super) marks: bool,
     pub(super) ftp: bool,
     pub(super) all_ports: bool,
+    pub(super) helped: bool,
 }
 
 /// All services and pairs.
@@ -189,6 +192,11 @@ impl Services {
         self.sources.get(id.0 as usize).copied().flatten()
     }
 
+    /// Whether connections may be awaited that helpers have heard of.
+    pub fn have_helpers(&self) -> bool {
+        self.kinds.helped
+    }
+
     /// Whether there is a service of this address family.
     pub fn serve(&self, family: Family) -> bool {
         self.list.iter().any(|service| service.key.family() == family)
@@ -205,6 +213,7 @@ impl Services {
 #[derive(Debug, Default)]
 pub struct ServicesBuilder {
     services: Services,
+    ftp_ports: FtpPorts,
 }
 
 impl ServicesBuilder {
@@ -232,6 +241,7 @@ impl ServicesBuilder {
             if service.is_for_other_ports() || server.real.port == 0 {
                 pair.flags = pair.flags.with(PairFlags::WIDE);
             }
+            self.help(&mut pair);
             self.put(server.pair, pair, network);
         }
         self.services.list.push(service);
@@ -245,7 +255,22 @@ impl ServicesBuilder {
             pair.flags = pair.flags.with(PairFlags::WIDE);
         }
         self.services.vips.add(pair.ends[0]);
+        self.help(&mut pair);
         self.put(id, pair, network);
+    }
+
+    /// NAT services on these ports speak FTP; to be said before they are added.
+    pub fn ftp_ports(&mut self, ports: FtpPorts) {
+        self.ftp_ports = ports;
+    }
+
+    /// Marks a pair whose service has a helper.
+    fn help(&mut self, pair: &mut Pair) {
+        let speaks_ftp = pair.protocol == Protocol::TCP && self.ftp_ports.contains(pair.ports[0]);
+        if speaks_ftp && pair.method == Method::Nat {
+            pair.flags = pair.flags.with(PairFlags::FTP).with(PairFlags::WIDE);
+            self.services.kinds.helped = true;
+        }
     }
 
     fn put(&mut self, id: PairId, mut pair: Pair, network: &Network) {

@@ -6,6 +6,7 @@
 mod addr;
 pub mod checksum;
 mod crc32c;
+pub mod ftp;
 mod mac;
 mod mask;
 mod parse;

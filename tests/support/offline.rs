@@ -112,6 +112,7 @@ pub fn snapshot(services: &[Wanted], options: Options) -> Snapshot {
 pub fn marked_snapshot(services: &[Wanted], marks: &[MarkRule], options: Options) -> Snapshot {
     let mut network = network();
     let mut builder = ServicesBuilder::default();
+    builder.ftp_ports(options.ftp_ports);
     let mut next_pair = 0;
     for (index, wanted) in services.iter().enumerate() {
         let members: Vec<_> = wanted.servers.iter().map(|&(real, weight)| Member { real, weight }).collect();

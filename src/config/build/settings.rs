@@ -6,7 +6,7 @@ use super::*;
 use crate::config::keywords::LONGEST_TIMEOUT;
 use crate::config::problem::Level;
 use crate::io::options::{Attach, Poll, Transfer};
-use crate::service::Defend;
+use crate::service::{Defend, FtpPorts};
 
 impl Builder<'_> {
     /// `lvs_timeouts tcp N tcpfin N udp N`, each part optional.
@@ -84,6 +84,7 @@ impl Builder<'_> {
             "secure_tcp" => options.defences.secure_tcp = defend(item),
             "amemthresh" => options.defences.amemthresh = item.number(),
             "am_droprate" => options.defences.am_droprate = item.number().unwrap_or(options.defences.am_droprate),
+            "ftp_ports" => options.ftp_ports = self.ftp_ports(item),
             "limit" => self.limit(item),
             "last_service_ends_all" => options.last_service_ends_all = item.is_on(),
             "reset_unknown" => options.reset_unknown = item.is_on(),
@@ -102,6 +103,22 @@ impl Builder<'_> {
             }
         }
         cpus
+    }
+
+    fn ftp_ports(&mut self, item: &Item<'_>) -> FtpPorts {
+        let words = item.words();
+        if let [word] = words
+            && word.text == "none"
+        {
+            return FtpPorts::NONE;
+        }
+        if let Some(surplus) = words.get(FtpPorts::MOST) {
+            let message = format!("`ftp_ports` takes no more than {}", FtpPorts::MOST);
+            self.reports.error(surplus.span, message, "");
+        }
+        let number = |word| self.or_fault(item, word, values::number(word, 1, u64::from(u16::MAX)));
+        // The range ends at u16::MAX.
+        FtpPorts::new(words.iter().filter_map(number).map(|port| port as u16).collect::<Vec<_>>())
     }
 
     fn frames(&mut self, item: &Item<'_>) -> Option<usize> {

@@ -31,6 +31,7 @@ pub(super) const RINGMASTER: &[Keyword] = &[
         "with fewer free places the automatic defences begin",
     ),
     acts("am_droprate", Number(1, MANY), "10", "with `drop_packet 3` one new connection in so many is dropped"),
+    acts("ftp_ports", Words, "21", "ports on which NAT services speak FTP: at most eight, or `none`"),
     acts("limit", Words, "", "connections, and new ones a second, that a virtual server may have"),
     acts("last_service_ends_all", YesNo, "no", "connections are forgotten with the last service, as in the kernel"),
     acts("reset_unknown", YesNo, "yes", "a TCP packet of no connection is answered with RST, an SCTP packet by ICMP"),

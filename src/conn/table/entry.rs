@@ -56,6 +56,11 @@ impl VipCell {
         Addr { hi: self.hi.load(Ordering::Relaxed), lo: self.lo.load(Ordering::Relaxed) }
     }
 
+    /// The lower half alone.
+    pub(super) fn word(&self) -> &AtomicU64 {
+        &self.lo
+    }
+
     fn store(&self, vip: Addr) {
         self.hi.store(vip.hi, Ordering::Relaxed);
         self.lo.store(vip.lo, Ordering::Relaxed);

@@ -210,6 +210,17 @@ impl Table {
     }
 
     #[inline(always)]
+    /// A word beside an entry, for a helper's own use; it is what the helper last set it to, for this entry or for one
+    /// before it in this slot. Not for entries with an address of their own.
+    pub fn helper_word(&self, slot: Slot) -> u64 {
+        self.vip_cell(slot).word().load(Ordering::Acquire)
+    }
+
+    /// Sets the word beside an entry.
+    pub fn set_helper_word(&self, slot: Slot, word: u64) {
+        self.vip_cell(slot).word().store(word, Ordering::Release);
+    }
+
     fn vip_cell(&self, slot: Slot) -> &VipCell {
         &self.mapping.vips()[slot.at()]
     }

@@ -30,6 +30,7 @@ pub fn plan(
     previous: Option<&Services>,
 ) -> Services {
     let mut builder = ServicesBuilder::default();
+    builder.ftp_ports(config.settings.options.ftp_ports);
     ids.begin();
     for service in &config.services {
         let before = previous.and_then(|services| services.find(&service.key).map(|at| &services.list[at]));
