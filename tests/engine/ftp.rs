@@ -7,7 +7,7 @@ use ringmaster::conn::State;
 use ringmaster::forward::Reason;
 use ringmaster::io::PortId;
 use ringmaster::io::mem::MemIo;
-use ringmaster::service::{FtpPorts, Load, Method, Options, PairId};
+use ringmaster::service::{FtpPorts, Hop, Load, Method, Options, PairId, Snapshot};
 use ringmaster::time::{Tick, Ticks};
 use ringmaster::worker::Offline;
 
@@ -308,6 +308,34 @@ fn a_long_download_keeps_its_control_connection() {
     }
     assert_eq!(session.states(), [State::Established, State::Established]);
     session.answer("226 done\r\n", "226 done\r\n");
+}
+
+/// What waits for a neighbour is decided about again, and must be changed but once.
+#[test]
+fn a_reply_that_had_to_wait_is_translated_once() {
+    let mut session = v4();
+    session.say("PASV\r\n");
+    session.answer(PASSIVE, PASSIVE_SEEN);
+    let known = session.director.snapshot().clone();
+    let mut network = (*known.network).clone();
+    network.hops[0] = Hop::default();
+    network.epoch += 1;
+    let unknown = Snapshot { network: network.into(), ..known.clone() };
+    session.director.publish(unknown);
+    let [acknowledged, sequence, at] = session.numbers;
+    let reply = session.segment(SERVER, CLIENT, "A", sequence, acknowledged, PASSIVE);
+    assert_eq!(session.pass(SERVERS, &reply), None);
+    let mut network = (*known.network).clone();
+    network.epoch += 2;
+    session.director.publish(Snapshot { network: network.into(), ..known });
+    session.director.drain(session.now);
+    let out = session.director.worker.io().take_sent(CLIENTS);
+    let seen = Segment::read(&out[0]);
+    assert_eq!((seen.sequence, seen.text.as_str()), (at, PASSIVE_SEEN));
+    session.numbers = [acknowledged, sequence, at];
+    session.answer(PASSIVE, PASSIVE_SEEN);
+    session.answer("226 done\r\n", "226 done\r\n");
+    session.say("QUIT\r\n");
 }
 
 /// Rewritten, it would be right.
