@@ -103,6 +103,11 @@ impl Table {
         Ok(table)
     }
 
+    /// The memory that a table takes, in bytes.
+    pub fn bytes_for(config: &TableConfig) -> Result<u64, TableError> {
+        Ok(Geometry::of(config)?.bytes() as u64)
+    }
+
     /// Takes over the table in `file`, which another process made and has left, and repairs what that process was
     /// in the middle of. Nobody else may be using the table.
     pub fn attach(file: OwnedFd) -> Result<(Self, Recovered), TableError> {

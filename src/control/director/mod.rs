@@ -29,6 +29,7 @@ use crate::io::xdp::SetupError;
 use crate::io::xdp::steer::Steering;
 use crate::service::{Network, Services, Snapshot};
 use crate::sys::{capabilities, clock};
+use start::PAIRS;
 use sweep::Sweep;
 use workers::Workers;
 
@@ -61,6 +62,22 @@ pub enum DirectorError {
     /// The connection table.
     #[error(transparent)]
     Table(#[from] TableError),
+    /// A connection table larger than the memory that is to be had.
+    #[error(
+        "a connection table for {connections} connections needs {needed} MiB of memory, but {available} MiB are available; \
+         set `connections` in the `ringmaster` block lower"
+    )]
+    Memory {
+        /// As configured.
+        connections: u32,
+        /// What the table takes.
+        needed: u64,
+        /// What is left of the machine's memory, or of the control group's.
+        available: u64,
+    },
+    /// More pairs of service and server than there is room for.
+    #[error("the configuration has {0} real servers, each counted once a virtual server; {PAIRS} are possible")]
+    Pairs(usize),
     /// More workers than queues.
     #[error(
         "{wanted} workers need as many queues, but {interface} has {queues}; set `workers {queues}` or less, or add queues with `ethtool -L`"
