@@ -18,7 +18,7 @@ mod services;
 
 pub use loads::{Load, Loads, Thresholds};
 pub use lookup::Asked;
-pub use marks::{ANY_PORT, Arrival, MarkRule, Marked};
+pub use marks::{Arrival, MarkRule, Marked};
 pub use network::{Hop, HopId, HopTo, Network, NextHop, Port, Route, Routes};
 pub use options::Options;
 pub use pair::{Method, Pair, PairFlags, PairId, Side};

@@ -8,8 +8,10 @@ pub mod checksum;
 mod mac;
 mod mask;
 mod parse;
+mod pattern;
 
 pub use addr::{Addr, Endpoint, Family, ServiceKey};
 pub use mac::Mac;
 pub use mask::{Block, Mask, Shape};
 pub use parse::{Fragment, HEAD, ParseError, Parsed, Protocol, TcpFlags, parse, parse_common};
+pub use pattern::{ANY_PORT, Pattern};
