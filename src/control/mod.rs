@@ -16,4 +16,4 @@ pub mod view;
 pub use director::{DirectorError, run};
 pub use ids::Ids;
 pub use plan::plan;
-pub use steer_rules::rules;
+pub use steer_rules::{Locals, rules};
