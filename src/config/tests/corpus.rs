@@ -158,7 +158,7 @@ const MILDER: &[(&str, &[&str])] = &[
 const STRICTER: &[(&str, &[&str])] = &[
     (
         "not supported yet",
-        &["algo-lblc", "algo-lblcr", "proto-sctp", "group-undefined", "group-mixed", "multiline-var", "seq-ok"],
+        &["group-undefined", "group-mixed", "multiline-var", "seq-ok"],
     ),
     ("the check is not made yet", &["http-regex-bad", "misc-missing", "misc-ok", "two-checkers"]),
     (
