@@ -47,7 +47,7 @@ impl Admission {
             // Another worker may be a tick ahead; the time that it has poured in is not poured in again.
             let later = now.since(at);
             let at = at.plus(later);
-            let filled = rate.saturating_mul(later.0).saturating_add(content).min(depth(rate));
+            let filled = rate.saturating_mul(later.0).saturating_add(content).min(most(rate));
             let left = filled.checked_sub(TICKS_PER_SECOND)?;
             Some(u64::from(at.0) << 32 | u64::from(left))
         };
@@ -61,7 +61,13 @@ impl Default for Admission {
     }
 }
 
-/// The content of a full bucket.
+/// What a bucket never exceeds: beside the connections the part of one that is left when all are drawn. Without room for
+/// that, asking every second would get less than the rate.
+const fn most(rate: u32) -> u32 {
+    depth(rate).saturating_add(TICKS_PER_SECOND - 1)
+}
+
+/// The content of a new bucket.
 const fn depth(rate: u32) -> u32 {
     rate * TICKS_PER_SECOND
 }
