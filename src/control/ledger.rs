@@ -217,6 +217,8 @@ mod tests {
             key,
             scheduler: Arc::new(Scheduler::new(Kind::Rr, &[])),
             persistence: None,
+            admission: Arc::default(),
+            one_packet: false,
             servers: live.iter().map(server).collect(),
         };
         builder.add(service, &generations, &Network::default());
