@@ -7,9 +7,11 @@
 //! | [`clock`] | what time it is: the only reader of clocks in the library |
 //! | [`interface`] | what an interface is: index, MTU, address, queues, driver |
 //! | [`limits`] | how much memory may be locked |
+//! | [`memfd`] | memory that another process can map |
 
 pub mod affinity;
 pub mod capabilities;
 pub mod clock;
 pub mod interface;
 pub mod limits;
+pub mod memfd;

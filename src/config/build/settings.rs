@@ -5,7 +5,7 @@ use super::values;
 use super::*;
 use crate::config::keywords::LONGEST_TIMEOUT;
 use crate::config::problem::Level;
-use crate::io::options::{Attach, Poll, Transfer};
+use crate::io::options::{Attach, BusyPoll, Driver, Poll, Transfer};
 
 impl Builder<'_> {
     /// `lvs_timeouts tcp N tcpfin N udp N`, each part optional.
@@ -66,6 +66,10 @@ impl Builder<'_> {
                     Some("copy") => Transfer::Copy,
                     _ => Transfer::Auto,
                 }
+            }
+            "rings" => settings.driver = if item.text() == Some("xsk-rs") { Driver::XskRs } else { Driver::Own },
+            "busy_poll" => {
+                settings.busy_poll = item.number().filter(|&most| most > 0).map(|microseconds| BusyPoll { microseconds });
             }
             "poll" => settings.poll = if item.text() == Some("spin") { Poll::Spin } else { Poll::Adaptive },
             "connections" => settings.connections = item.number().unwrap_or(settings.connections),

@@ -19,8 +19,9 @@ use crate::control::kernel::{Kernel, VirtualAddresses};
 use crate::control::{Ids, plan};
 use crate::forward::{Counters, Forwarder, Shared};
 use crate::io::PacketIo;
+use crate::io::options::{Driver, RingOptions};
 use crate::io::xdp::steer::{AttachMode, Fallback, Steering};
-use crate::io::xdp::{PortSetup, SetupError, XdpIo};
+use crate::io::xdp::{Own, PortSetup, Rings, SetupError, XdpIo, XskRs};
 use crate::service::Loads;
 use crate::sys::interface::Interface;
 use crate::sys::{affinity, clock};
@@ -34,13 +35,20 @@ const WANTED: usize = 1024;
 impl Director {
     /// Brings everything up: when this returns, packets are being forwarded.
     pub(super) async fn start(config: Config) -> Result<Self, DirectorError> {
+        match config.settings.driver {
+            Driver::Own => Self::start_with::<Own>(config).await,
+            Driver::XskRs => Self::start_with::<XskRs>(config).await,
+        }
+    }
+
+    async fn start_with<R: Rings + 'static>(config: Config) -> Result<Self, DirectorError> {
         let addresses = VirtualAddresses::load(VirtualAddresses::record_beside(&config.settings.socket))?;
         let (kernel, network) = Kernel::connect(|mirror| ports::choose(&config, mirror)).await?;
         let interfaces = interfaces(kernel.ports())?;
         let mut steering = Steering::load()?;
         let modes = attach(&mut steering, &interfaces, &config.settings)?;
         let workers = worker_count(&config.settings, &interfaces)?;
-        let rings = open_rings(&interfaces, &modes, workers, &config.settings)?;
+        let rings = open_rings::<R>(&interfaces, &modes, workers, &config.settings)?;
 
         let shared = share(&config.settings, workers)?;
         let mut health = Health::new(random(1));
@@ -71,7 +79,7 @@ impl Director {
     }
 
     /// Workers first, then the steering program's rules, then the addresses that bring the traffic.
-    async fn open_for_traffic(&mut self, rings: Vec<XdpIo>) -> Result<(), DirectorError> {
+    async fn open_for_traffic<R: Rings + 'static>(&mut self, rings: Vec<XdpIo<R>>) -> Result<(), DirectorError> {
         for io in &rings {
             io.connect(&mut self.steering)?;
         }
@@ -155,12 +163,14 @@ fn worker_count(settings: &Settings, interfaces: &[Interface]) -> Result<usize, 
 }
 
 /// Queue `q` of every port belongs to worker `q` modulo their number.
-fn open_rings(
+fn open_rings<R: Rings>(
     interfaces: &[Interface],
     modes: &[AttachMode],
     workers: usize,
     settings: &Settings,
-) -> Result<Vec<XdpIo>, DirectorError> {
+) -> Result<Vec<XdpIo<R>>, DirectorError> {
+    let options =
+        RingOptions { frames: settings.frames, transfer: settings.transfer, busy_poll: settings.busy_poll };
     let open = |worker: usize| {
         let ports: Vec<_> = interfaces
             .iter()
@@ -171,7 +181,7 @@ fn open_rings(
                 attached,
             })
             .collect();
-        XdpIo::open(&ports, settings.frames, settings.transfer)
+        XdpIo::open(&ports, &options)
     };
     let rings: Result<_, _> = (0..workers).map(open).collect();
     Ok(rings?)
