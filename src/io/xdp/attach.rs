@@ -44,12 +44,11 @@ fn recover(
     geometry: Geometry,
     descriptors: Descriptors,
 ) -> io::Result<(Pool<SharedSlots>, Vec<Socket<Own>>)> {
-    let count = u32::try_from(descriptors.sockets.len()).map_err(io::Error::other)?;
     let places: Vec<_> = open::places(ports).collect();
     if places.len() != descriptors.sockets.len() {
         return Err(io::ErrorKind::InvalidData.into());
     }
-    let ledger = Ledger::attach(descriptors.ledger, geometry, count)?;
+    let ledger = Ledger::attach(descriptors.ledger, geometry, &open::numbered_places(ports))?;
     let slots = SharedSlots::attach(descriptors.slots, geometry)?;
     let rings: Vec<Own> =
         descriptors.sockets.into_iter().map(|socket| Own::attach(socket, geometry.ring)).collect::<io::Result<_>>()?;

@@ -72,7 +72,7 @@ struct Page {
     slots: AtomicU32,
     slot: AtomicU32,
     ring: AtomicU32,
-    sockets: AtomicU32,
+    places: AtomicU32,
     announced: AnnouncedPart,
 }
 
@@ -100,23 +100,22 @@ pub(super) struct Ledger {
 unsafe impl Send for Ledger {}
 
 impl Ledger {
-    /// A new one, in which every slot is free.
-    pub(super) fn create(geometry: Geometry, sockets: u32) -> io::Result<Self> {
+    /// A new one, in which every slot is free, for sockets at these places: (interface index, queue).
+    pub(super) fn create(geometry: Geometry, places: &[(u32, u32)]) -> io::Result<Self> {
         let (file, bytes) = memfd::create("ringmaster-frames", Self::bytes(geometry))?;
         let ledger = Self::view(file, bytes, geometry);
-        for (place, value) in ledger.page().identity().into_iter().zip(identity(geometry, sockets)) {
+        for (place, value) in ledger.page().identity().into_iter().zip(identity(geometry, places)) {
             place.store(value, Ordering::Relaxed);
         }
         Ok(ledger)
     }
 
-    /// One that another process made for the same geometry and number of sockets; an error of kind `InvalidData` says that
-    /// it is none.
-    pub(super) fn attach(file: OwnedFd, geometry: Geometry, sockets: u32) -> io::Result<Self> {
+    /// One that another process made for the same geometry and places; an error of kind `InvalidData` says that it is none.
+    pub(super) fn attach(file: OwnedFd, geometry: Geometry, places: &[(u32, u32)]) -> io::Result<Self> {
         let bytes = memfd::map(&file, Self::bytes(geometry))?;
         let ledger = Self::view(file, bytes, geometry);
         let found = ledger.page().identity().map(|place| place.load(Ordering::Relaxed));
-        if found == identity(geometry, sockets) { Ok(ledger) } else { Err(io::ErrorKind::InvalidData.into()) }
+        if found == identity(geometry, places) { Ok(ledger) } else { Err(io::ErrorKind::InvalidData.into()) }
     }
 
     fn bytes(geometry: Geometry) -> usize {
@@ -201,13 +200,19 @@ impl Ledger {
 
 impl Page {
     fn identity(&self) -> [&AtomicU32; 7] {
-        let Self { magic: [first, second], layout, slots, slot, ring, sockets, .. } = self;
-        [first, second, layout, slots, slot, ring, sockets]
+        let Self { magic: [first, second], layout, slots, slot, ring, places, .. } = self;
+        [first, second, layout, slots, slot, ring, places]
     }
 }
 
-fn identity(geometry: Geometry, sockets: u32) -> [u32; 7] {
-    [MAGIC[0], MAGIC[1], LAYOUT, geometry.slots, geometry.slot, geometry.ring, sockets]
+fn identity(geometry: Geometry, places: &[(u32, u32)]) -> [u32; 7] {
+    [MAGIC[0], MAGIC[1], LAYOUT, geometry.slots, geometry.slot, geometry.ring, digest(places)]
+}
+
+/// FNV-1a, to notice places that have changed. Nobody means harm here.
+fn digest(places: &[(u32, u32)]) -> u32 {
+    let bytes = places.iter().flat_map(|(interface, queue)| [interface.to_le_bytes(), queue.to_le_bytes()]).flatten();
+    bytes.fold(0x811c_9dc5, |digest, byte| (digest ^ u32::from(byte)).wrapping_mul(0x0100_0193))
 }
 
 #[cfg(test)]
@@ -215,14 +220,15 @@ mod tests {
     use super::*;
 
     const GEOMETRY: Geometry = Geometry { slots: 8, slot: 2048, ring: 64 };
+    const PLACES: &[(u32, u32)] = &[(2, 0), (3, 0)];
 
     #[test]
     fn another_process_reads_what_was_written() {
-        let ledger = Ledger::create(GEOMETRY, 2).unwrap();
+        let ledger = Ledger::create(GEOMETRY, PLACES).unwrap();
         ledger.set(3, Holder::Transmit);
         ledger.announce(1, Into::Transmit, u32::MAX, [3, 5].into_iter());
         let file = || ledger.file().try_clone_to_owned().unwrap();
-        let other = Ledger::attach(file(), GEOMETRY, 2).unwrap();
+        let other = Ledger::attach(file(), GEOMETRY, PLACES).unwrap();
         let holders: Vec<_> = (0..9).map(|slot| other.holder(slot)).collect();
         let expected = [0, 0, 0, 2, 0, 0, 0, 0].map(|n| Some(if n == 0 { Holder::Free } else { Holder::Transmit }));
         assert_eq!(holders[..8], expected);
@@ -236,19 +242,20 @@ mod tests {
 
     #[test]
     fn what_was_made_for_something_else_is_refused() {
-        let ledger = Ledger::create(GEOMETRY, 2).unwrap();
-        let attach = |geometry, sockets| Ledger::attach(ledger.file().try_clone_to_owned().unwrap(), geometry, sockets);
-        assert!(attach(GEOMETRY, 2).is_ok());
+        let ledger = Ledger::create(GEOMETRY, PLACES).unwrap();
+        let attach = |geometry, places| Ledger::attach(ledger.file().try_clone_to_owned().unwrap(), geometry, places);
+        assert!(attach(GEOMETRY, PLACES).is_ok());
         let others = [
-            (Geometry { slots: 9, ..GEOMETRY }, 2),
-            (Geometry { slot: 4096, ..GEOMETRY }, 2),
-            (Geometry { ring: 128, ..GEOMETRY }, 2),
-            (GEOMETRY, 3),
+            (Geometry { slots: 9, ..GEOMETRY }, PLACES),
+            (Geometry { slot: 4096, ..GEOMETRY }, PLACES),
+            (Geometry { ring: 128, ..GEOMETRY }, PLACES),
+            (GEOMETRY, &PLACES[..1]),
+            (GEOMETRY, &[(2, 0), (2, 1)]),
         ];
-        for (geometry, sockets) in others {
-            assert_eq!(attach(geometry, sockets).unwrap_err().kind(), io::ErrorKind::InvalidData);
+        for (geometry, places) in others {
+            assert_eq!(attach(geometry, places).unwrap_err().kind(), io::ErrorKind::InvalidData);
         }
         ledger.page().layout.store(LAYOUT + 1, Ordering::Relaxed);
-        assert!(attach(GEOMETRY, 2).is_err(), "another layout");
+        assert!(attach(GEOMETRY, PLACES).is_err(), "another layout");
     }
 }

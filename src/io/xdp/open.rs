@@ -54,7 +54,7 @@ pub(super) fn open<R: Rings>(ports: &[PortSetup], options: &RingOptions) -> Resu
 
 fn try_open<R: Rings>(ports: &[PortSetup], options: &RingOptions, zero_copy: bool) -> Result<Opened<R>, SetupError> {
     let geometry = geometry(ports, options.frames)?;
-    let pool = make_pool(geometry, places(ports).count())?;
+    let pool = make_pool(geometry, &numbered_places(ports))?;
     let mut sockets: Vec<Socket<R>> = Vec::new();
     for ((port, queue), number) in places(ports).zip(0..) {
         let interface = &ports[usize::from(port.0)].interface;
@@ -69,6 +69,11 @@ fn try_open<R: Rings>(ports: &[PortSetup], options: &RingOptions, zero_copy: boo
 /// The queues of all ports, in the order of a worker's sockets.
 pub(super) fn places(ports: &[PortSetup]) -> impl Iterator<Item = (PortId, u32)> {
     (0..).map(PortId).zip(ports).flat_map(|(id, port)| port.queues.iter().map(move |&queue| (id, queue)))
+}
+
+/// The same by interface index, as the ledger keeps them.
+pub(super) fn numbered_places(ports: &[PortSetup]) -> Vec<(u32, u32)> {
+    places(ports).map(|(port, queue)| (ports[usize::from(port.0)].interface.index, queue)).collect()
 }
 
 /// Half of the slots wait in the fill rings; the other half are for frames being sent and for packets of our own making.
@@ -97,10 +102,9 @@ fn slot_size(ports: &[PortSetup]) -> Result<u32, SetupError> {
     Ok(if largest + overhead <= LARGEST_SLOT / 2 { LARGEST_SLOT / 2 } else { LARGEST_SLOT })
 }
 
-fn make_pool<M: Memory>(geometry: Geometry, sockets: usize) -> Result<Pool<M>, SetupError> {
+fn make_pool<M: Memory>(geometry: Geometry, places: &[(u32, u32)]) -> Result<Pool<M>, SetupError> {
     limits::raise_locked_memory(geometry.bytes() as u64);
-    let sockets = u32::try_from(sockets).expect("a few ports and queues a worker");
-    Pool::create(geometry, sockets).map_err(|error| no_memory(geometry, error))
+    Pool::create(geometry, places).map_err(|error| no_memory(geometry, error))
 }
 
 /// What it means that there is no memory for slots, or no socket to share it.

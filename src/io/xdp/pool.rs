@@ -56,9 +56,9 @@ pub(super) struct Pool<M> {
 }
 
 impl<M: Memory> Pool<M> {
-    /// Makes the slots, all of them free, for so many sockets.
-    pub(super) fn create(geometry: Geometry, sockets: u32) -> io::Result<Self> {
-        Ok(Self::with(M::create(geometry)?, Ledger::create(geometry, sockets)?, geometry))
+    /// Makes the slots, all of them free, for sockets at these places: (interface index, queue).
+    pub(super) fn create(geometry: Geometry, places: &[(u32, u32)]) -> io::Result<Self> {
+        Ok(Self::with(M::create(geometry)?, Ledger::create(geometry, places)?, geometry))
     }
 
     /// Takes slots over, with those free that the ledger says so of.
@@ -75,11 +75,6 @@ impl<M: Memory> Pool<M> {
     /// Who holds what.
     pub(super) fn ledger(&self) -> &Ledger {
         &self.ledger
-    }
-
-    /// What it was made for.
-    pub(super) fn geometry(&self) -> Geometry {
-        self.geometry
     }
 
     /// Bytes a packet may have at [`HOME`].
