@@ -34,6 +34,8 @@ use std::io;
 use std::os::fd::AsRawFd;
 use std::time::Duration;
 
+use rustix::net::sockopt;
+
 use super::{Batch, Frame, PacketIo, PortId, PortInfo};
 use crate::io::options::RingOptions;
 use crate::sys::interface::Interface;
@@ -45,7 +47,7 @@ pub use pool::Census;
 use pool::Pool;
 use rings::Memory;
 pub use rings::Rings;
-use socket::Socket;
+use socket::{Scratch, Socket};
 use steer::Steering;
 pub use xsk::XskRs;
 
@@ -65,6 +67,19 @@ pub struct Faults {
     pub kick: u64,
 }
 
+/// Packets that the kernel could not bring into the rings (`struct xdp_statistics` of `<linux/if_xdp.h>`).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Losses {
+    /// Because the receive ring was full: the worker was too slow.
+    pub receive_full: u64,
+    /// Times that the fill ring was found empty.
+    pub no_slot: u64,
+    /// For other reasons, mostly a packet longer than a slot.
+    pub dropped: u64,
+    /// Descriptors of ours that the kernel found wrong.
+    pub invalid: u64,
+}
+
 /// One worker's queues on all ports, by rings of one kind.
 pub struct XdpIo<R: Rings = Own> {
     ports: Vec<PortInfo>,
@@ -76,6 +91,7 @@ pub struct XdpIo<R: Rings = Own> {
     polled: Vec<libc::pollfd>,
     /// The socket to receive from first, next time.
     turn: usize,
+    scratch: Box<Scratch>,
     faults: Faults,
 }
 
@@ -102,6 +118,7 @@ impl<R: Rings> XdpIo<R> {
             sockets,
             pool,
             turn: 0,
+            scratch: Box::default(),
             faults: Faults::default(),
         };
         io.refill();
@@ -126,9 +143,22 @@ impl<R: Rings> XdpIo<R> {
         self.faults
     }
 
+    /// What the kernel has counted, on all sockets together.
+    pub fn losses(&self) -> io::Result<Losses> {
+        self.sockets.iter().try_fold(Losses::default(), |sum, socket| {
+            let counted = sockopt::xdp_statistics(socket.fd())?;
+            Ok(Losses {
+                receive_full: sum.receive_full + counted.rx_ring_full.unwrap_or(0),
+                no_slot: sum.no_slot + counted.rx_fill_ring_empty_descs.unwrap_or(0),
+                dropped: sum.dropped + counted.rx_dropped,
+                invalid: sum.invalid + counted.rx_invalid_descs + counted.tx_invalid_descs,
+            })
+        })
+    }
+
     fn refill(&mut self) {
         for socket in &mut self.sockets {
-            socket.refill(&mut self.pool);
+            socket.refill(&mut self.pool, &mut self.scratch);
         }
     }
 }
@@ -167,9 +197,9 @@ impl<R: Rings> PacketIo for XdpIo<R> {
             }
             let at = (self.turn + step) % self.sockets.len();
             let socket = &mut self.sockets[at];
-            socket.receive(&mut self.pool, into, &mut self.faults);
+            socket.receive(&mut self.pool, &mut self.scratch, into, &mut self.faults);
             if socket.wants_slots() {
-                socket.refill(&mut self.pool);
+                socket.refill(&mut self.pool, &mut self.scratch);
             }
         }
         self.turn = (self.turn + 1) % self.sockets.len();
@@ -185,7 +215,7 @@ impl<R: Rings> PacketIo for XdpIo<R> {
 
     fn transmit(&mut self, port: PortId, frames: &mut Batch) {
         let socket = &mut self.sockets[self.senders[usize::from(port.0)]];
-        socket.transmit(&mut self.pool, frames, &mut self.faults);
+        socket.transmit(&mut self.pool, &mut self.scratch, frames, &mut self.faults);
     }
 
     fn recycle(&mut self, frames: &mut Batch) {
@@ -196,7 +226,7 @@ impl<R: Rings> PacketIo for XdpIo<R> {
 
     fn flush(&mut self) {
         for &sender in &self.senders {
-            self.sockets[sender].kick(&mut self.pool, &mut self.faults);
+            self.sockets[sender].kick(&mut self.pool, &mut self.scratch, &mut self.faults);
         }
         self.refill();
     }

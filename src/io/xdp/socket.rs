@@ -14,6 +14,18 @@ use super::pool::Pool;
 use super::rings::{Descriptor, Rings};
 use crate::io::{BATCH, Batch, PortId};
 
+/// Room for what one batch brings into rings or out of them.
+pub(super) struct Scratch {
+    packets: [Descriptor; BATCH],
+    addresses: [u64; BATCH],
+}
+
+impl Default for Scratch {
+    fn default() -> Self {
+        Self { packets: [Descriptor::default(); BATCH], addresses: [0; BATCH] }
+    }
+}
+
 /// A bound socket, and how much it has under way.
 pub(super) struct Socket<R> {
     pub(super) port: PortId,
@@ -52,8 +64,8 @@ impl<R: Rings> Socket<R> {
     }
 
     /// Gives the kernel free slots to receive into, as many as it has room for.
-    pub(super) fn refill(&mut self, pool: &mut Pool<R::Memory>) {
-        let mut addresses = [0; BATCH];
+    pub(super) fn refill(&mut self, pool: &mut Pool<R::Memory>, scratch: &mut Scratch) {
+        let addresses = &mut scratch.addresses;
         while self.receiving < self.ring {
             let room = ((self.ring - self.receiving) as usize).min(BATCH);
             let given = pool.give_to_receive(self.number, self.rings.marks().fill, &mut addresses[..room]);
@@ -72,8 +84,14 @@ impl<R: Rings> Socket<R> {
     }
 
     /// Adds received frames to `into` until it is full or none is waiting.
-    pub(super) fn receive(&mut self, pool: &mut Pool<R::Memory>, into: &mut Batch, faults: &mut Faults) {
-        let mut packets = [Descriptor::default(); BATCH];
+    pub(super) fn receive(
+        &mut self,
+        pool: &mut Pool<R::Memory>,
+        scratch: &mut Scratch,
+        into: &mut Batch,
+        faults: &mut Faults,
+    ) {
+        let packets = &mut scratch.packets;
         let received = self.rings.peek_received(&mut packets[..into.remaining_capacity()]);
         if received == 0 {
             return;
@@ -89,24 +107,29 @@ impl<R: Rings> Socket<R> {
     }
 
     /// Puts into the transmit ring what it has room for; the rest stays in `frames`.
-    pub(super) fn transmit(&mut self, pool: &mut Pool<R::Memory>, frames: &mut Batch, faults: &mut Faults) {
+    pub(super) fn transmit(
+        &mut self,
+        pool: &mut Pool<R::Memory>,
+        scratch: &mut Scratch,
+        frames: &mut Batch,
+        faults: &mut Faults,
+    ) {
         if self.transmit_room() < frames.len() {
-            self.kick(pool, faults);
+            self.kick(pool, scratch, faults);
         }
         let fitting = self.transmit_room().min(frames.len());
-        let mut packets = [Descriptor::default(); BATCH];
-        let given =
-            pool.give_to_transmit(self.number, self.rings.marks().transmit, frames.drain(..fitting), &mut packets);
+        let packets = &mut scratch.packets;
+        let given = pool.give_to_transmit(self.number, self.rings.marks().transmit, frames.drain(..fitting), packets);
         self.rings.send(&packets[..given]);
         faults.unsendable += (fitting - given) as u64;
         self.transmitting += given as u32; // a batch at most
     }
 
     /// Takes back the slots of frames that have been sent, the first of them last: see the pool's free list.
-    fn complete(&mut self, pool: &mut Pool<R::Memory>, faults: &mut Faults) {
-        let mut addresses = [0; BATCH];
+    fn complete(&mut self, pool: &mut Pool<R::Memory>, scratch: &mut Scratch, faults: &mut Faults) {
+        let addresses = &mut scratch.addresses;
         while self.transmitting > 0 {
-            let completed = self.rings.peek_sent(&mut addresses);
+            let completed = self.rings.peek_sent(addresses);
             if completed == 0 {
                 break;
             }
@@ -123,7 +146,7 @@ impl<R: Rings> Socket<R> {
 
     /// Tells the kernel to send, until it has taken everything or takes no more: one call sends 32 frames unless it
     /// could be asked for more.
-    pub(super) fn kick(&mut self, pool: &mut Pool<R::Memory>, faults: &mut Faults) {
+    pub(super) fn kick(&mut self, pool: &mut Pool<R::Memory>, scratch: &mut Scratch, faults: &mut Faults) {
         let mut unsent = self.unsent();
         while unsent > 0 && self.rings.sends_when_kicked() {
             faults.kick += u64::from(self.rings.kick().is_err());
@@ -133,7 +156,7 @@ impl<R: Rings> Socket<R> {
             }
             unsent = left;
         }
-        self.complete(pool, faults);
+        self.complete(pool, scratch, faults);
     }
 
     /// Frames that the kernel has not yet taken from the transmit ring.

@@ -16,13 +16,13 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::net::sockopt;
 use rustix::net::xdp::{
     SocketAddrXdp, SocketAddrXdpFlags, SocketAddrXdpWithSharedUmem, XdpOptionsFlags, XDP_PGOFF_RX_RING, XDP_PGOFF_TX_RING,
-    XDP_UMEM_PGOFF_COMPLETION_RING, XDP_UMEM_PGOFF_FILL_RING, XdpStatistics, XdpUmemReg, XdpUmemRegFlags,
+    XDP_UMEM_PGOFF_COMPLETION_RING, XDP_UMEM_PGOFF_FILL_RING, XdpUmemReg, XdpUmemRegFlags,
 };
 use rustix::net::{AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType};
 
 use super::rings::{Binding, Descriptor, Geometry, Marks, Memory, Rings};
 use crate::io::HEADROOM;
-pub use memory::SharedSlots;
+pub(super) use memory::SharedSlots;
 pub(super) use options::ask_for_large_bursts;
 use ring::{Consumer, Producer};
 
@@ -163,11 +163,6 @@ impl Own {
     /// Whether the kernel moves packets without copying them.
     pub(super) fn is_zero_copy(&self) -> bool {
         sockopt::xdp_options(&self.socket).is_ok_and(|options| options.contains(XdpOptionsFlags::XDP_OPTIONS_ZEROCOPY))
-    }
-
-    /// What the kernel has counted on this socket.
-    pub(super) fn statistics(&self) -> io::Result<XdpStatistics> {
-        Ok(sockopt::xdp_statistics(&self.socket)?)
     }
 
     /// The rings of a socket that has them, bound or not.
