@@ -42,11 +42,8 @@ impl Scene {
 
 /// The director's ports, as its namespace knows them.
 fn ports() -> Vec<PortSetup> {
-    let setup = |name| PortSetup {
-        interface: Interface::query(name).unwrap(),
-        queues: vec![0],
-        attached: AttachMode::Native,
-    };
+    let setup =
+        |name| PortSetup { interface: Interface::query(name).unwrap(), queues: vec![0], attached: AttachMode::Native };
     ["d0", "s0"].map(setup).to_vec()
 }
 

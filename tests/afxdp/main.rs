@@ -24,7 +24,7 @@ use link::Link;
 use netns::{Namespace, veth};
 use ringmaster::io::options::{Attach, RingOptions, Transfer};
 use ringmaster::io::xdp::steer::{AttachMode, Counters, Fallback, Rules, Steering};
-use ringmaster::io::xdp::{Faults, Own, PortSetup, Rings, SetupError, XdpIo, XskRs};
+use ringmaster::io::xdp::{Faults, Losses, Own, PortSetup, Rings, SetupError, XdpIo, XskRs};
 use ringmaster::io::{BATCH, Batch, HEADROOM, PacketIo, PortId};
 use ringmaster::sys::interface::Interface;
 use ringmaster::wire::{Endpoint, Mac, ServiceKey};
@@ -49,6 +49,7 @@ over_both! {
     a_worker_can_own_several_queues_and_workers_can_share_a_port
     packets_may_grow_into_the_headroom_and_shrink
     what_does_not_fit_stays_with_the_worker_in_order
+    what_finds_no_room_is_counted
     a_second_director_is_told_so_and_the_first_leaves_nothing_behind
     what_a_newcomer_meets_is_said_in_one_sentence
 }
@@ -425,6 +426,21 @@ fn what_does_not_fit_stays_with_the_worker_in_order<R: Rings + Send>() {
         io.recycle(&mut Batch::from_iter([frame]));
     }
     assert_conserved(&mut io, slots);
+}
+
+fn what_finds_no_room_is_counted<R: Rings + Send>() {
+    let Some(network) = Network::new(1) else { return };
+    let client = network.client();
+    let (_steering, mut io) = network.start::<R>(Attach::Auto, Transfer::Copy, &[0], BATCH);
+    let front = network.director.enter(|| Interface::query("d0").unwrap().mac);
+    let gauge = io.gauge().unwrap();
+    assert_eq!(gauge.read().unwrap(), Losses::default());
+    for number in 0..BATCH as u32 + 10 {
+        client.send(front, (CLIENT, 40000), (VIP, 80), number);
+    }
+    assert_eq!(collect(&mut io, BATCH), (0..BATCH as u32).collect::<Vec<_>>());
+    let Losses { ring_full, no_slot, dropped, invalid } = gauge.read().unwrap();
+    assert_eq!((ring_full + no_slot, dropped, invalid), (10, no_slot, 0), "{ring_full} {no_slot}");
 }
 
 fn a_second_director_is_told_so_and_the_first_leaves_nothing_behind<R: Rings + Send>() {

@@ -45,6 +45,13 @@ impl Builder<'_> {
         for item in &items {
             self.setting(item, settings);
         }
+        if let Some(item) = items.iter().find(|item| item.name == "busy_poll")
+            && settings.busy_poll.is_some()
+            && settings.driver == Driver::XskRs
+        {
+            let message = "`busy_poll` goes with `rings own` only";
+            self.reports.error(item.words()[0].span, message, "xsk-rs cannot do it");
+        }
     }
 
     fn setting(&mut self, item: &Item<'_>, settings: &mut Settings) {
@@ -69,7 +76,8 @@ impl Builder<'_> {
             }
             "rings" => settings.driver = if item.text() == Some("xsk-rs") { Driver::XskRs } else { Driver::Own },
             "busy_poll" => {
-                settings.busy_poll = item.number().filter(|&most| most > 0).map(|microseconds| BusyPoll { microseconds });
+                settings.busy_poll =
+                    item.number().filter(|&most| most > 0).map(|microseconds| BusyPoll { microseconds });
             }
             "poll" => settings.poll = if item.text() == Some("spin") { Poll::Spin } else { Poll::Adaptive },
             "connections" => settings.connections = item.number().unwrap_or(settings.connections),

@@ -21,7 +21,7 @@ use crate::forward::{Counters, Forwarder, Shared};
 use crate::io::PacketIo;
 use crate::io::options::{Driver, RingOptions};
 use crate::io::xdp::steer::{AttachMode, Fallback, Steering};
-use crate::io::xdp::{Own, PortSetup, Rings, SetupError, XdpIo, XskRs};
+use crate::io::xdp::{LossGauge, Own, PortSetup, Rings, SetupError, XdpIo, XskRs};
 use crate::service::Loads;
 use crate::sys::interface::Interface;
 use crate::sys::{affinity, clock};
@@ -71,6 +71,7 @@ impl Director {
             shared,
             workers: Workers::new(),
             ports: rings[0].ports().to_vec(),
+            gauges: gauges(&rings)?,
             started: clock::now(),
             config,
         };
@@ -149,6 +150,11 @@ fn attach(
     Ok(attached?)
 }
 
+fn gauges<R: Rings>(rings: &[XdpIo<R>]) -> Result<Vec<LossGauge>, DirectorError> {
+    let failed = |source| DirectorError::System { what: "keep a descriptor of a socket", source };
+    rings.iter().map(|io| io.gauge().map_err(failed)).collect()
+}
+
 /// As many workers as asked for, or else one for each queue that all ports have, as far as there are cores.
 fn worker_count(settings: &Settings, interfaces: &[Interface]) -> Result<usize, DirectorError> {
     let fewest = interfaces.iter().min_by_key(|interface| interface.queues).expect("there is a port");
@@ -169,8 +175,7 @@ fn open_rings<R: Rings>(
     workers: usize,
     settings: &Settings,
 ) -> Result<Vec<XdpIo<R>>, DirectorError> {
-    let options =
-        RingOptions { frames: settings.frames, transfer: settings.transfer, busy_poll: settings.busy_poll };
+    let options = RingOptions { frames: settings.frames, transfer: settings.transfer, busy_poll: settings.busy_poll };
     let open = |worker: usize| {
         let ports: Vec<_> = interfaces
             .iter()

@@ -66,12 +66,7 @@ fn recover(
 }
 
 /// Writes into the ledger who holds each slot, now that nobody has any in hand.
-fn settle(
-    ledger: &Ledger,
-    geometry: Geometry,
-    marks: &[Marks],
-    contents: &[(Vec<u64>, Vec<u64>)],
-) -> io::Result<()> {
+fn settle(ledger: &Ledger, geometry: Geometry, marks: &[Marks], contents: &[(Vec<u64>, Vec<u64>)]) -> io::Result<()> {
     if let Some(announced) = ledger.announced() {
         let marks = marks.get(announced.socket as usize).ok_or(io::ErrorKind::InvalidData)?;
         let mark = if announced.ring == Into::Fill { marks.fill } else { marks.transmit };
@@ -110,8 +105,8 @@ mod tests {
 
     use super::*;
     use crate::io::xdp::Faults;
-    use crate::io::xdp::socket::Scratch;
     use crate::io::xdp::rings::{Binding, Descriptor, Memory};
+    use crate::io::xdp::socket::Scratch;
     use crate::io::{Batch, PortId};
 
     const GEOMETRY: Geometry = Geometry { slots: 256, slot: 2048, ring: 64 };

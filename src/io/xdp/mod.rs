@@ -21,6 +21,7 @@
 mod attach;
 mod error;
 mod ledger;
+mod losses;
 mod open;
 mod own;
 mod pool;
@@ -34,13 +35,12 @@ use std::io;
 use std::os::fd::AsRawFd;
 use std::time::Duration;
 
-use rustix::net::sockopt;
-
 use super::{Batch, Frame, PacketIo, PortId, PortInfo};
 use crate::io::options::RingOptions;
 use crate::sys::interface::Interface;
 pub use attach::Descriptors;
 pub use error::SetupError;
+pub use losses::{LossGauge, Losses};
 pub use open::PortSetup;
 pub use own::Own;
 pub use pool::Census;
@@ -65,19 +65,6 @@ pub struct Faults {
     pub unsendable: u64,
     /// System calls to send that failed.
     pub kick: u64,
-}
-
-/// Packets that the kernel could not bring into the rings (`struct xdp_statistics` of `<linux/if_xdp.h>`).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Losses {
-    /// Because the receive ring was full: the worker was too slow.
-    pub receive_full: u64,
-    /// Times that the fill ring was found empty.
-    pub no_slot: u64,
-    /// For other reasons, mostly a packet longer than a slot.
-    pub dropped: u64,
-    /// Descriptors of ours that the kernel found wrong.
-    pub invalid: u64,
 }
 
 /// One worker's queues on all ports, by rings of one kind.
@@ -109,7 +96,8 @@ impl<R: Rings> XdpIo<R> {
     }
 
     fn with(ports: &[PortSetup], pool: Pool<R::Memory>, sockets: Vec<Socket<R>>, zero_copy: bool) -> Self {
-        let pollfd = |socket: &Socket<R>| libc::pollfd { fd: socket.fd().as_raw_fd(), events: libc::POLLIN, revents: 0 };
+        let pollfd =
+            |socket: &Socket<R>| libc::pollfd { fd: socket.fd().as_raw_fd(), events: libc::POLLIN, revents: 0 };
         let mut io = Self {
             ports: ports.iter().map(|port| describe(port, zero_copy)).collect(),
             interfaces: ports.iter().map(|port| port.interface.clone()).collect(),
@@ -143,17 +131,10 @@ impl<R: Rings> XdpIo<R> {
         self.faults
     }
 
-    /// What the kernel has counted, on all sockets together.
-    pub fn losses(&self) -> io::Result<Losses> {
-        self.sockets.iter().try_fold(Losses::default(), |sum, socket| {
-            let counted = sockopt::xdp_statistics(socket.fd())?;
-            Ok(Losses {
-                receive_full: sum.receive_full + counted.rx_ring_full.unwrap_or(0),
-                no_slot: sum.no_slot + counted.rx_fill_ring_empty_descs.unwrap_or(0),
-                dropped: sum.dropped + counted.rx_dropped,
-                invalid: sum.invalid + counted.rx_invalid_descs + counted.tx_invalid_descs,
-            })
-        })
+    /// Reads what the kernel could not bring into the rings; for another thread than the worker's.
+    pub fn gauge(&self) -> io::Result<LossGauge> {
+        let sockets = self.sockets.iter().map(|socket| socket.fd().try_clone_to_owned());
+        Ok(LossGauge::new(sockets.collect::<io::Result<_>>()?))
     }
 
     fn refill(&mut self) {

@@ -136,12 +136,9 @@ fn refused(binding: &Binding<'_>, geometry: Geometry, error: io::Error) -> Setup
         Some(Errno::BUSY) => SetupError::QueueBusy { interface, queue, source: error },
         Some(Errno::NODEV) => SetupError::NoSuchInterface { interface },
         Some(Errno::NETDOWN) => SetupError::Down { interface, source: error },
-        Some(Errno::OPNOTSUPP | Errno::INVAL) if binding.zero_copy => SetupError::NotSupported {
-            interface,
-            what: "zero-copy",
-            instead: "`transfer auto`",
-            source: error,
-        },
+        Some(Errno::OPNOTSUPP | Errno::INVAL) if binding.zero_copy => {
+            SetupError::NotSupported { interface, what: "zero-copy", instead: "`transfer auto`", source: error }
+        }
         Some(Errno::OPNOTSUPP) => {
             SetupError::NotSupported { interface, what: "AF_XDP", instead: "another interface", source: error }
         }

@@ -86,7 +86,8 @@ pub trait Rings: Sized + Send {
     type Memory: Memory;
 
     /// Binds a socket to a queue. `first` is the first socket on the same memory, if this is not it.
-    fn bind(memory: &Self::Memory, first: Option<&Self>, geometry: Geometry, binding: &Binding<'_>) -> io::Result<Self>;
+    fn bind(memory: &Self::Memory, first: Option<&Self>, geometry: Geometry, binding: &Binding<'_>)
+    -> io::Result<Self>;
 
     /// The socket.
     fn fd(&self) -> BorrowedFd<'_>;

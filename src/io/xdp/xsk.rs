@@ -130,7 +130,8 @@ impl Rings for XskRs {
 
     fn fill(&mut self, addresses: &[u64]) {
         for (descriptor, &address) in self.descriptors.iter_mut().zip(addresses) {
-            *descriptor = self.home[slot_of(address, self.geometry).expect("the pool gives out its own slots") as usize];
+            *descriptor =
+                self.home[slot_of(address, self.geometry).expect("the pool gives out its own slots") as usize];
         }
         // SAFETY: the caller has marked these slots of this UMEM as the kernel's; nobody touches them until they are
         // received. The caller keeps count, so the ring has room.

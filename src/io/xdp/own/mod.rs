@@ -13,10 +13,11 @@ mod ring;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
+use rustix::io::Errno;
 use rustix::net::sockopt;
 use rustix::net::xdp::{
-    SocketAddrXdp, SocketAddrXdpFlags, SocketAddrXdpWithSharedUmem, XdpOptionsFlags, XDP_PGOFF_RX_RING, XDP_PGOFF_TX_RING,
-    XDP_UMEM_PGOFF_COMPLETION_RING, XDP_UMEM_PGOFF_FILL_RING, XdpUmemReg, XdpUmemRegFlags,
+    SocketAddrXdp, SocketAddrXdpFlags, SocketAddrXdpWithSharedUmem, XDP_PGOFF_RX_RING, XDP_PGOFF_TX_RING,
+    XDP_UMEM_PGOFF_COMPLETION_RING, XDP_UMEM_PGOFF_FILL_RING, XdpOptionsFlags, XdpUmemReg, XdpUmemRegFlags,
 };
 use rustix::net::{AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType};
 
@@ -41,8 +42,7 @@ impl Rings for Own {
     type Memory = SharedSlots;
 
     fn bind(memory: &SharedSlots, first: Option<&Self>, geometry: Geometry, binding: &Binding<'_>) -> io::Result<Self> {
-        let socket =
-            rustix::net::socket_with(AddressFamily::XDP, SocketType::RAW, SocketFlags::CLOEXEC, None)?;
+        let socket = rustix::net::socket_with(AddressFamily::XDP, SocketType::RAW, SocketFlags::CLOEXEC, None)?;
         let copy = if binding.zero_copy { SocketAddrXdpFlags::XDP_ZEROCOPY } else { SocketAddrXdpFlags::XDP_COPY };
         if first.is_none() {
             sockopt::set_xdp_umem_reg(&socket, registration(memory, geometry))?;
@@ -124,9 +124,9 @@ impl Rings for Own {
 
     fn kick(&mut self) -> io::Result<()> {
         match rustix::net::send(&self.socket, &[], SendFlags::DONTWAIT) {
-            // The kernel has sent a part and asks to be called again, or the interface's queue is full: both are seen from
-            // what is left in the ring.
-            Ok(_) | Err(rustix::io::Errno::AGAIN | rustix::io::Errno::BUSY | rustix::io::Errno::NOBUFS) => Ok(()),
+            // The kernel has sent a part and asks to be called again, or the interface's queue is full, or it is down: what
+            // is left in the ring tells.
+            Ok(_) | Err(Errno::AGAIN | Errno::BUSY | Errno::NOBUFS | Errno::NETDOWN) => Ok(()),
             Err(error) => Err(error.into()),
         }
     }

@@ -57,8 +57,9 @@ impl<T: Entry> Ring<T> {
         }
         let start = NonNull::new(pages.as_mut_ptr()).expect("the kernel maps nothing at address 0");
         // SAFETY: just checked: each of the four lies within the mapping, and is aligned as the mapping's start is to a page.
-        let (producer, consumer, flags, entries) =
-            unsafe { (start.add(producer).cast(), start.add(consumer).cast(), start.add(flags).cast(), start.add(entries).cast()) };
+        let (producer, consumer, flags, entries) = unsafe {
+            (start.add(producer).cast(), start.add(consumer).cast(), start.add(flags).cast(), start.add(entries).cast())
+        };
         Ok(Self { _pages: pages, producer, consumer, flags, entries, mask: size - 1 })
     }
 
@@ -132,7 +133,8 @@ impl<T: Entry> Producer<T> {
     /// What waits in the ring. For taking over: whoever uses the ring must have stopped.
     pub(super) fn contents(&self) -> impl Iterator<Item = T> {
         // SAFETY: the places are within the ring, and were written before the counter was.
-        (0..self.waiting().min(self.ring.size())).map(|back| unsafe { self.ring.entry(self.next.wrapping_sub(back + 1)).read() })
+        (0..self.waiting().min(self.ring.size()))
+            .map(|back| unsafe { self.ring.entry(self.next.wrapping_sub(back + 1)).read() })
     }
 }
 
