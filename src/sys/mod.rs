@@ -8,6 +8,8 @@
 //! | [`interface`] | what an interface is: index, MTU, address, queues, driver |
 //! | [`limits`] | how much memory may be locked |
 //! | [`memfd`] | memory that another process can map |
+//! | [`memory`] | how much memory there is to be had |
+//! | [`names`] | names of hosts |
 
 pub mod affinity;
 pub mod capabilities;
@@ -15,3 +17,5 @@ pub mod clock;
 pub mod interface;
 pub mod limits;
 pub mod memfd;
+pub mod memory;
+pub mod names;

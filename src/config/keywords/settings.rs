@@ -12,7 +12,7 @@ pub(super) const RINGMASTER: &[Keyword] = &[
     acts("rings", Choice(&["own", "xsk-rs"]), "own", "whose code drives the rings: ours, or the crate xsk-rs"),
     acts("busy_poll", Number(0, 10_000), "0, off", "microseconds that workers drive receive processing themselves"),
     acts("poll", Choice(&["adaptive", "spin"]), "adaptive", "sleep when nothing arrives, or never"),
-    acts("connections", Number(1024, 1 << 28), "1048576", "how many connections the table holds"),
+    acts("connections", Number(1024, 1 << 30), "1048576", "how many connections the table holds"),
     acts("frames", Number(64, 1 << 15), "4096", "entries of each queue's rings, two buffers for each; a power of two"),
     acts("socket", Text, "/run/ringmaster.sock", "path of the control socket"),
     acts("profile", Choice(&["ringmaster", "kernel"]), "ringmaster", "sets all choices below at once"),
@@ -24,4 +24,6 @@ pub(super) const RINGMASTER: &[Keyword] = &[
     acts("sloppy_tcp", YesNo, "no", "any TCP segment but a RST opens a connection"),
     acts("last_service_ends_all", YesNo, "no", "connections are forgotten with the last service, as in the kernel"),
     acts("reset_unknown", YesNo, "yes", "a TCP packet of no connection is answered with RST"),
+    acts("signed_sort", YesNo, "no", "listings in the order of ipvsadm, which does not compare addresses as numbers"),
+    acts("save_limits", YesNo, "yes", "`ipvsadm -S` saves thresholds and timeouts too"),
 ];
