@@ -21,12 +21,15 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("config", &["time", "wire", "conn", "sched", "check", "vrrp", "service", "io::options"]),
     ("forward", &["time", "wire", "conn", "sched", "service", "io"]),
     ("worker", &["time", "wire", "conn", "sched", "service", "io", "forward", "sys"]),
-    ("control", &["time", "wire", "conn", "sched", "check", "vrrp", "service", "config", "io", "forward", "worker", "sys"]),
+    (
+        "control",
+        &["time", "wire", "conn", "sched", "check", "vrrp", "service", "config", "io", "forward", "worker", "sys"],
+    ),
     (
         "cli",
         &[
-            "time", "wire", "conn", "sched", "check", "vrrp", "service", "config", "io", "forward", "worker", "control",
-            "sys",
+            "time", "wire", "conn", "sched", "check", "vrrp", "service", "config", "io", "forward", "worker",
+            "control", "sys",
         ],
     ),
 ];

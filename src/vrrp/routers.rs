@@ -214,8 +214,7 @@ impl Routers {
     fn companions(&self, instance: usize) -> impl Iterator<Item = usize> + use<> {
         let group = self.members[instance].group;
         let same = |member: &Member| member.group.is_some() && member.group == group;
-        let all: Vec<usize> =
-            (0..self.members.len()).filter(|&at| at != instance && same(&self.members[at])).collect();
+        let all: Vec<usize> = (0..self.members.len()).filter(|&at| at != instance && same(&self.members[at])).collect();
         all.into_iter()
     }
 

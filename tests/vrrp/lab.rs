@@ -98,7 +98,8 @@ impl Lab {
 
     /// Waits until `host` sends an advert of this priority after `since`, and gives it.
     pub(crate) fn advert(&self, host: usize, priority: u8, since: Duration) -> Seen {
-        let find = || self.seen().into_iter().find(|s| s.host == host && s.at > since && s.priority() == Some(priority));
+        let find =
+            || self.seen().into_iter().find(|s| s.host == host && s.at > since && s.priority() == Some(priority));
         eventually(&format!("host {host} advertises {priority}"), || find().is_some());
         find().expect("it was there before")
     }
