@@ -119,8 +119,8 @@ impl Builder<'_> {
         };
         if spec.interval != wanted {
             let hint = if spec.version == Version::V2 { "for fractions, set `version 3` on all directors" } else { "" };
-            let message =
-                format!("version {} cannot tell this; {} is used", spec.version.number(), spec.interval.as_secs_f64());
+            let (number, used) = (spec.version.number(), spec.interval.as_secs_f64());
+            let message = format!("adverts of version {number} cannot carry this; {used} s is used");
             self.reports.warning(item.words()[0].span, message, hint);
         }
     }
