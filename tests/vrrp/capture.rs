@@ -45,7 +45,7 @@ impl Capture {
     /// Begins to capture what `host` sends into `port`.
     pub(crate) fn start(switch: &Namespace, port: &str, host: usize, directory: &Path) -> Self {
         let file = directory.join(format!("{port}.pcap"));
-        let line = format!("tcpdump -i {port} -Q in -n -U -B 4096 -w {}", file.display());
+        let line = format!("tcpdump -i {port} -Q in -n -U --immediate-mode -B 4096 -w {}", file.display());
         let mut child = switch.command(&line).stderr(Stdio::piped()).stdout(Stdio::null()).spawn().expect("as said");
         let mut lines = BufReader::new(child.stderr.take().expect("it was piped")).lines();
         let ready = lines.any(|line| line.is_ok_and(|line| line.contains("listening on")));
@@ -83,7 +83,8 @@ fn classify(frame: &[u8]) -> Option<What> {
         [0x86, 0xdd] if rest.get(6) == Some(&58) && rest.get(40) == Some(&136) => Some(What::Announcement),
         _ => {
             let packet = Packet::parse(rest)?;
-            Some(What::Advert(Advert::parse(packet.payload, packet.ends).expect("nobody here sends a broken advert")))
+            // A broken one is a bystander's.
+            Advert::parse(packet.payload, packet.ends).ok().map(What::Advert)
         }
     }
 }

@@ -106,7 +106,9 @@ impl Lab {
 
     /// The last advert of `host` so far.
     pub(crate) fn last(&self, host: usize) -> Seen {
-        self.seen().into_iter().rfind(|seen| seen.host == host && seen.priority().is_some()).expect("it advertised")
+        let find = || self.seen().into_iter().rfind(|seen| seen.host == host && seen.priority().is_some());
+        eventually(&format!("host {host} advertises"), || find().is_some());
+        find().expect("it was there before")
     }
 
     /// Announcements of `host` from `since` on.

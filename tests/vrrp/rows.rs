@@ -69,7 +69,7 @@ impl Form {
 
 /// How much later than by theory something may be seen on a machine that has other work; never earlier by more than
 /// the clock's grain.
-const SLACK: Duration = Duration::from_millis(150);
+const SLACK: Duration = Duration::from_millis(400);
 const GRAIN: Duration = Duration::from_millis(5);
 
 pub(crate) fn assert_about(what: &str, measured: Duration, theory: Duration) {
@@ -130,33 +130,38 @@ fn assert_spacing(lab: &Lab, form: Form) {
     eventually("three more adverts", || lab.last(0).at > since + interval * 5 / 2);
     let adverts: Vec<_> = lab.seen().into_iter().filter(|seen| seen.host == 0 && seen.at >= since).collect();
     let adverts: Vec<_> = adverts.iter().filter(|seen| seen.priority() == Some(100)).collect();
-    for pair in adverts.windows(2) {
-        assert_about("advert to advert", pair[1].at - pair[0].at, interval);
+    assert_steady(&adverts.iter().map(|seen| seen.at).collect::<Vec<_>>(), interval);
+}
+
+/// No advert is missing, and they keep the interval on average: one after a late one may be early.
+pub(crate) fn assert_steady(times: &[Duration], interval: Duration) {
+    let (first, last) = (times.first().expect("there are some"), times.last().expect("there are some"));
+    for pair in times.windows(2) {
+        assert!(pair[1] - pair[0] <= interval + SLACK, "{:?} between adverts", pair[1] - pair[0]);
     }
+    assert_about("advert to advert", (*last - *first) / (times.len() as u32 - 1), interval);
 }
 
 macro_rules! rows {
-    ($($name:ident: $form:expr, $ours:expr;)*) => {
+    ($($name:ident: $form:expr;)*) => {
         $(#[test]
         fn $name() {
-            row($form, $ours);
+            std::thread::scope(|scope| {
+                let both = [0, 1].map(|ours| scope.spawn(move || row($form, ours)));
+                for one in both {
+                    one.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+                }
+            });
         })*
     };
 }
 
 rows! {
-    v2_with_a_password_as_master: V2_PASS, 0;
-    v2_with_a_password_as_backup: V2_PASS, 1;
-    v2_without_a_password_as_master: V2, 0;
-    v2_without_a_password_as_backup: V2, 1;
-    v3_as_master: V3, 0;
-    v3_as_backup: V3, 1;
-    v3_every_tenth_of_a_second_as_master: V3_TENTH, 0;
-    v3_every_tenth_of_a_second_as_backup: V3_TENTH, 1;
-    unicast_v2_as_master: UNICAST_V2, 0;
-    unicast_v2_as_backup: UNICAST_V2, 1;
-    unicast_v3_as_master: UNICAST_V3, 0;
-    unicast_v3_as_backup: UNICAST_V3, 1;
-    ipv6_as_master: V6, 0;
-    ipv6_as_backup: V6, 1;
+    v2_with_a_password: V2_PASS;
+    v2_without_a_password: V2;
+    v3: V3;
+    v3_every_tenth_of_a_second: V3_TENTH;
+    unicast_v2: UNICAST_V2;
+    unicast_v3: UNICAST_V3;
+    ipv6: V6;
 }

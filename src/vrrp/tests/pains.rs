@@ -97,17 +97,22 @@ fn one_answer_for_what_queued_up_during_a_stall() {
     routers.fire(ms(16_000));
     let orders = routers.take_orders();
     assert_eq!(orders, [Order::Send(0, 100), Order::Reassert(0)]);
+    let told = happenings(&mut routers);
+    assert_eq!(told, [Happening::Lower(addr("192.0.2.12"), 90)], "and no split brain: it has not had our answer");
 }
 
 #[test]
 fn a_stall_is_measured_and_told() {
     let mut routers = master(spec("VI", 51, 100));
     let due = routers.deadline().unwrap();
+    routers.woke(due + ms(200));
     routers.fire(due + ms(200));
     assert!(happenings(&mut routers).is_empty(), "a fifth of an interval is nothing");
     let due = routers.deadline().unwrap();
+    routers.woke(due + ms(1700));
+    send(&mut routers, "192.0.2.12", &advert(&spec("VI", 51, 200)), 255, due + ms(1700));
     routers.fire(due + ms(1700));
-    assert_eq!(happenings(&mut routers), [Happening::Stalled(ms(1700))]);
+    assert_eq!(happenings(&mut routers)[0], Happening::Stalled(ms(1700)), "whatever queued up meanwhile");
     assert_eq!(routers.members()[0].counters().latest, ms(1700));
 }
 
