@@ -9,6 +9,7 @@ mod election;
 mod groups;
 mod items;
 mod peers;
+mod routes;
 mod server;
 mod service;
 mod settings;

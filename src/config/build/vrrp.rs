@@ -43,7 +43,8 @@ impl Builder<'_> {
         self.election(&items, defaults, &mut spec);
         self.unique(name, &spec);
         let addresses = listed.into_iter().map(|listed| listed.address).collect();
-        instances.push(VrrpInstance { election: spec, addresses });
+        let (routes, rules) = (self.routes(&items), self.rules(&items));
+        instances.push(VrrpInstance { election: spec, addresses, routes, rules });
     }
 
     fn needs(&mut self, name: &Word, keyword: &str, given: bool) {
