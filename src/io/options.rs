@@ -61,3 +61,6 @@ pub struct RingOptions {
     /// Busy polling, where it is wanted.
     pub busy_poll: Option<BusyPoll>,
 }
+
+/// How many rules for marks the steering program has room for (`MOST_RULES` in `steer.c`).
+pub const MOST_MARK_RULES: usize = 64;

@@ -68,6 +68,7 @@ impl Director {
         ]
         .map(|(name, count)| (name.to_owned(), count))
         .into();
+        all.insert("culled".to_owned(), self.shared.defence.culled());
         let losses =
             self.gauges.iter().filter_map(|gauge| gauge.read().ok()).fold(Losses::default(), |sum, of| sum + of);
         let Losses { ring_full, no_slot, dropped, invalid } = losses;
