@@ -34,6 +34,8 @@ pub enum Poll {
     Spin,
 }
 
+/// How many rules for marks the steering program has room for (`MOST_RULES` in `steer.c`).
+pub const MOST_MARK_RULES: usize = 64;
 /// Whose code drives the rings.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Driver {
@@ -61,6 +63,3 @@ pub struct RingOptions {
     /// Busy polling, where it is wanted.
     pub busy_poll: Option<BusyPoll>,
 }
-
-/// How many rules for marks the steering program has room for (`MOST_RULES` in `steer.c`).
-pub const MOST_MARK_RULES: usize = 64;
