@@ -31,7 +31,7 @@ impl Admission {
     /// With a full bucket.
     pub fn new(limits: Limits) -> Self {
         let limits = Limits { rate: limits.rate.min(MOST_RATE), ..limits };
-        Self { limits, bucket: AtomicU64::new(u64::from(depth(limits.rate))) }
+        Self { limits, bucket: AtomicU64::new(NEW) }
     }
 
     /// The limits.
@@ -43,11 +43,14 @@ impl Admission {
     pub fn draw(&self, now: Tick) -> bool {
         let rate = self.limits.rate;
         let drawn = |bucket: u64| {
-            let (at, content) = (Tick((bucket >> 32) as u32), bucket as u32);
+            let (at, content) = match bucket {
+                NEW => (now, depth(rate)),
+                used => (Tick((used >> 32) as u32), used as u32),
+            };
             // Another worker may be a tick ahead; the time that it has poured in is not poured in again.
             let later = now.since(at);
             let at = at.plus(later);
-            let filled = rate.saturating_mul(later.0).saturating_add(content).min(depth(rate));
+            let filled = rate.saturating_mul(later.0).saturating_add(content).min(most(rate));
             let left = filled.checked_sub(TICKS_PER_SECOND)?;
             Some(u64::from(at.0) << 32 | u64::from(left))
         };
@@ -59,6 +62,15 @@ impl Default for Admission {
     fn default() -> Self {
         Self::new(Limits::default())
     }
+}
+
+/// A bucket that nobody has drawn from: full, whenever the first comes. No used bucket holds as much.
+const NEW: u64 = u64::MAX;
+
+/// What a bucket never exceeds: beside the connections the part of one that is left when all are drawn. Without room for
+/// that, asking every second would get less than the rate.
+const fn most(rate: u32) -> u32 {
+    depth(rate).saturating_add(TICKS_PER_SECOND - 1)
 }
 
 /// The content of a full bucket.

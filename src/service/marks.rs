@@ -4,7 +4,7 @@
 //! all others. Workers ask only for packets of no known connection.
 
 use crate::io::PortId;
-use crate::wire::{Addr, Block, Endpoint, Family};
+use crate::wire::{Addr, Endpoint, Pattern};
 
 /// An interface that packets come in by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -15,54 +15,26 @@ pub struct Arrival {
     pub ifindex: u32,
 }
 
-/// Packets that get a mark. What is not said matches everything.
+/// Packets that get a mark.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct MarkRule {
     /// The mark; never 0.
     pub mark: u32,
-    /// The packets' family.
-    pub family: Option<Family>,
-    /// IP protocol number.
-    pub protocol: Option<u8>,
-    /// Where they come from.
-    pub source: Block,
-    /// Where they are addressed to. [`Block::ANY`]: anywhere but to the director's own addresses.
-    pub destination: Block,
-    /// Source ports, first and last.
-    pub source_ports: (u16, u16),
-    /// Destination ports, first and last.
-    pub ports: (u16, u16),
-    /// Where they come in.
+    /// Which packets. Without a destination, those to the director's own addresses are not meant.
+    pub pattern: Pattern,
+    /// Where they come in, if that matters.
     pub arrival: Option<Arrival>,
 }
-
-/// All ports.
-pub const ANY_PORT: (u16, u16) = (0, u16::MAX);
 
 impl MarkRule {
     /// A rule for all packets.
     pub const fn all(mark: u32) -> Self {
-        Self {
-            mark,
-            family: None,
-            protocol: None,
-            source: Block::ANY,
-            destination: Block::ANY,
-            source_ports: ANY_PORT,
-            ports: ANY_PORT,
-            arrival: None,
-        }
+        Self { mark, pattern: Pattern::ANY, arrival: None }
     }
 
     fn matches(&self, packet: &Marked) -> bool {
-        let within = |(first, last): (u16, u16), port| (first..=last).contains(&port);
-        self.family.is_none_or(|family| family == packet.destination.addr.family())
-            && self.protocol.is_none_or(|protocol| protocol == packet.protocol)
-            && self.arrival.is_none_or(|arrival| arrival.port == packet.port)
-            && self.source.contains(packet.source.addr)
-            && self.destination.contains(packet.destination.addr)
-            && within(self.source_ports, packet.source.port)
-            && within(self.ports, packet.destination.port)
+        self.arrival.is_none_or(|arrival| arrival.port == packet.port)
+            && self.pattern.matches(packet.protocol, packet.source, packet.destination)
     }
 }
 
@@ -91,8 +63,8 @@ pub(super) fn destinations(rules: &[MarkRule], is_served: impl Fn(u32) -> bool) 
     let mut addresses = Vec::new();
     let mut left = MOST;
     for rule in rules.iter().filter(|rule| is_served(rule.mark)) {
-        left = left.checked_sub(rule.destination.size()?)?;
-        addresses.extend(rule.destination.addresses());
+        left = left.checked_sub(rule.pattern.destination.size()?)?;
+        addresses.extend(rule.pattern.destination.addresses());
     }
     Some(addresses)
 }
@@ -100,6 +72,7 @@ pub(super) fn destinations(rules: &[MarkRule], is_served: impl Fn(u32) -> bool) 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::wire::Block;
 
     fn block(text: &str) -> Block {
         let (address, length) = text.split_once('/').unwrap();
@@ -116,44 +89,28 @@ mod tests {
     }
 
     #[test]
-    fn every_part_of_a_rule_must_match() {
-        let all = MarkRule::all(7);
+    fn the_first_rule_that_matches_holds() {
+        let with = |mark, pattern| MarkRule { mark, pattern, arrival: None };
         let arrival = |port| Some(Arrival { port: PortId(port), ifindex: 0 });
-        for (rule, expected) in [
-            (all, 7),
-            (MarkRule { family: Some(Family::V4), ..all }, 7),
-            (MarkRule { family: Some(Family::V6), ..all }, 0),
-            (MarkRule { protocol: Some(6), ..all }, 7),
-            (MarkRule { protocol: Some(17), ..all }, 0),
-            (MarkRule { source: block("198.51.100.0/29"), ..all }, 7),
-            (MarkRule { source: block("198.51.100.8/29"), ..all }, 0),
-            (MarkRule { destination: block("192.0.2.10/32"), ..all }, 7),
-            (MarkRule { destination: block("192.0.2.11/32"), ..all }, 0),
-            (MarkRule { destination: block("::/0"), family: Some(Family::V6), ..all }, 0),
-            (MarkRule { ports: (80, 80), ..all }, 7),
-            (MarkRule { ports: (81, 90), ..all }, 0),
-            (MarkRule { ports: (70, 79), ..all }, 0),
-            (MarkRule { source_ports: (1024, 65535), ..all }, 7),
-            (MarkRule { source_ports: (0, 1023), ..all }, 0),
-            (MarkRule { arrival: arrival(1), ..all }, 7),
-            (MarkRule { arrival: arrival(0), ..all }, 0),
-        ] {
-            assert_eq!(mark_of(&[rule], &packet()), expected, "{rule:?}");
-        }
-    }
-
-    #[test]
-    fn the_first_that_matches_holds() {
-        let narrow = MarkRule { ports: (80, 80), ..MarkRule::all(1) };
-        let rules = [MarkRule { protocol: Some(17), ..MarkRule::all(3) }, narrow, MarkRule::all(2)];
+        let rules = [
+            with(3, Pattern { protocol: Some(17), ..Pattern::ANY }),
+            MarkRule { arrival: arrival(0), ..MarkRule::all(4) },
+            with(1, Pattern { ports: (80, 80), ..Pattern::ANY }),
+            MarkRule::all(2),
+        ];
         assert_eq!(mark_of(&rules, &packet()), 1);
-        assert_eq!(mark_of(&rules[2..], &packet()), 2);
+        assert_eq!(mark_of(&rules[3..], &packet()), 2);
+        assert_eq!(mark_of(&rules, &Marked { port: PortId(0), ..packet() }), 4);
+        assert_eq!(mark_of(&rules[..2], &packet()), 0);
         assert_eq!(mark_of(&[], &packet()), 0);
     }
 
     #[test]
     fn destinations_are_listed_as_long_as_they_can_be_counted() {
-        let to = |text| MarkRule { destination: block(text), ..MarkRule::all(1) };
+        let to = |text| {
+            let pattern = Pattern { destination: block(text), ..Pattern::ANY };
+            MarkRule { pattern, ..MarkRule::all(1) }
+        };
         let other = MarkRule { mark: 2, ..to("0.0.0.0/0") };
         let count = |rules: &[MarkRule]| destinations(rules, |mark| mark == 1).map(|list| list.len());
         assert_eq!(count(&[to("192.0.2.0/24"), to("2001:db8::1/128"), other]), Some(257));

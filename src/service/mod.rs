@@ -25,7 +25,7 @@ pub use defences::{Defences, Defend};
 pub use ftp_ports::FtpPorts;
 pub use loads::{Load, Loads, Thresholds};
 pub use lookup::Asked;
-pub use marks::{ANY_PORT, Arrival, MarkRule, Marked};
+pub use marks::{Arrival, MarkRule, Marked};
 pub use network::{Hop, HopId, HopTo, Network, NextHop, Port, Route, Routes};
 pub use options::Options;
 pub use pair::{Method, Pair, PairFlags, PairId, Side};

@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use ringmaster::config::model::Mark;
 use ringmaster::service::MarkRule;
-use ringmaster::wire::{Block, Family, Protocol};
+use ringmaster::wire::{Block, Family, Pattern, Protocol};
 
 /// The rules of an `nft` ruleset. `Err`: something that is not understood.
 pub fn rules(nft: &str) -> Result<Vec<Mark>, String> {
@@ -17,7 +17,7 @@ pub fn rules(nft: &str) -> Result<Vec<Mark>, String> {
 fn rule(line: &str) -> Option<Vec<Mark>> {
     let (conditions, mark) = line.split_once("meta mark set ")?;
     let mut mark = Mark { rule: MarkRule::all(mark.parse().ok()?), interface: None };
-    let mut ports = vec![mark.rule.ports];
+    let mut ports = vec![mark.rule.pattern.ports];
     let mut rest = conditions.trim();
     while !rest.is_empty() {
         let mut words = rest.splitn(3, ' ');
@@ -31,12 +31,12 @@ fn rule(line: &str) -> Option<Vec<Mark>> {
             ("ip" | "ip6", "daddr") => {
                 let (value, after) = tail.split_once(' ').unwrap_or((tail, ""));
                 let family = if subject == "ip" { Family::V4 } else { Family::V6 };
-                mark.rule.family = Some(family);
-                mark.rule.destination = block(value)?;
+                mark.rule.pattern.family = Some(family);
+                mark.rule.pattern.destination = block(value)?;
                 rest = after;
             }
             ("tcp" | "udp", "dport") => {
-                mark.rule.protocol = Some(if subject == "tcp" { Protocol::TCP } else { Protocol::UDP });
+                mark.rule.pattern.protocol = Some(if subject == "tcp" { Protocol::TCP } else { Protocol::UDP });
                 let (value, after) = match tail.strip_prefix('{') {
                     Some(list) => list.split_once('}')?,
                     None => tail.split_once(' ').unwrap_or((tail, "")),
@@ -47,7 +47,10 @@ fn rule(line: &str) -> Option<Vec<Mark>> {
             _ => return None,
         }
     }
-    let with = |ports| Mark { rule: MarkRule { ports, ..mark.rule }, interface: mark.interface.clone() };
+    let with = |ports| {
+        let pattern = Pattern { ports, ..mark.rule.pattern };
+        Mark { rule: MarkRule { pattern, ..mark.rule }, interface: mark.interface.clone() }
+    };
     Some(ports.into_iter().map(with).collect())
 }
 

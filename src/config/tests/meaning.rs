@@ -6,7 +6,7 @@ use super::*;
 use crate::check::{HttpGet, Probe, Spec, StatusCodes, Url};
 use crate::io::options::{Attach, Poll, Transfer};
 use crate::sched::{Flags, Kind};
-use crate::service::{GueChecksum, Method, Options, Persistence, Tunnel};
+use crate::service::{Defences, Defend, FtpPorts, GueChecksum, Limits, Method, Options, Persistence, Tunnel};
 use crate::time::Ticks;
 use crate::wire::{Family, Mask};
 
@@ -194,4 +194,43 @@ fn tunnels_of_every_kind() {
         let config = parse(&format!("virtual_server 192.0.2.1 80 {{\nprotocol TCP\nlvs_method DR\n{server}\n}}\n"));
         assert_eq!(config.services[0].servers[0].method, Method::Tun(expected), "{words}");
     }
+}
+
+#[test]
+fn defences_limits_and_helpers() {
+    let config = parse(
+        "ringmaster {
+            limit 192.0.2.1 80 tcp connections 100 rate 10
+            drop_entry 0
+            drop_packet 1
+            secure_tcp 3
+            amemthresh 500
+            am_droprate 7
+            ftp_ports 21 2121
+            sloppy_sctp yes
+        }
+        virtual_server 192.0.2.1 80 {
+            protocol TCP
+            real_server 10.0.0.1 80 {
+            }
+        }
+        virtual_server 192.0.2.1 80 {
+            protocol SCTP
+            real_server 10.0.0.1 80 {
+            }
+        }",
+    );
+    let options = config.settings.options;
+    let defences = Defences {
+        drop_entry: Defend::Off,
+        drop_packet: Defend::Auto,
+        secure_tcp: Defend::Always,
+        amemthresh: Some(500),
+        am_droprate: 7,
+    };
+    assert_eq!((options.defences, options.ftp_ports), (defences, FtpPorts::new([21, 2121])));
+    assert!(options.sloppy_sctp);
+    let limits: Vec<_> = config.services.iter().map(|service| (service.key.protocol, service.limits)).collect();
+    assert_eq!(limits, [(6, Limits { connections: 100, rate: 10 }), (132, Limits::default())]);
+    assert_eq!(parse("ringmaster {\nftp_ports none\n}").settings.options.ftp_ports, FtpPorts::NONE);
 }
