@@ -324,20 +324,27 @@ fn restoring_goes_on_after_a_refusal_and_ends_at_nonsense() {
         let (exit, _, errors) = desk.run_words(&["-R".to_owned()], input);
         (exit, errors, desk.saved().lines().filter(|line| line.starts_with("-A")).count())
     };
-    let exists = "Service already exists\n".to_owned();
+    let exists: String = "Service already exists\n".to_owned();
     for (input, expected) in [
         ("", (0, String::new(), 1)),
         ("# nothing\n\n -A -u 192.0.2.1:53\nipvsadm -A -u 192.0.2.2:53", (0, String::new(), 3)),
         ("-A -t 192.0.2.10:80\n-A -t 192.0.2.1:80\n", (0, exists.clone(), 2)),
-        ("-A -t 192.0.2.1:80\n-A -t 192.0.2.1:80\n", (255, exists, 2)),
+        ("-A -t 192.0.2.1:80\n-A -t 192.0.2.1:80\n", (255, exists.clone(), 2)),
         (
             "-A -t 192.0.2.1:80\n-A\n-C\n",
             (2, "You need to supply the 'service-address' option for the 'add-service' command\n".into(), 2),
         ),
         ("-R\n", (255, "Try `ipvsadm -h' or 'ipvsadm --help' for more information.\n".into(), 1)),
+        // Before a listing, and at the end.
+        (
+            "-A -t 192.0.2.10:80\n-Ln\n-D -t 192.0.2.10:80\n-D -t 192.0.2.10:80\n",
+            (255, format!("{exists}No such service\n"), 0),
+        ),
     ] {
         assert_eq!(restore(input), expected, "{input:?}");
     }
+    let many: String = (0..1000).map(|port| format!("-A -t 192.0.2.1:{}\n", port % 700 + 1)).collect();
+    assert_eq!(restore(&many), (255, exists.repeat(300), 701));
 }
 
 #[test]
