@@ -87,6 +87,7 @@ impl Builder<'_> {
             "ftp_ports" => options.ftp_ports = self.ftp_ports(item),
             "limit" => self.limit(item),
             "last_service_ends_all" => options.last_service_ends_all = item.is_on(),
+            "reset_expired" => options.reset_expired = item.is_on(),
             "reset_unknown" => options.reset_unknown = item.is_on(),
             _ => {}
         }

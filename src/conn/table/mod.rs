@@ -165,8 +165,18 @@ impl Table {
     ///
     /// If the entry is another table's.
     pub fn vip(&self, entry: &Entry) -> Addr {
+        self.vip_cell(self.slot_of(entry)).load()
+    }
+
+    /// The slot of an entry.
+    ///
+    /// # Panics
+    ///
+    /// If the entry is another table's.
+    pub fn slot_of(&self, entry: &Entry) -> Slot {
         let first = self.mapping.entries().as_ptr().addr();
-        self.mapping.vips()[(std::ptr::from_ref(entry).addr() - first) / size_of::<Entry>()].load()
+        let number = (std::ptr::from_ref(entry).addr() - first) / size_of::<Entry>();
+        self.slot(number as u32).expect("the entry is one of this table's")
     }
 
     /// Ends a connection that is in the state `seen`, leaving it the caller's own bits `flags`. False if its state has
