@@ -13,16 +13,13 @@ pub struct Limits {
     pub rate: u32,
 }
 
-/// The highest rate that can be asked for: its bucket fits 32 bits and is never [`UNUSED`].
-pub const MOST_RATE: u32 = u32::MAX / TICKS_PER_SECOND - 1;
-
-/// A bucket that nobody has drawn from.
-const UNUSED: u64 = u64::MAX;
+/// The highest rate that can be asked for: its bucket still fits 32 bits.
+pub const MOST_RATE: u32 = u32::MAX / TICKS_PER_SECOND;
 
 /// The limits with the bucket behind the rate. All workers draw from one; it outlives snapshots.
 ///
-/// The bucket holds one second's worth of connections and the part of one more, counted in sixty-fourths, so that each
-/// tick pours `rate` in and a connection takes [`TICKS_PER_SECOND`] out: exact in whole numbers.
+/// The bucket holds one second's worth of connections, counted in sixty-fourths, so that each tick pours `rate` in and a
+/// connection takes [`TICKS_PER_SECOND`] out: exact in whole numbers.
 #[derive(Debug)]
 pub struct Admission {
     limits: Limits,
@@ -31,10 +28,10 @@ pub struct Admission {
 }
 
 impl Admission {
-    /// With one second's worth in the bucket, from the first connection on.
+    /// With a full bucket.
     pub fn new(limits: Limits) -> Self {
         let limits = Limits { rate: limits.rate.min(MOST_RATE), ..limits };
-        Self { limits, bucket: AtomicU64::new(UNUSED) }
+        Self { limits, bucket: AtomicU64::new(NEW) }
     }
 
     /// The limits.
@@ -47,14 +44,13 @@ impl Admission {
         let rate = self.limits.rate;
         let drawn = |bucket: u64| {
             let (at, content) = match bucket {
-                UNUSED => (now, rate * TICKS_PER_SECOND),
-                // Both halves, as they were put together.
-                _ => (Tick((bucket >> 32) as u32), bucket as u32),
+                NEW => (now, depth(rate)),
+                used => (Tick((used >> 32) as u32), used as u32),
             };
             // Another worker may be a tick ahead; the time that it has poured in is not poured in again.
             let later = now.since(at);
             let at = at.plus(later);
-            let filled = rate.saturating_mul(later.0).saturating_add(content).min(depth(rate));
+            let filled = rate.saturating_mul(later.0).saturating_add(content).min(most(rate));
             let left = filled.checked_sub(TICKS_PER_SECOND)?;
             Some(u64::from(at.0) << 32 | u64::from(left))
         };
@@ -68,9 +64,18 @@ impl Default for Admission {
     }
 }
 
+/// A bucket that nobody has drawn from: full, whenever the first comes. No used bucket holds as much.
+const NEW: u64 = u64::MAX;
+
+/// What a bucket never exceeds: beside the connections the part of one that is left when all are drawn. Without room for
+/// that, asking every second would get less than the rate.
+const fn most(rate: u32) -> u32 {
+    depth(rate).saturating_add(TICKS_PER_SECOND - 1)
+}
+
 /// The content of a full bucket.
 const fn depth(rate: u32) -> u32 {
-    rate * TICKS_PER_SECOND + (TICKS_PER_SECOND - 1)
+    rate * TICKS_PER_SECOND
 }
 
 #[cfg(test)]

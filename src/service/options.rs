@@ -38,6 +38,11 @@ pub struct Options {
     /// A packet of no known connection is answered as the local stack would, TCP with RST, SCTP with an ICMP error,
     /// instead of dropped.
     pub reset_unknown: bool,
+    /// Listings in ipvsadm's form compare addresses as ipvsadm does, whose differences of two of them overflow, instead of
+    /// as numbers.
+    pub signed_sort: bool,
+    /// What is saved (`ipvsadm -S`) has the thresholds of servers and the timeouts, which ipvsadm leaves out.
+    pub save_limits: bool,
 }
 
 impl Options {
@@ -56,6 +61,8 @@ impl Options {
         ftp_ports: FtpPorts::NONE,
         reset_expired: false,
         reset_unknown: true,
+        signed_sort: true,
+        save_limits: false,
     };
 
     /// What people get: the kernel's behaviour without the quirks that hurt them.
@@ -66,6 +73,8 @@ impl Options {
         flagless_segment_closes: false,
         template_keeps_timeout: true,
         last_service_ends_all: false,
+        signed_sort: false,
+        save_limits: true,
         defences: Defences { drop_entry: Defend::Auto, ..Defences::OFF },
         ftp_ports: FtpPorts::STANDARD,
         ..Options::KERNEL

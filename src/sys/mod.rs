@@ -8,6 +8,7 @@
 //! | [`interface`] | what an interface is: index, MTU, address, queues, driver |
 //! | [`limits`] | how much memory may be locked |
 //! | [`memory`] | how much memory there is to be had |
+//! | [`names`] | names of hosts |
 
 pub mod affinity;
 pub mod capabilities;
@@ -15,3 +16,4 @@ pub mod clock;
 pub mod interface;
 pub mod limits;
 pub mod memory;
+pub mod names;

@@ -8,6 +8,7 @@ mod support;
 mod dr;
 mod ftp;
 mod health;
+mod ipvsadm;
 mod kernel;
 mod lifecycle;
 mod movement;

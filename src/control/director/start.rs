@@ -16,7 +16,7 @@ use crate::config::model::{Settings, VirtualAddress};
 use crate::conn::table::TableConfig;
 use crate::conn::{HashSeed, Table};
 use crate::control::kernel::{Kernel, VirtualAddresses};
-use crate::control::{Ids, plan};
+use crate::control::{Ids, Ledger, PAIRS, plan};
 use crate::forward::{Counters, Forwarder, Shared, farewell};
 use crate::io::PacketIo;
 use crate::io::xdp::steer::{AttachMode, Fallback, Steering};
@@ -26,8 +26,6 @@ use crate::sys::interface::Interface;
 use crate::sys::{affinity, clock, memory};
 use crate::worker::{Mailbox, Worker};
 
-/// Room for (service, real server) pairs, in loads and counters.
-pub(super) const PAIRS: usize = 1 << 16;
 /// Neighbours that workers may ask for at once.
 const WANTED: usize = 1024;
 
@@ -57,7 +55,9 @@ impl Director {
             network: Arc::new(network),
             services: Arc::new(services),
             ids,
+            ledger: Ledger::default(),
             generation: 1,
+            confirm_soon: false,
             health,
             probes: JoinSet::new(),
             kernel,
