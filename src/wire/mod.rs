@@ -5,7 +5,9 @@
 
 mod addr;
 pub mod checksum;
+pub mod fragment;
 mod mac;
+pub mod options;
 mod parse;
 
 pub use addr::{Addr, Endpoint, Family, ServiceKey};
