@@ -12,7 +12,7 @@ use crate::conn::table::{Entry, Slot, StateWord};
 use crate::service::{Hop, HopId, HopTo, Method, NextHop, Pair, PairFlags, PairId, Side};
 use crate::time::Tick;
 use crate::wire::checksum::Delta;
-use crate::wire::{Addr, Protocol};
+use crate::wire::{Addr, Family, Protocol};
 
 /// Whether the entry is the connection this packet belongs to: its pair is alive under the generation it was opened
 /// with, and the packet's other end is the pair's.
@@ -77,17 +77,75 @@ impl Forwarder {
                 Onward::NoRoute => None,
             },
         };
-        let fits = hop.filter(|hop| look.ttl > 1 && look.packet_len() <= limit(look, pair, hop));
+        let fits = |hop: &&Hop| look.ttl > 1 && look.packet_len() <= self.limit(view, look, pair_id, pair, hop);
+        let Some(hop) = hop.filter(fits) else {
+            return self.does_not_fit(view, packet, look, (pair_id, pair), (entry, word), hop);
+        };
+        self.count(pair_id, pair, look);
+        self.advance(view, entry, word, look, now);
+        self.send(view, packet, look, (pair_id, pair), hop).for_pair(pair_id)
+    }
+
+    /// A packet that cannot leave as it is: it is cut, or refused.
+    #[cold]
+    #[inline(never)]
+    fn does_not_fit(
+        &self,
+        view: &View<'_>,
+        packet: &mut Packet<'_>,
+        look: &Look,
+        (id, pair): (PairId, &Pair),
+        (entry, word): (&Entry, StateWord),
+        hop: Option<&Hop>,
+    ) -> Decision {
+        let cut = hop.filter(|hop| {
+            look.ttl > 1 && self.may_be_cut(view, packet, look, pair, self.limit(view, look, id, pair, hop))
+        });
         // The kernel has judged a reply's TTL and size before LVS sees it (`ip_forward.c: ip_forward`), but not a
         // request's.
-        if fits.is_some() || look.way == Way::In {
-            self.count(pair_id, pair, look);
-            self.advance(view, entry, word, look, now);
+        if cut.is_some() || look.way == Way::In {
+            self.count(id, pair, look);
+            self.advance(view, entry, word, look, view.now);
         }
-        match fits {
-            Some(hop) => self.send(view, packet, look, (pair_id, pair), hop).for_pair(pair_id),
-            None => self.refuse(view, packet, look, pair, hop, pair_id),
+        let Some(hop) = cut else { return self.refuse(view, packet, look, pair, hop, id) };
+        let sent = self.send(view, packet, look, (id, pair), hop);
+        let sent = match sent.verdict() {
+            Verdict::Transmit(port) => Decision::of(Verdict::Cut(port, self.path_mtu(view, look, id, pair, hop))),
+            _ => sent,
+        };
+        sent.for_pair(id)
+    }
+
+    /// Whether a packet longer than `limit` may leave in pieces: IPv4 without DF, a tunnel's always if path MTU discovery is
+    /// off, and what came in pieces that fit (`ip_vs_xmit.c: ensure_mtu_is_adequate`).
+    pub(super) fn may_be_cut(
+        &self,
+        view: &View<'_>,
+        packet: &mut Packet<'_>,
+        look: &Look,
+        pair: &Pair,
+        limit: u16,
+    ) -> bool {
+        let longest = packet.longest_piece;
+        let flags = packet.bytes().get(usize::from(look.l3) + 6).copied().unwrap_or_default();
+        match look.family {
+            _ if limit == 0 => false,
+            Family::V4 => flags & 0x40 == 0 || (is_tunnelled(look, pair) && !view.options.pmtu_disc),
+            Family::V6 => longest != 0 && longest <= limit,
         }
+    }
+
+    /// The longest IP packet that fits the way through `hop`, tunnel header included.
+    #[inline(always)]
+    pub(super) fn path_mtu(&self, view: &View<'_>, look: &Look, id: PairId, pair: &Pair, hop: &Hop) -> u16 {
+        if is_tunnelled(look, pair) { self.shared.path_mtus.of(id, hop.mtu, view.now) } else { hop.mtu }
+    }
+
+    /// The longest packet that fits the way through `hop`, in bytes; 0 if a tunnel is too narrow for any.
+    #[inline(always)]
+    pub(super) fn limit(&self, view: &View<'_>, look: &Look, id: PairId, pair: &Pair, hop: &Hop) -> u16 {
+        let mtu = self.path_mtu(view, look, id, pair, hop);
+        if is_tunnelled(look, pair) { tunnel::limit(mtu, pair.ends[1].family()) } else { mtu }
     }
 
     /// A packet that can go no further: its sender is told why.
@@ -105,20 +163,24 @@ impl Forwarder {
         let decision = match hop {
             None => answer::unreachable_host(view, packet, look),
             Some(_) if look.ttl <= 1 => answer::ttl_expired(view, packet, look),
-            Some(hop) => answer::too_big(view, packet, look, limit(look, pair, hop)),
+            Some(hop) => answer::too_big(view, packet, look, self.limit(view, look, id, pair, hop)),
         };
         // To the kernel, what it tells the client of a server that answers directly is a packet of that connection.
-        if let (Verdict::Answer(..), Way::In, Method::Dr | Method::Tun) = (decision.verdict(), look.way, pair.method)
-            && let Some(counters) = self.counters.pair(id)
-        {
-            counters.packets[Way::Out as usize].add(1);
-            counters.bytes[Way::Out as usize].add(u64::from(packet.frame.len - look.l3));
+        if let (Verdict::Answer(..), Way::In, Method::Dr | Method::Tun) = (decision.verdict(), look.way, pair.method) {
+            self.count_answer(id, packet, look);
         }
         decision.for_pair(id)
     }
 
+    /// Counts the answer in `packet` as one of the server's.
+    pub(super) fn count_answer(&self, id: PairId, packet: &Packet<'_>, look: &Look) {
+        let Some(counters) = self.counters.pair(id) else { return };
+        counters.packets[Way::Out as usize].add(1);
+        counters.bytes[Way::Out as usize].add(u64::from(packet.frame.len - look.l3));
+    }
+
     #[inline(always)]
-    fn count(&self, id: PairId, pair: &Pair, look: &Look) {
+    pub(super) fn count(&self, id: PairId, pair: &Pair, look: &Look) {
         // Nothing counts for a server that was removed.
         let Some(counters) = self.counters.pair(id).filter(|_| !pair.flags.has(PairFlags::REMOVED)) else { return };
         counters.packets[look.way as usize].add(1);
@@ -170,6 +232,19 @@ impl Forwarder {
             }
             Method::Dr | Method::Tun => rewrite::age(bytes, look, Delta::new()),
         }
+        self.launch(view, packet, look, (pair_id, pair), hop)
+    }
+
+    /// Puts the rewritten packet into its tunnel, if it has one, and addresses the frame to `hop`.
+    #[inline(always)]
+    pub(super) fn launch(
+        &self,
+        view: &View<'_>,
+        packet: &mut Packet<'_>,
+        look: &Look,
+        (pair_id, pair): (PairId, &Pair),
+        hop: &Hop,
+    ) -> Decision {
         // Padding behind the packet was for the link it came by.
         packet.frame.len = look.end;
         if is_tunnelled(look, pair) && !wrap(view, packet, look, pair_id, pair.ends[Side::Real as usize]) {
@@ -261,13 +336,6 @@ fn is_tunnelled(look: &Look, pair: &Pair) -> bool {
     pair.method == Method::Tun && look.way == Way::In
 }
 
-/// The longest packet that fits the way through `hop`, in bytes.
-#[inline(always)]
-fn limit(look: &Look, pair: &Pair, hop: &Hop) -> u16 {
-    let overhead = if is_tunnelled(look, pair) { tunnel::overhead(pair.ends[1].family()) } else { 0 };
-    hop.mtu.saturating_sub(overhead)
-}
-
 /// Looks the hop up by route and neighbour, and has the entry remember the one back to the client.
 #[cold]
 #[inline(never)]
@@ -296,5 +364,8 @@ fn wrap(view: &View<'_>, packet: &mut Packet<'_>, look: &Look, pair_id: PairId, 
     let Some(start) = tunnel::encapsulate(packet.slot, offset, look, id, source, server) else { return false };
     packet.frame.len = (offset + usize::from(look.end) - start) as u16;
     packet.frame.offset = start as u16;
+    if !view.options.pmtu_disc {
+        tunnel::allow_cutting(packet.bytes(), look);
+    }
     true
 }

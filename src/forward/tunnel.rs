@@ -5,7 +5,7 @@
 
 use super::look::Look;
 use crate::wire::checksum::finish;
-use crate::wire::{Addr, Family, Protocol};
+use crate::wire::{Addr, Family, Protocol, parse};
 
 /// What the outer header costs, by the family it is of.
 pub(super) const fn overhead(outer: Family) -> u16 {
@@ -13,6 +13,17 @@ pub(super) const fn overhead(outer: Family) -> u16 {
         Family::V4 => 20,
         Family::V6 => 40,
     }
+}
+
+/// The longest packet that fits into a tunnel packet of `mtu` bytes; 0 if the way is too narrow for any
+/// (`ip_vs_xmit.c: __ip_vs_get_out_rt`: 68 and 1280 bytes must be left).
+pub(super) fn limit(mtu: u16, outer: Family) -> u16 {
+    let left = mtu.saturating_sub(overhead(outer));
+    let least = match outer {
+        Family::V4 => 68,
+        Family::V6 => 1280,
+    };
+    if left < least { 0 } else { left }
 }
 
 /// What of the inner header goes into the outer one.
@@ -108,4 +119,27 @@ pub(super) fn encapsulate(
     };
     slot[frame_at + 12..header_at].copy_from_slice(&ethertype);
     Some(frame_at)
+}
+
+/// Takes the DF bit off the outer IPv4 header of a frame whose inner packet `look` describes. What may be cut needs an
+/// identification, and an inner packet with DF may have none to lend: its checksum serves as well.
+#[cold]
+pub(super) fn allow_cutting(frame: &mut [u8], look: &Look) {
+    let inner = usize::from(look.end - look.l3);
+    let Some(parsed) = parse(frame).ok().filter(|parsed| parsed.family() == Family::V4) else { return };
+    let l3 = usize::from(parsed.l3);
+    let inner_at = usize::from(parsed.end) - inner;
+    let id = match frame.get(inner_at..inner_at + 12) {
+        Some(header) if look.family == Family::V4 => finish(0, header),
+        _ => look.hash.0 as u16,
+    };
+    let Some(header) = frame.get_mut(l3..).and_then(|rest| rest.first_chunk_mut::<20>()) else { return };
+    if header[6] & 0x40 == 0 {
+        return;
+    }
+    header[4..6].copy_from_slice(&id.to_be_bytes());
+    header[6] &= !0x40;
+    header[10..12].fill(0);
+    let sum = finish(0, header);
+    header[10..12].copy_from_slice(&sum.to_be_bytes());
 }

@@ -126,14 +126,20 @@ pub struct Cutter<'a> {
 
 impl<'a> Cutter<'a> {
     /// Cuts the packet in `frame`, which ends where its packet ends and of which `parsed` was made. IPv6 pieces get `id`;
-    /// IPv4 ones keep that of the packet. IPv4 pieces have the DF bit if `dont_fragment` says so.
-    pub fn new(frame: &'a [u8], parsed: &Parsed, id: u32, dont_fragment: bool) -> Option<Self> {
+    /// IPv4 ones keep that of the packet, and lose its DF bit.
+    pub fn new(frame: &'a [u8], parsed: &Parsed, id: u32) -> Option<Self> {
         let (l3, family) = (usize::from(parsed.l3), parsed.family());
         let (head, next_at) = match family {
             Family::V4 => (l3 + usize::from(frame.get(l3)? & 0x0f) * 4, l3 + 9),
             Family::V6 => Repeated::of(frame, l3).map(|repeated| (repeated.end, repeated.next_at))?,
         };
-        (head <= frame.len()).then_some(Self { frame, family, l3, head, next_at, id, dont_fragment })
+        (head <= frame.len()).then_some(Self { frame, family, l3, head, next_at, id, dont_fragment: false })
+    }
+
+    /// The pieces have the packet's DF bit (IPv4).
+    pub fn keeping_dont_fragment(self) -> Self {
+        let flags = self.frame.get(self.l3 + 6).copied().unwrap_or_default();
+        Self { dont_fragment: self.family == Family::V4 && flags & DONT_FRAGMENT != 0, ..self }
     }
 
     /// Length of the data to be shared out.

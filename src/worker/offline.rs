@@ -10,7 +10,7 @@ use crossbeam::queue::ArrayQueue;
 use super::{Mailbox, Observer, Worker};
 use crate::conn::table::{Sweeper, TableConfig, TableError};
 use crate::conn::{HashSeed, Table};
-use crate::forward::{Counters, Forwarder, Shared, lifecycle};
+use crate::forward::{Counters, Forwarder, PathMtus, Shared, lifecycle};
 use crate::io::PacketIo;
 use crate::service::{Loads, Snapshot};
 use crate::time::Tick;
@@ -53,6 +53,7 @@ impl<I: PacketIo, O: Observer> Offline<I, O> {
         let table = Arc::new(Table::create(&table_config)?);
         let shared = Shared {
             loads: Arc::new(Loads::new(2, config.pairs)),
+            path_mtus: Arc::new(PathMtus::new(config.pairs)),
             wanted: Arc::new(ArrayQueue::new(WANTED)),
             table: Arc::clone(&table),
         };

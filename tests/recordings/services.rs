@@ -36,7 +36,8 @@ impl Control {
             ids: Ids::default(),
             network: Arc::new(network),
             services: Arc::default(),
-            options: Options::KERNEL,
+            // Recorded with ICMP rate limits off.
+            options: Options { icmp_ratelimit: Ticks(0), icmp_msgs_per_sec: 0, ..Options::KERNEL },
             generation: 0,
         }
     }
@@ -98,6 +99,7 @@ impl Control {
             "conn_reuse_mode" => self.options.conn_reuse_mode = u8::try_from(value).map_err(|_| unmodelled())?,
             "expire_nodest_conn" => self.options.expire_nodest_conn = value != 0,
             "expire_quiescent_template" => self.options.expire_quiescent_template = value != 0,
+            "pmtu_disc" => self.options.pmtu_disc = value != 0,
             "sloppy_tcp" => self.options.sloppy_tcp = value != 0,
             _ => return Err(unmodelled()),
         }

@@ -40,6 +40,8 @@ impl fmt::Display for Outcome {
             End::Decided(Verdict::Pass) => f.write_str("passed")?,
             End::Decided(Verdict::Drop(reason)) => write!(f, "dropped  {}", reason.name())?,
             End::Decided(Verdict::Wait) => f.write_str("waiting")?,
+            End::Decided(Verdict::Cut(..)) => f.write_str("cut")?,
+            End::Decided(Verdict::Gather) => f.write_str("gathered")?,
             End::Refused(refusal) => write!(f, "refused  {refusal}")?,
         }
         match &self.pair {
@@ -74,6 +76,8 @@ pub(super) struct Report {
     passed: u64,
     dropped: Reasons,
     waiting: u64,
+    cut: u64,
+    gathered: u64,
     refused: Vec<Refused>,
     servers: Vec<Server>,
     /// What the port counted.
@@ -113,6 +117,8 @@ impl Report {
             End::Decided(Verdict::Pass) => self.passed += 1,
             End::Decided(Verdict::Drop(reason)) => self.dropped[reason as usize] += 1,
             End::Decided(Verdict::Wait) => self.waiting += 1,
+            End::Decided(Verdict::Cut(..)) => self.cut += 1,
+            End::Decided(Verdict::Gather) => self.gathered += 1,
             End::Refused(refusal) => self.add_refused(outcome.number, refusal),
         }
     }
@@ -145,8 +151,8 @@ impl Report {
     /// Records whose end is known. All of them, or the program is wrong.
     pub(super) fn accounted(&self) -> u64 {
         let refused: u64 = self.refused.iter().map(|refused| refused.count).sum();
-        let sums = [sum(&self.answered), sum(&self.dropped), self.transmitted, self.passed, self.waiting, refused];
-        sums.iter().sum()
+        let others = [self.transmitted, self.cut, self.gathered, self.passed, self.waiting, refused];
+        sum(&self.answered) + sum(&self.dropped) + others.iter().sum::<u64>()
     }
 
     /// Whether the capture holds records, but not one that the director could be shown.
@@ -177,6 +183,8 @@ impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Tally { records, cut, reframed, shortened, .. } = self.tally;
         line(f, "transmitted", self.transmitted)?;
+        unless_none(f, "cut into pieces", self.cut)?;
+        unless_none(f, "pieces kept", self.gathered)?;
         write_reasons(f, "answered", &self.answered)?;
         line(f, "passed", self.passed)?;
         write_reasons(f, "dropped", &self.dropped)?;

@@ -17,7 +17,7 @@ use crate::conn::table::TableConfig;
 use crate::conn::{HashSeed, Table};
 use crate::control::kernel::{Kernel, VirtualAddresses};
 use crate::control::{Ids, plan};
-use crate::forward::{Counters, Forwarder, Shared};
+use crate::forward::{Counters, Forwarder, PathMtus, Shared};
 use crate::io::PacketIo;
 use crate::io::xdp::steer::{AttachMode, Fallback, Steering};
 use crate::io::xdp::{PortSetup, SetupError, XdpIo};
@@ -185,6 +185,7 @@ fn share(settings: &Settings, workers: usize) -> Result<Shared, DirectorError> {
         table: Arc::new(table),
         // One lane a worker, and the sweeper's.
         loads: Arc::new(Loads::new(workers + 1, PAIRS)),
+        path_mtus: Arc::new(PathMtus::new(PAIRS)),
         wanted: Arc::new(ArrayQueue::new(WANTED)),
     })
 }

@@ -31,7 +31,7 @@ fn ipv6(first: u8, extensions: &[u8], data: &[u8]) -> Vec<u8> {
 
 /// Cuts by size, and puts the data together again from what the pieces say of themselves.
 fn cut(frame: &[u8], mtu: u16) -> Vec<Vec<u8>> {
-    let cutter = Cutter::new(frame, &parse(frame).unwrap(), 77, false).unwrap();
+    let cutter = Cutter::new(frame, &parse(frame).unwrap(), 77).unwrap();
     let (mut start, mut pieces) = (0, Vec::new());
     while start < cutter.len() {
         let part = cutter.next(start, cutter.room(mtu));
@@ -116,7 +116,7 @@ proptest! {
         }
         let Ok(parsed) = parse(&frame) else { return Ok(()) };
         let _ = Piece::of(&frame, &parsed);
-        if let Some(cutter) = Cutter::new(&frame[..usize::from(parsed.end)], &parsed, 0, true) {
+        if let Some(cutter) = Cutter::new(&frame[..usize::from(parsed.end)], &parsed, 0) {
             let mut out = [0; 256];
             let _ = cutter.write(cutter.next(0, 8), &mut out);
         }
