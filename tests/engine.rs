@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
+#[path = "support/fragments.rs"]
+mod fragments;
 #[path = "support/offline.rs"]
 mod offline;
 #[path = "support/packets.rs"]
@@ -15,9 +17,17 @@ mod checksums;
 mod connections;
 #[path = "engine/counting.rs"]
 mod counting;
+#[path = "engine/errors.rs"]
+mod errors;
+#[path = "engine/header_options.rs"]
+mod header_options;
 #[path = "engine/methods.rs"]
 mod methods;
+#[path = "engine/mtu.rs"]
+mod mtu;
 #[path = "engine/neighbours.rs"]
 mod neighbours;
 #[path = "engine/persistence.rs"]
 mod persistence;
+#[path = "engine/pieces.rs"]
+mod pieces;

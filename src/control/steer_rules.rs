@@ -13,10 +13,16 @@ pub fn rules(services: &Services, local_addresses: impl IntoIterator<Item = Addr
     let keys = pairs.clone().map(|pair| ServiceKey { protocol: pair.protocol, virtual_: pair.end(Side::Virtual) });
     rules.services = services.list.iter().map(|service| service.key).chain(keys).collect();
     rules.vips = rules.services.iter().map(|key| key.virtual_.addr).collect();
-    for pair in pairs.filter(|pair| pair.method == Method::Nat) {
+    for pair in pairs {
         let real = pair.end(Side::Real);
-        rules.servers.insert((pair.protocol, real));
-        rules.server_addresses.insert(real.addr);
+        match pair.method {
+            Method::Nat => {
+                rules.servers.insert((pair.protocol, real));
+                rules.server_addresses.insert(real.addr);
+            }
+            Method::Tun => _ = rules.tunnel_servers.insert(real.addr),
+            Method::Dr => {}
+        }
     }
     rules
 }

@@ -16,24 +16,26 @@ const BURST_TO_HOST: u32 = 6;
 /// The same for all together (`icmp_msgs_burst`).
 const BURST: u32 = 50;
 
-/// A token bucket with one writer: the tick it was filled up to, and its tokens.
+/// A token bucket with one writer. Bits 32-63 the tick it was filled up to, bit 31 set once it was used, below its tokens.
 #[derive(Debug, Default)]
 struct Bucket(AtomicU64);
+
+/// Bit of a [`Bucket`].
+const USED: u64 = 1 << 31;
 
 impl Bucket {
     /// Fills up by `each` tokens a tick, to at most `most`.
     fn filled(&self, now: Tick, each: u32, most: u32) -> u32 {
         let word = self.0.load(Relaxed);
-        if word == 0 {
+        if word & USED == 0 {
             return most;
         }
         let elapsed = now.since(Tick((word >> 32) as u32)).0;
-        (word as u32).saturating_add(elapsed.saturating_mul(each)).min(most)
+        ((word & (USED - 1)) as u32).saturating_add(elapsed.saturating_mul(each)).min(most)
     }
 
     fn set(&self, now: Tick, tokens: u32) {
-        // A tick of 0 with no token would read as a bucket never used.
-        self.0.store(u64::from(now.0.max(1)) << 32 | u64::from(tokens), Relaxed);
+        self.0.store(u64::from(now.0) << 32 | USED | u64::from(tokens) & (USED - 1), Relaxed);
     }
 }
 

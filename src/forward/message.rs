@@ -10,7 +10,7 @@
 
 use super::look::{Look, Way};
 use super::rewrite::{self, End};
-use super::{Decision, Forwarder, Packet, Reason, Verdict, View, established};
+use super::{Decision, Forwarder, Packet, Reason, Verdict, View, established, header_options};
 use crate::conn::FlowKey;
 use crate::service::{HopTo, Method, Pair, PairId, Side};
 use crate::wire::checksum::{Delta, finish, fold, pseudo_header, sum};
@@ -196,7 +196,7 @@ impl Forwarder {
         look: &Look,
         (id, pair): (PairId, &Pair),
     ) -> Decision {
-        if !message.is_sound(packet.bytes()) {
+        if !message.is_sound(packet.bytes()) || !header_options::is_sound(packet.bytes(), look.l3, look.family) {
             return Decision::drop(Reason::BadChecksum);
         }
         let to = match look.way {

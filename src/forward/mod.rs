@@ -224,10 +224,13 @@ impl Forwarder {
                 decision if decision.verdict() == Verdict::Pass => self.route(view, &mut packet),
                 decision => decision,
             },
-            Aside::Piece => {
-                let ours = parse(packet.whole()).is_ok_and(|parsed| Self::is_ours(view, &parsed));
-                Decision::of(if ours { Verdict::Gather } else { Verdict::Pass })
-            }
+            Aside::Piece => match parse(packet.whole()) {
+                Ok(parsed) if !Self::is_ours(view, &parsed) => Decision::of(Verdict::Pass),
+                Ok(parsed) if header_options::is_sound(packet.whole(), parsed.l3, parsed.family()) => {
+                    Decision::of(Verdict::Gather)
+                }
+                _ => Decision::drop(Reason::BadChecksum),
+            },
         }
     }
 

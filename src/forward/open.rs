@@ -3,7 +3,7 @@
 use super::lifecycle::{self, NO_OUTPUT};
 use super::look::{Look, Way};
 use super::persistence::Held;
-use super::{Decision, Forwarder, Packet, Reason, Verdict, View, answer, established};
+use super::{Decision, Forwarder, Packet, Reason, Verdict, View, answer, established, header_options};
 use crate::conn::state::State;
 use crate::conn::table::{Insert, Record};
 use crate::sched::Flow;
@@ -26,6 +26,9 @@ impl Forwarder {
         if let Some(service) = view.services.find(&key).and_then(|at| view.services.list.get(at)) {
             if !may_connect(view, look.key.client) {
                 return Decision::drop(Reason::BadSource);
+            }
+            if !header_options::is_sound(packet.bytes(), look.l3, look.family) {
+                return Decision::drop(Reason::BadChecksum);
             }
             return self.open(view, packet, look, service, now);
         }

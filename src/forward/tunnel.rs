@@ -93,7 +93,7 @@ pub(super) fn identification(frame: &[u8], look: &Look) -> u16 {
 /// Writes an Ethernet and an outer IP header in front of the packet in `slot`, whose frame starts at `offset` and whose
 /// TTL was already decremented. Returns the new offset, or `None` where the slot has no room in front.
 ///
-/// `id` is the outer IPv4 identification. The Ethernet addresses are left to the caller; VLAN tags are not kept.
+/// `id` is the outer IPv4 identification. VLAN tags are kept; the Ethernet addresses are left to the caller.
 pub(super) fn encapsulate(
     slot: &mut [u8],
     offset: usize,
@@ -106,7 +106,10 @@ pub(super) fn encapsulate(
     let inner = Inner::of(slot.get(packet_at..)?, look)?;
     let outer = destination.family();
     let header_at = packet_at.checked_sub(usize::from(overhead(outer)))?;
-    let frame_at = header_at.checked_sub(14)?;
+    let frame_at = header_at.checked_sub(usize::from(look.l3))?;
+    if look.l3 > 14 {
+        slot.copy_within(offset + 12..packet_at - 2, frame_at + 12);
+    }
     let ethertype: [u8; 2] = match outer {
         Family::V4 => {
             slot[header_at..packet_at].copy_from_slice(&inner.outer_v4(id, source, destination));
@@ -117,7 +120,7 @@ pub(super) fn encapsulate(
             [0x86, 0xdd]
         }
     };
-    slot[frame_at + 12..header_at].copy_from_slice(&ethertype);
+    slot[header_at - 2..header_at].copy_from_slice(&ethertype);
     Some(frame_at)
 }
 

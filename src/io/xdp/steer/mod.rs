@@ -154,12 +154,14 @@ impl Steering {
         let servers = rules.servers.iter().map(|&(protocol, real)| endpoint_key(real, protocol)).collect();
         let local = self.difference::<AddressKey>("local_addresses", &keys(&rules.local_addresses))?;
         let addresses = self.difference::<AddressKey>("server_addresses", &keys(&rules.server_addresses))?;
+        let tunnels = self.difference::<AddressKey>("tunnel_servers", &keys(&rules.tunnel_servers))?;
         let servers = self.difference::<EndpointKey>("servers", &servers)?;
         let vips = self.difference::<AddressKey>("vips", &keys(&rules.vips))?;
         let services = self.difference::<EndpointKey>("services", &services)?;
 
         self.add("local_addresses", &local.add)?;
         self.add("server_addresses", &addresses.add)?;
+        self.add("tunnel_servers", &tunnels.add)?;
         self.add("servers", &servers.add)?;
         self.add("vips", &vips.add)?;
         self.add("services", &services.add)?;
@@ -167,6 +169,7 @@ impl Steering {
         self.remove("services", &services.remove)?;
         self.remove("vips", &vips.remove)?;
         self.remove("servers", &servers.remove)?;
+        self.remove("tunnel_servers", &tunnels.remove)?;
         self.remove("server_addresses", &addresses.remove)?;
         self.remove("local_addresses", &local.remove)
     }

@@ -15,6 +15,8 @@ pub struct Rules {
     pub vips: BTreeSet<Addr>,
     /// Addresses of the servers in `servers`, likewise.
     pub server_addresses: BTreeSet<Addr>,
+    /// Addresses of the servers that packets reach by tunnel, for ICMP errors about tunnel packets.
+    pub tunnel_servers: BTreeSet<Addr>,
     /// The director's own addresses, virtual ones included. What servers send to these is the kernel's.
     pub local_addresses: BTreeSet<Addr>,
 }

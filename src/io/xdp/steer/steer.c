@@ -7,7 +7,8 @@
 //   - packets to a served {address, port, protocol};
 //   - packets from {address, port, protocol} of a NAT server;
 //   - fragments, and ICMP errors, to a virtual address;
-//   - fragments from a NAT server's address, and ICMP errors about packets to one.
+//   - fragments from a NAT server's address, and ICMP errors about packets to one;
+//   - ICMP errors to the director about tunnel packets to a tunnel server.
 // What comes from the servers' side is not ours if it is for the director itself: its own health checks talk to the very
 // same servers. ARP, neighbour discovery, echo (also in fragments) and all the rest are the kernel's.
 //
@@ -40,6 +41,7 @@ SET(services, struct endpoint, 65536);
 SET(servers, struct endpoint, 65536);
 SET(vips, struct address, 65536);
 SET(server_addresses, struct address, 65536);
+SET(tunnel_servers, struct address, 65536);
 SET(local_addresses, struct address, 65536);
 MAP(first_sockets, BPF_MAP_TYPE_HASH, __u32, __u32, 256); // interface index -> entry of its queue 0 in `sockets`
 MAP(sockets, BPF_MAP_TYPE_XSKMAP, __u32, __u32, 4096);
@@ -198,12 +200,18 @@ static ALWAYS_INLINE int is_error(__u8 protocol, __u8 type)
 	return type == UNREACHABLE || type == SOURCE_QUENCH || type == TIME_EXCEEDED || type == PARAMETER_PROBLEM;
 }
 
+static ALWAYS_INLINE int is_tunnel(__u8 protocol)
+{
+	return protocol == IPPROTO_IPIP || protocol == IPPROTO_IPV6;
+}
+
 static OUT_OF_LINE int is_our_error(const struct packet *packet, void *end)
 {
 	struct icmp_error *error;
 	struct iphdr *ipv4;
 	struct ipv6hdr *ipv6;
 	struct address quoted;
+	__u8 inner;
 
 	READ(error, packet->payload);
 	if (!is_error(packet->protocol, error->type))
@@ -213,11 +221,15 @@ static OUT_OF_LINE int is_our_error(const struct packet *packet, void *end)
 	if (packet->protocol == IPPROTO_ICMPV6) {
 		READ(ipv6, (void *)error->quoted);
 		quoted = address_of(&ipv6->daddr);
+		inner = ipv6->nexthdr;
 	} else {
 		READ(ipv4, (void *)error->quoted);
 		quoted = mapped(ipv4->daddr);
+		inner = ipv4->protocol;
 	}
-	return map_lookup(&server_addresses, &quoted) && !is_for_director(packet);
+	if (is_for_director(packet))
+		return is_tunnel(inner) && map_lookup(&tunnel_servers, &quoted);
+	return map_lookup(&server_addresses, &quoted) != 0;
 }
 
 static ALWAYS_INLINE int is_ours(void *at, void *end)
