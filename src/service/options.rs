@@ -39,6 +39,11 @@ pub struct Options {
     pub icmp_ratelimit: Ticks,
     /// The most ICMP errors a second that one worker sends, or 0 for any number (`net.ipv4.icmp_msgs_per_sec`).
     pub icmp_msgs_per_sec: u32,
+    /// Listings in ipvsadm's form compare addresses as ipvsadm does, whose differences of two of them overflow, instead of
+    /// as numbers.
+    pub signed_sort: bool,
+    /// What is saved (`ipvsadm -S`) has the thresholds of servers and the timeouts, which ipvsadm leaves out.
+    pub save_limits: bool,
 }
 
 impl Options {
@@ -57,6 +62,8 @@ impl Options {
         tunnel_error_tells_new_mtu: false,
         icmp_ratelimit: Ticks::from_secs(1),
         icmp_msgs_per_sec: 1000,
+        signed_sort: true,
+        save_limits: false,
     };
 
     /// What people get: the kernel's behaviour without the quirks that hurt them.
@@ -68,6 +75,8 @@ impl Options {
         template_keeps_timeout: true,
         last_service_ends_all: false,
         tunnel_error_tells_new_mtu: true,
+        signed_sort: false,
+        save_limits: true,
         ..Options::KERNEL
     };
 }

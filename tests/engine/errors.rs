@@ -241,8 +241,11 @@ fn an_error_in_pieces_is_translated_and_leaves_in_pieces() {
     let mut director = connected(0, Method::Nat, false);
     let about = tcp(vip, client, "A").with_payload(&[7; 300]).bytes();
     let came = error(router, vip, (3, 3), 0, &about, 340);
-    let out: Vec<_> =
-        cut(&came, 5, &[144]).iter().flat_map(|piece| pass(&mut director, CLIENTS, piece, NOW)).map(|out| out.1).collect();
+    let out: Vec<_> = cut(&came, 5, &[144])
+        .iter()
+        .flat_map(|piece| pass(&mut director, CLIENTS, piece, NOW))
+        .map(|out| out.1)
+        .collect();
     assert_eq!(out.len(), 2);
     let whole = join(&out);
     assert_eq!(icmp_sum(&whole), 0xffff);
@@ -285,7 +288,11 @@ fn a_tunnel_s_smaller_mtu_is_learned_and_told_to_the_client() {
             assert_eq!((port, &frame[at + 4..at + 8]), (CLIENTS, &(limit as u32).to_be_bytes()[..]));
             tunnelled(&mut director, &sized(limit));
             let late = NOW.plus(Ticks::from_secs(601));
-            assert_eq!(pass(&mut director, CLIENTS, &sized(limit + 1).bytes(), late)[0].0, SERVERS, "forgotten in time");
+            assert_eq!(
+                pass(&mut director, CLIENTS, &sized(limit + 1).bytes(), late)[0].0,
+                SERVERS,
+                "forgotten in time"
+            );
         }
     }
 }

@@ -115,11 +115,8 @@ fn a_tunnel_too_narrow_for_anything_is_silent() {
 fn a_piece_without_a_buffer_is_counted() {
     let snapshot = behind(Method::Nat, SERVERS, 100, Options::KERNEL).snapshot().clone();
     let io = MemIo::new(&["client0", "server0"], 4, 2048, 512);
-    let config = ringmaster::worker::OfflineConfig {
-        connections: 100,
-        pairs: 16,
-        seed: ringmaster::conn::HashSeed([1, 2, 3]),
-    };
+    let config =
+        ringmaster::worker::OfflineConfig { connections: 100, pairs: 16, seed: ringmaster::conn::HashSeed([1, 2, 3]) };
     let mut director = Offline::new(io, (), snapshot, &config).unwrap();
     let out = pass(&mut director, CLIENTS, &datagram(CLIENT, VIP, 1000, true), NOW);
     assert_eq!((out.len(), director.counters.reason(Reason::NoBuffer)), (3, 1));

@@ -187,7 +187,10 @@ fn pieces_with_df_are_together_no_longer_than_fits() {
         }
         let mut out: Vec<_> = pieces.iter().flat_map(|frame| pass(&mut director, CLIENTS, frame, NOW)).collect();
         if fits {
-            assert_eq!(out.iter().map(|(port, frame)| (*port, frame[20] & 0x40)).collect::<Vec<_>>(), [(SERVERS, 0); 2]);
+            assert_eq!(
+                out.iter().map(|(port, frame)| (*port, frame[20] & 0x40)).collect::<Vec<_>>(),
+                [(SERVERS, 0); 2]
+            );
         } else {
             let (port, frame) = out.remove(0);
             assert_eq!((out.len(), port, &frame[34..36], &frame[40..42]), (0, CLIENTS, &[3, 4][..], &[5, 220][..]));

@@ -10,7 +10,7 @@ pub(super) const RINGMASTER: &[Keyword] = &[
     acts("attach", Choice(&["auto", "native", "generic"]), "auto", "how the steering program is attached"),
     acts("transfer", Choice(&["auto", "zero-copy", "copy"]), "auto", "how frames reach the rings"),
     acts("poll", Choice(&["adaptive", "spin"]), "adaptive", "sleep when nothing arrives, or never"),
-    acts("connections", Number(1024, 1 << 28), "1048576", "how many connections the table holds"),
+    acts("connections", Number(1024, 1 << 30), "1048576", "how many connections the table holds"),
     acts("frames", Number(64, 1 << 15), "4096", "entries of each queue's rings, two buffers for each; a power of two"),
     acts("socket", Text, "/run/ringmaster.sock", "path of the control socket"),
     acts("profile", Choice(&["ringmaster", "kernel"]), "ringmaster", "sets all choices below at once"),
@@ -26,4 +26,6 @@ pub(super) const RINGMASTER: &[Keyword] = &[
     acts("tunnel_error_tells_new_mtu", YesNo, "yes", "clients hear of a tunnel's smaller MTU with the first error"),
     acts("icmp_ratelimit", Number(0, 3_600_000), "1000", "milliseconds between ICMP errors to one host; 0: no limit"),
     acts("icmp_msgs_per_sec", Number(0, 1_000_000), "1000", "ICMP errors a second of one worker; 0: no limit"),
+    acts("signed_sort", YesNo, "no", "listings in the order of ipvsadm, which does not compare addresses as numbers"),
+    acts("save_limits", YesNo, "yes", "`ipvsadm -S` saves thresholds and timeouts too"),
 ];
