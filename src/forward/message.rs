@@ -285,13 +285,13 @@ impl Forwarder {
 
 /// Puts addresses, ports and checksums right, outside and inside, and decrements the TTL.
 fn translate(frame: &mut [u8], message: &Message, look: &Look, pair: &Pair) {
-    let (outer_end, inner_end, new) = match look.way {
-        Way::In => (End::Destination, End::Source, pair.end(Side::Real)),
-        Way::Out => (End::Source, End::Destination, pair.end(Side::Virtual)),
+    let (outer_end, inner_end, old, new) = match look.way {
+        Way::In => (End::Destination, End::Source, message.outer.destination, pair.end(Side::Real)),
+        // Not always the server's: a router before it may be the one who speaks.
+        Way::Out => (End::Source, End::Destination, message.outer.source, pair.end(Side::Virtual)),
     };
-    let back = look.way == Way::Out;
     rewrite::write_address(frame, usize::from(look.l3), look.family, outer_end, new.addr);
-    rewrite::age(frame, look, pair.address_delta.inverse_if(back));
+    rewrite::age(frame, look, Delta::new().replace_addr(old, new.addr));
 
     let Quote { l3, l4, .. } = message.quote;
     let (l3, l4) = (usize::from(l3), usize::from(l4));

@@ -161,6 +161,9 @@ fn an_error_from_the_server_s_side_reaches_the_client_as_if_from_the_virtual_ser
             assert_eq!((read(&frame, 14).0, read(&frame, 14).1), (host(vip), host(client)));
             assert_eq!(read(&frame, icmp_at(&frame) + 8), (host(client), host(vip), ports(40000, 80)));
             assert_eq!(icmp_sum(&frame), 0xffff);
+            if family == 0 {
+                assert_eq!((ones(&frame[14..34]), ones(&frame[42..62])), (0xffff, 0xffff), "both header checksums");
+            }
         }
     }
 }

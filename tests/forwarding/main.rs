@@ -13,6 +13,7 @@ mod lifecycle;
 mod movement;
 mod nat;
 mod rings;
+mod sizes;
 mod textbook;
 mod tun;
 
