@@ -4,6 +4,8 @@
 
 #[path = "support/fragments.rs"]
 mod fragments;
+#[path = "support/icmp.rs"]
+mod icmp;
 #[path = "support/offline.rs"]
 mod offline;
 #[path = "support/packets.rs"]

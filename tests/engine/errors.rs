@@ -10,6 +10,7 @@ use ringmaster::time::{Tick, Ticks};
 use ringmaster::worker::Offline;
 
 use crate::fragments::{cut, fix_header, join, ones};
+use crate::icmp::{error, host, icmp_at, icmp_sum};
 use crate::offline::*;
 use crate::packets::{Packet, addr as ip, tcp, udp};
 
@@ -34,59 +35,6 @@ fn connected(family: usize, method: Method, udp_too: bool) -> Offline<MemIo> {
         assert_eq!(pass(&mut director, CLIENTS, &udp(client, vip, b"x").bytes(), NOW).len(), 1);
     }
     director
-}
-
-/// An ICMP error from `router` to `to` that quotes the first bytes of a frame's packet.
-fn error(router: &str, to: &str, (kind, code): (u8, u8), word: u32, about: &[u8], quoted: usize) -> Vec<u8> {
-    let (from, to) = (ip(router), host(to));
-    let mut message = vec![kind, code, 0, 0];
-    message.extend(word.to_be_bytes());
-    message.extend(&about[14..about.len().min(14 + quoted)]);
-    let mut frame = match (from, to) {
-        (IpAddr::V4(from), IpAddr::V4(to)) => {
-            let mut frame = [&[2; 12][..], &[8, 0, 0x45, 0, 0, 0, 0, 9, 0, 0, 64, 1, 0, 0]].concat();
-            frame.extend(from.octets());
-            frame.extend(to.octets());
-            let length = (20 + message.len()) as u16;
-            frame[16..18].copy_from_slice(&length.to_be_bytes());
-            fix_header(&mut frame);
-            frame
-        }
-        (IpAddr::V6(from), IpAddr::V6(to)) => {
-            let mut frame = [&[2; 12][..], &[0x86, 0xdd, 0x60, 0, 0, 0]].concat();
-            frame.extend((message.len() as u16).to_be_bytes());
-            frame.extend([58, 64]);
-            frame.extend(from.octets());
-            frame.extend(to.octets());
-            frame
-        }
-        _ => panic!("mixed families"),
-    };
-    frame.extend(&message);
-    let at = frame.len() - message.len() + 2;
-    let sum = !icmp_sum(&frame);
-    frame[at..at + 2].copy_from_slice(&sum.to_be_bytes());
-    frame
-}
-
-fn host(end: &str) -> IpAddr {
-    end.parse().unwrap_or_else(|_| crate::packets::end(end).0)
-}
-
-fn icmp_at(frame: &[u8]) -> usize {
-    if frame[12] == 8 { 34 } else { 54 }
-}
-
-/// The sum over an ICMP message with what belongs to it: all ones if its checksum is right.
-fn icmp_sum(frame: &[u8]) -> u16 {
-    let at = icmp_at(frame);
-    let mut covered = frame[at..].to_vec();
-    if at == 54 {
-        covered.splice(0..0, frame[22..54].iter().copied());
-        covered.splice(0..0, [0, 0, 0, (frame.len() - 54) as u8, 0, 0, 0, 58]);
-        assert!(frame.len() - 54 < 256, "short enough for this sum");
-    }
-    ones(&covered)
 }
 
 /// Source and destination of an untagged IP packet at `at`, and the 4 bytes behind its plain header.
