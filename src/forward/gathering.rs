@@ -349,7 +349,7 @@ impl Datagram {
     fn place(&mut self, parsed: &Parsed, piece: &Piece) -> Result<Span, Misfit> {
         let length = u32::from(parsed.end.saturating_sub(piece.data));
         let mut end = piece.start + length;
-        if piece.more && end % 8 != 0 {
+        if piece.more && !end.is_multiple_of(8) {
             match parsed.family() {
                 Family::V4 => end &= !7,
                 Family::V6 => return Err(Misfit::Piece(Reason::Malformed)),

@@ -35,7 +35,7 @@ impl Parts<'_> {
         let sent = self.each(|write| {
             let mut frame = io.allocate()?;
             let offset = frame.offset();
-            let length = io.slot_mut(&frame).get_mut(offset..).and_then(|slot| write(slot));
+            let length = io.slot_mut(&frame).get_mut(offset..).and_then(write);
             let Some(length) = length else {
                 outbox.discard(io, frame);
                 return None;
@@ -90,7 +90,8 @@ impl Parts<'_> {
         let (last, _) = self.came_as.split_last()?;
         let extra = length.checked_sub(last.end as usize)?;
         let fits = |span: &Span| (span.end - span.start) as usize <= room;
-        let first_fits = first.end as usize + extra <= room && (first.end as usize + extra) % 8 == 0;
+        let first_ends = first.end as usize + extra;
+        let first_fits = first_ends <= room && first_ends.is_multiple_of(8);
         (first_fits && others.iter().all(fits)).then_some(extra)
     }
 
