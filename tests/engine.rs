@@ -19,8 +19,12 @@ mod checksums;
 mod connections;
 #[path = "engine/counting.rs"]
 mod counting;
+#[path = "engine/defence.rs"]
+mod defence;
 #[path = "engine/errors.rs"]
 mod errors;
+#[path = "engine/ftp.rs"]
+mod ftp;
 #[path = "engine/header_options.rs"]
 mod header_options;
 #[path = "engine/methods.rs"]
@@ -33,3 +37,7 @@ mod neighbours;
 mod persistence;
 #[path = "engine/pieces.rs"]
 mod pieces;
+#[path = "engine/sctp.rs"]
+mod sctp;
+#[path = "engine/tunnels.rs"]
+mod tunnels;

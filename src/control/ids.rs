@@ -30,7 +30,7 @@ const fn kind(method: Method) -> u8 {
     match method {
         Method::Nat => 0,
         Method::Dr => 1,
-        Method::Tun => 2,
+        Method::Tun(_) => 2,
     }
 }
 
@@ -58,9 +58,21 @@ pub struct Ids {
     pairs: BTreeMap<Name, PairId>,
     records: Vec<Record>,
     free: BTreeSet<PairId>,
+    /// What differs between two runs of a director.
+    seed: u64,
 }
 
 impl Ids {
+    /// No ids yet. The seed is handed to schedulers that draw lots: no two directors should draw alike.
+    pub fn with_seed(seed: u64) -> Self {
+        Self { seed, ..Self::default() }
+    }
+
+    /// A seed for a service's scheduler, another for each.
+    pub fn seed(&self, service: ServiceId) -> u64 {
+        self.seed.wrapping_add(u64::from(service.0).wrapping_mul(0x9e37_79b9_7f4a_7c15))
+    }
+
     /// Starts a plan: whatever is not asked for from here on counts as removed.
     pub fn begin(&mut self) {
         self.records.iter_mut().filter_map(|record| record.holder.as_mut()).for_each(|holder| holder.live = false);

@@ -19,4 +19,4 @@ pub use director::{DirectorError, run};
 pub use ids::{Ids, PAIRS};
 pub use ledger::{Counts, Ledger};
 pub use plan::plan;
-pub use steer_rules::rules;
+pub use steer_rules::{Locals, rules};

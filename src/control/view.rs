@@ -3,11 +3,11 @@
 //! Fields are only ever added. A field that changes its meaning changes [`VERSION`](super::protocol::VERSION).
 
 use std::collections::BTreeMap;
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use serde::{Deserialize, Serialize};
 
-use super::admin::{Change, Refusal, ServiceName, TunnelSpec, name_of};
+use super::admin::{Change, Refusal, ServiceName, TunnelSpec, name_of, tunnel_of};
 use super::{Counts, Ledger};
 use crate::conn::Timeouts;
 use crate::conn::table::Listed;
@@ -15,7 +15,7 @@ use crate::forward::lifecycle::SPENT;
 use crate::sched::{Flags, Kind, Setup};
 use crate::service::{Loads, Method, Options, PairId, Persistence, Server, Service, Services, Side};
 use crate::time::{Tick, Ticks};
-use crate::wire::Endpoint;
+use crate::wire::{Endpoint, Family, Shape};
 
 /// Where answers come from: the director, as seen by the control socket.
 pub trait Source {
@@ -38,6 +38,8 @@ pub trait Source {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Protocol {
+    /// 0: any of the others, as for the templates of a mark service.
+    Ip,
     /// 6.
     Tcp,
     /// 17.
@@ -50,6 +52,7 @@ impl Protocol {
     /// From the number in the IP header; `None` if LVS does not balance it.
     pub const fn from_number(number: u8) -> Option<Self> {
         match number {
+            0 => Some(Protocol::Ip),
             6 => Some(Protocol::Tcp),
             17 => Some(Protocol::Udp),
             132 => Some(Protocol::Sctp),
@@ -60,6 +63,7 @@ impl Protocol {
     /// The number in the IP header.
     pub const fn number(self) -> u8 {
         match self {
+            Protocol::Ip => 0,
             Protocol::Tcp => 6,
             Protocol::Udp => 17,
             Protocol::Sctp => 132,
@@ -69,6 +73,7 @@ impl Protocol {
     /// As ipvsadm prints it.
     pub const fn name(self) -> &'static str {
         match self {
+            Protocol::Ip => "IP",
             Protocol::Tcp => "TCP",
             Protocol::Udp => "UDP",
             Protocol::Sctp => "SCTP",
@@ -93,7 +98,7 @@ impl From<Method> for Forward {
         match method {
             Method::Nat => Forward::Nat,
             Method::Dr => Forward::Dr,
-            Method::Tun => Forward::Tun,
+            Method::Tun(_) => Forward::Tun,
         }
     }
 }
@@ -132,6 +137,9 @@ pub struct PersistenceView {
     pub timeout: u32,
     /// Leading bits of the client's address that make it the same client.
     pub prefix: u8,
+    /// The netmask, where it is more than a number of leading bits.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub netmask: Option<Ipv4Addr>,
 }
 
 /// A real server of a service.
@@ -275,8 +283,8 @@ fn service(service: &Service, loads: &Loads, ledger: &Ledger) -> Option<ServiceV
         name: name_of(&service.key)?,
         scheduler: setup.kind.to_string(),
         flags: flags(setup),
-        persistence: service.persistence.map(PersistenceView::from),
-        one_packet: false,
+        persistence: service.persistence.map(|with| persistence(with, service.key.family())),
+        one_packet: service.one_packet,
         counts: account.counts,
         rates: account.rates(),
         servers: service.servers.iter().map(|server| self::server(server, loads, ledger)).collect(),
@@ -297,10 +305,13 @@ fn flags(setup: Setup) -> Vec<String> {
     named.chain(third.then(|| "flag-3".to_owned())).collect()
 }
 
-impl From<Persistence> for PersistenceView {
-    fn from(persistence: Persistence) -> Self {
-        Self { timeout: persistence.timeout.as_secs(), prefix: persistence.prefix }
-    }
+fn persistence(with: Persistence, family: Family) -> PersistenceView {
+    let (prefix, netmask) = match with.mask.shape(family) {
+        Shape::Prefix(length) => (length, None),
+        // At most 32.
+        Shape::Netmask(mask) => (u32::from(mask).leading_ones() as u8, Some(mask)),
+    };
+    PersistenceView { timeout: with.timeout.as_secs(), prefix, netmask }
 }
 
 fn server(server: &Server, loads: &Loads, ledger: &Ledger) -> ServerView {
@@ -308,7 +319,7 @@ fn server(server: &Server, loads: &Loads, ledger: &Ledger) -> ServerView {
     ServerView {
         address: socket(server.real),
         method: server.method.into(),
-        tunnel: (server.method == Method::Tun).then(TunnelSpec::default),
+        tunnel: tunnel_of(server.method),
         weight: server.weight,
         active: load.active,
         inactive: load.inactive,
@@ -335,7 +346,7 @@ pub fn connection(services: &Services, listed: &Listed, now: Tick) -> Option<Con
         expires: Ticks(left).as_secs(),
         state: record.state.name().to_owned(),
         source: socket(Endpoint { addr: listed.key.client, port: listed.key.port() }),
-        virtual_: socket(Endpoint { port: vport, ..pair.end(Side::Virtual) }),
+        virtual_: socket(Endpoint { port: vport, addr: record.vip.unwrap_or(pair.ends[Side::Virtual as usize]) }),
         destination: socket(Endpoint { port: rport, ..pair.end(Side::Real) }),
     })
 }
@@ -352,14 +363,14 @@ mod tests {
     use super::*;
     use crate::sched::Scheduler;
     use crate::service::{ServiceId, ServicesBuilder, Thresholds};
-    use crate::wire::ServiceKey;
+    use crate::wire::{Mask, ServiceKey};
 
     #[test]
     fn a_service_is_shown_with_its_options_and_loads() {
         let setup = Setup { kind: Kind::Sh, flags: Flags { fallback: true, port: true, third: true } };
         let real: Endpoint = "10.1.0.11:8080".parse().unwrap();
         let thresholds = Thresholds { upper: 10, lower: 8 };
-        let server = Server { pair: PairId(2), real, method: Method::Tun, weight: 3, thresholds };
+        let server = Server { pair: PairId(2), real, method: Method::IPIP, weight: 3, thresholds };
         let virtual_: Endpoint = "[2001:db8::10]:443".parse().unwrap();
         let mut builder = ServicesBuilder::default();
         builder.add(
@@ -367,7 +378,12 @@ mod tests {
                 id: ServiceId(0),
                 key: ServiceKey { protocol: 17, virtual_ },
                 scheduler: Arc::new(Scheduler::new(setup, &[])),
-                persistence: Some(Persistence { timeout: Ticks::from_secs(360), prefix: 64 }),
+                admission: Arc::default(),
+                persistence: Some(Persistence {
+                    timeout: Ticks::from_secs(360),
+                    mask: Mask::of_length(Family::V6, 64),
+                }),
+                one_packet: false,
                 servers: vec![server],
             },
             &[1],

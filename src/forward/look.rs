@@ -122,8 +122,8 @@ fn uncommon(frame: &[u8]) -> Result<Parsed, Aside> {
     })?;
     let has_options = parsed.family() == Family::V4 && parsed.l4 - parsed.l3 > 20;
     match (parsed.fragment, parsed.protocol) {
-        (Fragment::Whole, Protocol::TCP | Protocol::UDP) if has_options => Err(Aside::Options),
-        (Fragment::Whole, Protocol::TCP | Protocol::UDP) => Ok(parsed),
+        (Fragment::Whole, Protocol::TCP | Protocol::UDP | Protocol::SCTP) if has_options => Err(Aside::Options),
+        (Fragment::Whole, Protocol::TCP | Protocol::UDP | Protocol::SCTP) => Ok(parsed),
         (Fragment::Whole, Protocol::ICMP | Protocol::ICMPV6) => Err(Aside::Message),
         (Fragment::Whole, _) => Err(Aside::Settled(Verdict::Pass)),
         _ => Err(Aside::Piece),

@@ -10,11 +10,11 @@
 
 use super::look::{Look, Way};
 use super::rewrite::{self, End};
-use super::{Decision, Forwarder, Packet, Reason, Verdict, View, established, header_options};
+use super::{Decision, Forwarder, Packet, Reason, Verdict, View, established, header_options, wide};
 use crate::conn::FlowKey;
-use crate::service::{HopTo, Method, Pair, PairId, Side};
+use crate::service::{HopTo, Method, Pair, PairFlags, PairId, Side};
 use crate::wire::checksum::{Delta, finish, fold, pseudo_header, sum};
-use crate::wire::{Addr, Endpoint, Family, Fragment, Parsed, Protocol, TcpFlags, parse};
+use crate::wire::{Addr, Endpoint, Family, Parsed, Protocol, TcpFlags, parse};
 
 /// Length of the header that ICMP and ICMPv6 errors have in front of the quote, in bytes.
 pub(super) const HEADER: u16 = 8;
@@ -181,6 +181,10 @@ impl Forwarder {
             if let Some(found) = found {
                 let id = PairId(self.shared.table.entry(found).pair());
                 let Some(pair) = view.services.pair(id) else { break };
+                let pair = &match pair.flags.has(PairFlags::WIDE) {
+                    true => wide::pair_of(view, pair, self.shared.table.entry(found)),
+                    false => *pair,
+                };
                 return self.relay(view, packet, &message, &look, (id, pair)).for_pair(id);
             }
         }
@@ -210,12 +214,12 @@ impl Forwarder {
         };
         // No error is sent about an error (RFC 1122 3.2.2, RFC 4443 2.4(e)).
         let Some(hop) = hop else { return Decision::drop(Reason::NoRoute) };
-        let limit = self.limit(view, look, id, pair, hop);
+        let limit = self.limit(view, id, pair, hop);
         let fits = look.packet_len() <= limit;
         // What comes from the server has passed the kernel's router before LVS sees it, which may refuse it.
         let refused = match look.way {
             Way::In => false,
-            Way::Out => look.ttl <= 1 || !(fits || self.may_be_cut(view, packet, look, pair, limit)),
+            Way::Out => look.ttl <= 1 || !(fits || established::may_be_cut(view, packet, look, pair, limit)),
         };
         if refused {
             return Decision::drop(if look.ttl <= 1 { Reason::TtlExpired } else { Reason::TooBig });
@@ -231,55 +235,9 @@ impl Forwarder {
         }
         let sent = self.launch(view, packet, look, (id, pair), hop);
         match sent.verdict() {
-            Verdict::Transmit(port) if !fits => {
-                Decision::of(Verdict::Cut(port, self.path_mtu(view, look, id, pair, hop)))
-            }
+            Verdict::Transmit(port) if !fits => Decision::of(Verdict::Cut(port, self.path_mtu(view, id, pair, hop))),
             _ => sent,
         }
-    }
-
-    /// Passes on what is nobody's. The kernel cannot have back what was steered here, so that what is neither for a virtual
-    /// address nor for the director itself is routed here, as the kernel would have.
-    #[cold]
-    #[inline(never)]
-    pub(super) fn route(&self, view: &View<'_>, packet: &mut Packet<'_>) -> Decision {
-        let Some(parsed) = self.to_be_routed(view, packet) else { return Decision::of(Verdict::Pass) };
-        let hop = match view.network.hop_to(parsed.destination) {
-            HopTo::Ready(hop) => view.network.hop(hop),
-            HopTo::Unresolved(next) => return self.wait_for(next),
-            HopTo::NoRoute => None,
-        };
-        let Some(hop) = hop else { return Decision::of(Verdict::Pass) };
-        if parsed.ttl <= 1 {
-            return Decision::drop(Reason::TtlExpired);
-        }
-        let look = Look::of(&parsed, &view.services.vips, &self.shared.table);
-        let fits = look.packet_len() <= hop.mtu;
-        if !fits && !self.may_be_cut(view, packet, &look, &Pair::default(), hop.mtu) {
-            return Decision::drop(Reason::TooBig);
-        }
-        rewrite::age(packet.bytes(), &look, Delta::new());
-        packet.frame.len = parsed.end;
-        rewrite::set_macs(packet.bytes(), hop);
-        Decision::of(if fits { Verdict::Transmit(hop.port) } else { Verdict::Cut(hop.port, hop.mtu) })
-    }
-
-    /// What was taken from the kernel's way because it comes from a NAT server or is about a packet to one.
-    fn to_be_routed(&self, view: &View<'_>, packet: &mut Packet<'_>) -> Option<Parsed> {
-        let parsed = parse(packet.bytes()).ok()?;
-        let about = Message::read(packet.bytes()).map(|message| message.quote.destination);
-        let Parsed { source, destination, .. } = parsed;
-        let taken = [Some(source), about].into_iter().flatten().any(|address| view.services.is_nat_server(address));
-        let own = [source, destination].into_iter().any(|address| view.is_own(address));
-        (taken && !own && super::answer::is_single_host(destination)).then_some(parsed)
-    }
-
-    /// Whether a fragment is one that the director puts together: to a virtual address, or from a NAT server.
-    pub(super) fn is_ours(view: &View<'_>, parsed: &Parsed) -> bool {
-        let Parsed { source, destination, .. } = *parsed;
-        debug_assert_ne!(parsed.fragment, Fragment::Whole);
-        view.services.vips.may_contain(destination)
-            || (view.services.is_nat_server(source) && !view.is_own(destination))
     }
 }
 

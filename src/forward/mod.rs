@@ -22,24 +22,32 @@
 
 mod answer;
 mod counters;
+mod culling;
 mod decision;
+mod defence;
 mod established;
+mod ftp;
 mod gathering;
 mod header_options;
 pub mod lifecycle;
 mod limiter;
 mod look;
 mod message;
+mod one_packet;
 mod open;
 mod path_mtu;
 mod persistence;
 mod rewrite;
+mod transit;
 mod tunnel;
 mod tunnel_error;
 mod verdict;
+mod wide;
 
 pub use counters::{Counter, Counters, PairCounters};
+pub use culling::Culling;
 pub use decision::Decision;
+pub use defence::Defence;
 pub use gathering::{Assembled, Gathering, Span, Whole};
 pub use path_mtu::PathMtus;
 pub use verdict::{Reason, Verdict};
@@ -53,7 +61,7 @@ use crate::conn::Table;
 use crate::io::{BATCH, Batch, Frame, PacketIo};
 use crate::service::{Loads, Network, NextHop, Options, Services, Snapshot};
 use crate::time::Tick;
-use crate::wire::{Addr, parse};
+use crate::wire::{Addr, Protocol, SctpEvent, parse};
 use limiter::Limiter;
 use look::Look;
 
@@ -70,6 +78,8 @@ pub struct Shared {
     pub loads: Arc<Loads>,
     /// What fits the ways to tunnel servers.
     pub path_mtus: Arc<PathMtus>,
+    /// What the defences have workers do at this moment.
+    pub defence: Arc<Defence>,
     /// Neighbours that some worker needs and nobody has resolved yet; the control thread empties it.
     pub wanted: Arc<ArrayQueue<NextHop>>,
 }
@@ -80,6 +90,7 @@ struct View<'a> {
     services: &'a Services,
     network: &'a Network,
     options: &'a Options,
+    table: &'a Table,
     limiter: &'a Limiter,
     now: Tick,
 }
@@ -210,7 +221,7 @@ impl Forwarder {
 
     fn view<'a>(&'a self, snapshot: &'a Snapshot, now: Tick) -> View<'a> {
         let Snapshot { services, network, options, .. } = snapshot;
-        View { services, network, options, limiter: &self.limiter, now }
+        View { services, network, options, table: &self.shared.table, limiter: &self.limiter, now }
     }
 
     #[cold]
@@ -266,9 +277,16 @@ impl Packet<'_> {
         let offset = usize::from(self.frame.offset);
         self.slot.get_mut(offset..).unwrap_or(&mut [])
     }
+
     /// The frame's bytes, and no more.
     fn whole(&self) -> &[u8] {
         let offset = usize::from(self.frame.offset);
         self.slot.get(offset..offset + self.frame.len()).unwrap_or(&[])
+    }
+
+    /// What an SCTP packet is; `None` if it has no chunk, or is none.
+    fn sctp_event(&mut self, look: &Look) -> Option<SctpEvent> {
+        let packet = self.bytes().get(usize::from(look.l4)..usize::from(look.end))?;
+        (look.protocol == Protocol::SCTP).then(|| SctpEvent::of(packet)).flatten()
     }
 }

@@ -53,7 +53,7 @@ impl PathMtus {
         }
         let word = u64::from(now.0) << 32 | u64::from(mtu);
         let pairs = services.pairs.iter().zip(&self.by_pair);
-        for (_, known) in pairs.filter(|(pair, _)| pair.method == Method::Tun && pair.ends[1] == server) {
+        for (_, known) in pairs.filter(|(pair, _)| matches!(pair.method, Method::Tun(_)) && pair.ends[1] == server) {
             known.store(word, Relaxed);
         }
         self.any.store(true, Relaxed);
@@ -72,11 +72,11 @@ mod tests {
             Pair::new(1, Protocol::TCP, method, "192.0.2.10:80".parse().unwrap(), real.parse().unwrap())
         };
         let mut builder = ServicesBuilder::default();
-        let ways = [(Method::Tun, "10.1.0.11:80"), (Method::Tun, "10.1.0.11:80"), (Method::Nat, "10.1.0.11:80")];
+        let ways = [(Method::IPIP, "10.1.0.11:80"), (Method::IPIP, "10.1.0.11:80"), (Method::Nat, "10.1.0.11:80")];
         for (id, (method, real)) in (0..).zip(ways) {
             builder.add_removed(PairId(id), pair(method, real), &Network::default());
         }
-        builder.add_removed(PairId(3), pair(Method::Tun, "10.1.0.12:80"), &Network::default());
+        builder.add_removed(PairId(3), pair(Method::IPIP, "10.1.0.12:80"), &Network::default());
         let (services, mtus, now) = (builder.build(), PathMtus::new(4), Tick(7));
         let all = |now| [0, 1, 2, 3].map(|id| mtus.of(PairId(id), 1500, now));
         let server = "10.1.0.11:80".parse::<crate::wire::Endpoint>().unwrap().addr;

@@ -28,7 +28,7 @@ impl Forwarder {
         now: Tick,
     ) -> Option<Held> {
         let table = &self.shared.table;
-        let (key, hash) = self.template_key(persistence, look);
+        let (key, hash) = self.template_key(service, persistence, look);
         let slot = table.find(&key, hash, |entry| is_template_of(view, service, entry))?;
         let entry = table.entry(slot);
         let expired = entry.is_expired(now) && entry.children() == 0;
@@ -59,7 +59,8 @@ impl Forwarder {
     ) -> Option<Held> {
         let table = &self.shared.table;
         let generation = view.services.pair(server.pair)?.generation;
-        let (key, hash) = self.template_key(persistence, look);
+        let (key, hash) = self.template_key(service, persistence, look);
+        let any_port = service.is_for_other_ports();
         let new = Record {
             pair: server.pair.0,
             generation,
@@ -67,11 +68,12 @@ impl Forwarder {
             flags: 0,
             timeout: persistence.timeout,
             last_seen: now,
-            vport: service.key.virtual_.port,
-            rport: server.real.port,
+            vport: if any_port { 0 } else { service.key.virtual_.port },
+            rport: if any_port { 0 } else { server.real.port },
             control: None,
             hop: 0,
             epoch: 0,
+            vip: None,
         };
         let slot = match table.insert_or_find(&key, hash, |entry| is_template_of(view, service, entry), &new) {
             Insert::Inserted(slot) => {
@@ -91,8 +93,9 @@ impl Forwarder {
         self.shared.table.entry(held.slot).remove_child();
     }
 
-    fn template_key(&self, persistence: Persistence, look: &Look) -> (FlowKey, FlowHash) {
-        let key = FlowKey::template(look.protocol, look.key.client.masked(persistence.prefix));
+    /// One template for all protocols of a mark, one for all ports of a service.
+    fn template_key(&self, service: &Service, persistence: Persistence, look: &Look) -> (FlowKey, FlowHash) {
+        let key = FlowKey::template(service.key.protocol, persistence.mask.of(look.key.client));
         (key, self.shared.table.hash(&key))
     }
 

@@ -6,23 +6,19 @@
 
 use super::look::{Look, Way};
 use super::message::{Message, Quote};
-use super::{Decision, Forwarder, Packet, Reason, Verdict, View, answer, established, tunnel};
+use super::{Decision, Forwarder, Packet, Reason, Verdict, View, answer, established};
 use crate::conn::FlowKey;
-use crate::service::{HopTo, Method, Pair, PairId, Side};
+use crate::service::{HopTo, Method, Pair, PairId, Side, Tunnel};
 use crate::wire::{Family, Protocol, TcpFlags};
 
 impl Forwarder {
     /// Handles the error, if it is about a tunnel packet of ours.
     pub(super) fn tunnel_error(&self, view: &View<'_>, packet: &mut Packet<'_>, message: &Message) -> Option<Decision> {
-        let inner_family = match message.quote.protocol {
-            Protocol::IPIP => Family::V4,
-            Protocol::IPV6 => Family::V6,
-            _ => return None,
-        };
         if !view.is_own(message.outer.destination) {
             return None;
         }
-        let inner = Quote::read(packet.bytes(), message.quote.l4, message.outer.end, inner_family)?;
+        let (tunnel, inner_l3, inner_family) = tunnelled(packet.bytes(), &message.quote)?;
+        let inner = Quote::read(packet.bytes(), inner_l3, message.outer.end, inner_family)?;
         let [client, virtual_] = inner.ends()?;
         let key = FlowKey::connection(inner.protocol, client.addr, client.port);
         let look = Look {
@@ -41,7 +37,7 @@ impl Forwarder {
         let found = self.shared.table.find(&key, look.hash, |entry| established::belongs(view, entry, &look))?;
         let id = PairId(self.shared.table.entry(found).pair());
         let pair = view.services.pair(id)?;
-        if pair.method != Method::Tun || pair.ends[Side::Real as usize] != message.quote.destination {
+        if !is_kind(pair.method, tunnel) || pair.ends[Side::Real as usize] != message.quote.destination {
             return None;
         }
         if !message.is_sound(packet.bytes()) {
@@ -70,7 +66,7 @@ impl Forwarder {
                 // The client does not want to know; its packets are cut from now on.
                 return Decision::drop(Reason::TunnelError);
             }
-            error.word = u32::from(size.saturating_sub(tunnel::overhead(pair.ends[1].family())));
+            error.word = u32::from(size.saturating_sub(u16::from(pair.overhead)));
         }
         // The quoted packet takes the place of the one that came.
         let frame = packet.bytes();
@@ -106,6 +102,54 @@ impl Forwarder {
         };
         self.shared.path_mtus.learn(view.services, server, told, before, view.now);
         if view.options.tunnel_error_tells_new_mtu { self.shared.path_mtus.of(id, first, view.now) } else { before }
+    }
+}
+
+/// The kind of tunnel that a quoted packet was in, and where in the frame the packet within begins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    Ipip,
+    Gre,
+    /// To this port.
+    Gue(u16),
+}
+
+fn tunnelled(frame: &[u8], quote: &Quote) -> Option<(Kind, u16, Family)> {
+    let header = frame.get(usize::from(quote.l4)..)?;
+    match quote.protocol {
+        Protocol::IPIP => Some((Kind::Ipip, quote.l4, Family::V4)),
+        Protocol::IPV6 => Some((Kind::Ipip, quote.l4, Family::V6)),
+        Protocol::GRE => {
+            let header = header.first_chunk::<4>()?;
+            let family = match [header[2], header[3]] {
+                [0x08, 0x00] => Family::V4,
+                [0x86, 0xdd] => Family::V6,
+                _ => return None,
+            };
+            // A checksum takes four bytes more (RFC 2784 2.1).
+            Some((Kind::Gre, quote.l4 + if header[0] & 0x80 == 0 { 4 } else { 8 }, family))
+        }
+        Protocol::UDP => {
+            let [_, port] = quote.ports?;
+            // Behind the UDP header: variant 0, a data message without options.
+            let gue = header.get(8..12)?;
+            let family = match (gue[0], gue[1]) {
+                (0, Protocol::IPIP) => Family::V4,
+                (0, Protocol::IPV6) => Family::V6,
+                _ => return None,
+            };
+            Some((Kind::Gue(port), quote.l4 + 12, family))
+        }
+        _ => None,
+    }
+}
+
+fn is_kind(method: Method, kind: Kind) -> bool {
+    match method {
+        Method::Tun(Tunnel::Ipip) => kind == Kind::Ipip,
+        Method::Tun(Tunnel::Gre { .. }) => kind == Kind::Gre,
+        Method::Tun(Tunnel::Gue { port, .. }) => kind == Kind::Gue(port),
+        Method::Nat | Method::Dr => false,
     }
 }
 

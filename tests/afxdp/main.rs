@@ -111,8 +111,8 @@ fn rules() -> Rules {
         servers: [(UDP, Endpoint { addr: address(SERVER), port: 8080 })].into(),
         vips: [address(VIP)].into(),
         server_addresses: [address(SERVER)].into(),
-        tunnel_servers: [].into(),
         local_addresses: [address(DIRECTOR), address([10, 1, 0, 1]), address(VIP)].into(),
+        ..Rules::default()
     }
 }
 

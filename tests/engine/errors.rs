@@ -121,7 +121,7 @@ fn an_error_from_the_server_s_side_reaches_the_client_as_if_from_the_virtual_ser
 fn direct_servers_get_the_error_untouched() {
     for family in [0, 1] {
         let [vip, client, _, router, _] = ENDS[family];
-        for method in [Method::Dr, Method::Tun] {
+        for method in [Method::Dr, Method::IPIP] {
             let mut director = connected(family, method, false);
             let about = tcp(vip, client, "A").bytes();
             let came = error(router, vip, UNREACHABLE[family], 0, &about, 60);
@@ -216,7 +216,7 @@ fn a_tunnel_s_smaller_mtu_is_learned_and_told_to_the_client() {
     for (family, overhead) in [(0, 20u32), (1, 40)] {
         let [vip, client, _, router, own] = ENDS[family];
         for (tells_new, first_told) in [(false, 1500), (true, 1350)] {
-            let mut director = connected(family, Method::Tun, false);
+            let mut director = connected(family, Method::IPIP, false);
             let options = Options { tunnel_error_tells_new_mtu: tells_new, ..Options::KERNEL };
             let known = director.snapshot().clone();
             director.publish(ringmaster::service::Snapshot { options, generation: 2, ..known });
@@ -251,7 +251,7 @@ fn a_tunnel_s_smaller_mtu_is_learned_and_told_to_the_client() {
 #[test]
 fn other_errors_about_a_tunnel_packet_reach_the_client_as_they_are() {
     let [vip, client, _, router, own] = ENDS[0];
-    let mut director = connected(0, Method::Tun, false);
+    let mut director = connected(0, Method::IPIP, false);
     let sent = tunnelled(&mut director, &tcp(client, vip, "A").with_payload(&[1; 20]));
     for kind in [(3, 1), (3, 13), (11, 0)] {
         let (port, frame) = only(pass(&mut director, SERVERS, &error(router, own, kind, 0, &sent, 68), NOW));
@@ -282,7 +282,7 @@ fn other_errors_about_a_tunnel_packet_reach_the_client_as_they_are() {
 #[test]
 fn without_df_a_learned_mtu_only_cuts() {
     let [vip, client, _, router, own] = ENDS[0];
-    let mut director = connected(0, Method::Tun, false);
+    let mut director = connected(0, Method::IPIP, false);
     let mut long = tcp(client, vip, "A").with_payload(&[1; 1360]).bytes();
     long[20] = 0;
     fix_header(&mut long);

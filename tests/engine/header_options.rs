@@ -33,10 +33,10 @@ fn at_work(method: Method) -> Offline<MemIo> {
 #[test]
 fn a_request_records_the_virtual_address_and_a_reply_the_director_s() {
     let empty = [7, 11, 4, 0, 0, 0, 0, 0, 0, 0, 0, 1];
-    for method in [Method::Nat, Method::Dr, Method::Tun] {
+    for method in [Method::Nat, Method::Dr, Method::IPIP] {
         let mut director = at_work(method);
         let out = pass(&mut director, CLIENTS, &with(&empty, tcp(CLIENT, VIP, "S").bytes()), NOW);
-        let at = if method == Method::Tun { 54 } else { 34 };
+        let at = if method == Method::IPIP { 54 } else { 34 };
         assert_eq!(out[0].1[at..at + 12], [7, 11, 8, 192, 0, 2, 10, 0, 0, 0, 0, 1], "{method:?}");
         if method == Method::Nat {
             Packet::read(&out[0].1);

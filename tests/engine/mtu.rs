@@ -51,7 +51,7 @@ fn what_may_be_cut_is_cut() {
         (Method::Nat, vec![996, 996, 68]),
         (Method::Dr, vec![996, 996, 68]),
         // The tunnel packet is cut, not the one in it.
-        (Method::Tun, vec![996, 996, 88]),
+        (Method::IPIP, vec![996, 996, 88]),
     ] {
         let mut director = behind(method, SERVERS, 1000, Options::KERNEL);
         let frame = datagram(CLIENT, VIP, 2020, true);
@@ -60,13 +60,13 @@ fn what_may_be_cut_is_cut() {
         let out = frames(pieces.iter().flat_map(|piece| pass(&mut director, CLIENTS, piece, NOW)).collect(), SERVERS);
         assert_eq!(lengths(&out), expected, "{method:?}");
         let whole = join(&out);
-        let inner = if method == Method::Tun { 34 } else { 14 };
+        let inner = if method == Method::IPIP { 34 } else { 14 };
         assert_eq!(whole[whole.len() - 1992..], frame[frame.len() - 1992..], "{method:?}");
         assert_eq!(whole[inner + 8], 63);
 
         let out = frames(pass(&mut director, CLIENTS, &datagram(CLIENT, VIP, 1200, true), NOW), SERVERS);
         assert_eq!(out.len(), 2, "{method:?}");
-        if method != Method::Tun {
+        if method != Method::IPIP {
             let whole = Packet::read(&join(&out));
             assert_eq!((whole.ttl, whole.payload.len()), (63, 1172));
             assert!(out.iter().all(|piece| piece[18..20] == [0x12, 0x34]), "pieces keep the id");
@@ -90,7 +90,7 @@ fn a_reply_too_long_for_the_client_s_side_is_cut_or_refused() {
 /// Without path MTU discovery nobody is told, and the tunnel packet is cut whatever the inner one says.
 #[test]
 fn without_path_mtu_discovery_tunnel_packets_are_cut() {
-    let mut director = behind(Method::Tun, SERVERS, 1000, Options { pmtu_disc: false, ..Options::KERNEL });
+    let mut director = behind(Method::IPIP, SERVERS, 1000, Options { pmtu_disc: false, ..Options::KERNEL });
     let out = frames(pass(&mut director, CLIENTS, &datagram(CLIENT, VIP, 1400, false), NOW), SERVERS);
     assert_eq!(lengths(&out), [996, 444]);
     let whole = join(&out);
@@ -103,10 +103,10 @@ fn without_path_mtu_discovery_tunnel_packets_are_cut() {
 /// A way that leaves less than every link must take is none.
 #[test]
 fn a_tunnel_too_narrow_for_anything_is_silent() {
-    let mut director = behind(Method::Tun, SERVERS, 87, Options::KERNEL);
+    let mut director = behind(Method::IPIP, SERVERS, 87, Options::KERNEL);
     assert!(pass(&mut director, CLIENTS, &datagram(CLIENT, VIP, 60, false), NOW).is_empty());
     assert_eq!((director.counters.reason(Reason::TooBig), director.counters.answered.get()), (1, 0));
-    let mut director = behind(Method::Tun, SERVERS, 88, Options::KERNEL);
+    let mut director = behind(Method::IPIP, SERVERS, 88, Options::KERNEL);
     assert_eq!(pass(&mut director, CLIENTS, &datagram(CLIENT, VIP, 60, false), NOW)[0].0, SERVERS);
 }
 
@@ -126,7 +126,7 @@ fn a_piece_without_a_buffer_is_counted() {
 /// VLAN tags stay in front of what was put in front.
 #[test]
 fn tags_are_kept_by_every_method_and_in_pieces() {
-    for method in [Method::Nat, Method::Dr, Method::Tun] {
+    for method in [Method::Nat, Method::Dr, Method::IPIP] {
         let mut director = behind(method, SERVERS, 1000, Options::KERNEL);
         for length in [100, 1200] {
             let mut frame = datagram(CLIENT, VIP, length, true);

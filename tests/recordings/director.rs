@@ -15,6 +15,7 @@ use ringmaster::worker::{Observer, Offline, OfflineConfig};
 use crate::compare;
 use crate::control::Control;
 use crate::front::{Desk, Output};
+use crate::marks;
 use crate::network;
 use crate::scenario::{self, Action, Direction, FINAL, Scenario};
 use crate::stack::{self, Handed};
@@ -68,10 +69,10 @@ struct Stage<'a> {
 impl<'a> Stage<'a> {
     fn set(scenario: &'a Scenario) -> Result<Self, String> {
         let setup = &scenario.director;
-        if setup.nft.is_some() {
-            return Err("packet marks".to_owned());
-        }
-        if let Some(command) = setup.ip.first() {
+        // What is marked comes to the director without being routed to it.
+        let routes_marks =
+            |command: &&String| command.starts_with("rule add fwmark ") || command.starts_with("route add local ");
+        if let Some(command) = setup.ip.iter().find(|command| !routes_marks(command)) {
             return Err(format!("ip {command}"));
         }
         let network = network::network(setup)?;
@@ -84,6 +85,7 @@ impl<'a> Stage<'a> {
         for (name, &value) in &setup.sysctls {
             control.set(name, value)?;
         }
+        control.mark(marks::rules(setup.nft.as_deref().unwrap_or_default())?);
         worker.publish(control.snapshot());
         let (own, now) = (network::own_addresses(setup)?, Tick::at(BEGIN));
         Ok(Self { scenario, network, own, control, worker, now })

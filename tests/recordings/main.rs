@@ -21,6 +21,7 @@ mod compare;
 mod control;
 mod director;
 mod front;
+mod marks;
 mod network;
 mod scenario;
 mod stack;

@@ -174,7 +174,10 @@ fn suffix(service: &ServiceView) -> String {
 }
 
 /// The mask of a persistent service, unless it is of full length.
-fn netmask(name: &ServiceName, PersistenceView { prefix, .. }: PersistenceView) -> Option<String> {
+fn netmask(name: &ServiceName, PersistenceView { prefix, netmask, .. }: PersistenceView) -> Option<String> {
+    if let Some(mask) = netmask {
+        return Some(mask.to_string());
+    }
     match name.family() {
         Family::Ipv6 => (prefix < 128).then(|| prefix.to_string()),
         Family::Ipv4 => (prefix < 32).then(|| mask(prefix).to_string()),

@@ -42,7 +42,8 @@ impl Layout<'_> {
         match name {
             ServiceName::Address { protocol, address } => {
                 let option = match protocol {
-                    Protocol::Tcp => "-t",
+                    // No service is for all protocols; its commands would not be understood.
+                    Protocol::Ip | Protocol::Tcp => "-t",
                     Protocol::Udp => "-u",
                     Protocol::Sctp => "--sctp-service",
                 };

@@ -47,7 +47,7 @@ fn listed(layout: Layout<'_>, list: &[ServiceView]) -> String {
 
 /// One service of each kind.
 fn many() -> Vec<ServiceView> {
-    let persistence = |timeout, prefix| Some(PersistenceView { timeout, prefix });
+    let persistence = |timeout, prefix| Some(PersistenceView { timeout, prefix, netmask: None });
     let gue = TunnelSpec { kind: TunnelKind::Gue, port: 6080, checksum: TunnelChecksum::Plain };
     let gre = TunnelSpec { kind: TunnelKind::Gre, port: 0, checksum: TunnelChecksum::None };
     vec![

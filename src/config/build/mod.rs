@@ -5,9 +5,11 @@
 
 mod checks;
 mod items;
+mod limits;
 mod server;
 mod service;
 mod settings;
+mod tunnel;
 mod values;
 mod vrrp;
 
@@ -28,6 +30,7 @@ pub(super) fn build(statements: &[Statement], reports: &mut Reports) -> Config {
         quiet: false,
         services: BTreeSet::new(),
         names: BTreeSet::new(),
+        limits: Vec::new(),
         instances: BTreeMap::new(),
     };
     builder.config(statements)
@@ -43,6 +46,8 @@ struct Builder<'a> {
     services: BTreeSet<ServiceKey>,
     /// The names of the instances so far.
     names: BTreeSet<String>,
+    /// The `limit` lines so far.
+    limits: Vec<limits::Limit>,
     /// And by interface and virtual_router_id.
     instances: BTreeMap<(String, u8), String>,
 }
@@ -66,6 +71,7 @@ impl Builder<'_> {
                 _ => {}
             }
         }
+        self.set_limits(&mut config.services);
         config
     }
 

@@ -117,6 +117,15 @@ impl From<wire::Family> for Family {
     }
 }
 
+impl From<Family> for wire::Family {
+    fn from(family: Family) -> Self {
+        match family {
+            Family::Ipv4 => wire::Family::V4,
+            Family::Ipv6 => wire::Family::V6,
+        }
+    }
+}
+
 /// A virtual service without its servers.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ServiceSpec {

@@ -21,7 +21,7 @@ use tokio::time::{Interval, MissedTickBehavior, interval, sleep};
 use super::kernel::{self, Kernel, KernelError, VirtualAddresses};
 use super::ledger::ESTIMATE;
 use super::socket::{ControlSocket, SocketError};
-use super::{Ids, Ledger, PAIRS, plan, rules};
+use super::{Ids, Ledger, Locals, PAIRS, plan, rules};
 use crate::check::{self, Failure, Health, Spec};
 use crate::config::Config;
 use crate::conn::table::TableError;
@@ -239,10 +239,10 @@ impl Director {
     }
 
     fn steer(&mut self) -> Result<(), SetupError> {
-        let virtual_addresses =
-            self.config.instances.iter().flat_map(|instance| &instance.addresses).map(|address| address.address.into());
-        let local: Vec<_> = self.kernel.local_addresses().chain(virtual_addresses).collect();
-        self.steering.update(&rules(&self.services, local))
+        let virtual_ = self.config.instances.iter().flat_map(|instance| &instance.addresses);
+        let virtual_ = virtual_.map(|address| address.address.into()).collect();
+        let locals = Locals { own: self.kernel.local_addresses().collect(), virtual_ };
+        self.steering.update(&rules(&self.services, &locals))
     }
 
     /// Stops in an order that loses nothing more than it must: the addresses first, since the kernel would reset the

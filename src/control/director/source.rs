@@ -69,6 +69,7 @@ impl Director {
         ]
         .map(|(name, count)| (name.to_owned(), count))
         .into();
+        all.insert("culled".to_owned(), self.shared.defence.culled());
         for &reason in Reason::ALL {
             let count = self.workers.counters().map(|counters| counters.reason(reason)).sum();
             all.insert(format!("ended-{}", reason.name()), count);

@@ -48,7 +48,7 @@ impl Director {
         let mut health = Health::new(random(1));
         let servers = config.services.iter().flat_map(|service| &service.servers);
         health.watch(servers.flat_map(|server| &server.checks), clock::now());
-        let mut ids = Ids::default();
+        let mut ids = Ids::with_seed(random(5));
         let services = plan(&config, |checks| health.is_up(checks), &mut ids, &network, None);
         let sweeper = shared.table.sweeper().expect("a new table's sweeper has not been taken");
         let mut director = Self {
@@ -197,6 +197,7 @@ fn share(settings: &Settings, workers: usize) -> Result<Shared, DirectorError> {
         // One lane a worker, and the sweeper's.
         loads: Arc::new(Loads::new(workers + 1, PAIRS)),
         path_mtus: Arc::new(PathMtus::new(PAIRS)),
+        defence: Arc::default(),
         wanted: Arc::new(ArrayQueue::new(WANTED)),
     })
 }
