@@ -44,6 +44,9 @@ pub trait Observer {
     /// `frame` was decided about; if it is to leave, its buffer already holds what will. (A datagram that came in pieces
     /// is not in the buffer of the last one, which is told of what was decided about the whole.)
     fn decided<I: PacketIo>(&mut self, io: &mut I, frame: &Frame, decision: &Decision);
+
+    /// So many frames were the pieces of a datagram that was decided about.
+    fn assembled(&mut self, _pieces: usize, _decision: &Decision) {}
 }
 
 impl Observer for () {
@@ -291,6 +294,7 @@ impl<I: PacketIo, O: Observer> Desk<'_, I, O> {
         }
         (bearer.offset, bearer.len, bearer.port) = (offset, len, port);
         if verdict != Verdict::Wait {
+            self.observer.assembled(assembled.spans.len(), &decision);
             self.forwarder.counters().count(verdict);
             self.gathering.end(whole);
         }

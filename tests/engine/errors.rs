@@ -248,6 +248,36 @@ fn a_tunnel_s_smaller_mtu_is_learned_and_told_to_the_client() {
     }
 }
 
+/// Every kind of tunnel is known again in the quote, with its checksum and without.
+#[test]
+fn errors_about_gre_and_gue_packets_are_understood() {
+    use ringmaster::service::{GueChecksum, Tunnel};
+    let gue = |checksum| Tunnel::Gue { port: 6080, checksum };
+    for family in [0, 1] {
+        let [vip, client, _, router, own] = ENDS[family];
+        for tunnel in [
+            Tunnel::Gre { checksum: false },
+            Tunnel::Gre { checksum: true },
+            gue(GueChecksum::Off),
+            gue(GueChecksum::On),
+        ] {
+            let mut director = connected(family, Method::Tun(tunnel), false);
+            let sent = tunnelled(&mut director, &tcp(client, vip, "A").with_payload(&[1; 1300]));
+            let (port, frame) =
+                only(pass(&mut director, SERVERS, &error(router, own, TOO_BIG[family], 1290, &sent, 150), NOW));
+            let at = icmp_at(&frame);
+            assert_eq!(
+                (port, read(&frame, at + 8)),
+                (CLIENTS, (host(client), host(vip), ports(40000, 80))),
+                "{tunnel:?}"
+            );
+            // To a server of another kind of tunnel, it would be somebody else's.
+            let mut other = connected(family, Method::IPIP, false);
+            assert!(pass(&mut other, SERVERS, &error(router, own, TOO_BIG[family], 1290, &sent, 150), NOW).is_empty());
+        }
+    }
+}
+
 #[test]
 fn other_errors_about_a_tunnel_packet_reach_the_client_as_they_are() {
     let [vip, client, _, router, own] = ENDS[0];
