@@ -11,7 +11,7 @@ use super::{Mailbox, Observer, Worker};
 use crate::conn::table::{Fate, Sweeper, TableConfig, TableError};
 use crate::conn::{HashSeed, Table};
 use crate::forward::farewell::{self, FAREWELLS};
-use crate::forward::{Counters, Culling, Forwarder, Shared, lifecycle};
+use crate::forward::{Counters, Culling, Forwarder, PathMtus, Shared, lifecycle};
 use crate::io::PacketIo;
 use crate::service::{Loads, Snapshot};
 use crate::time::Tick;
@@ -55,6 +55,7 @@ impl<I: PacketIo, O: Observer> Offline<I, O> {
         let table = Arc::new(Table::create(&table_config)?);
         let shared = Shared {
             loads: Arc::new(Loads::new(2, config.pairs)),
+            path_mtus: Arc::new(PathMtus::new(config.pairs)),
             defence: Arc::default(),
             farewells: Arc::new(ArrayQueue::new(FAREWELLS)),
             wanted: Arc::new(ArrayQueue::new(WANTED)),
