@@ -4,7 +4,9 @@
 //! together and check what no single keyword can show. Building never stops at a problem, so that all are found.
 
 mod checks;
+mod group;
 mod items;
+mod marks;
 mod server;
 mod service;
 mod settings;
@@ -15,7 +17,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::keywords::Block;
 use super::model::{Config, Settings};
-use super::text::{Reports, Statement};
+use super::text::{Reports, Span, Statement};
 use crate::service::Options;
 use crate::time::Ticks;
 use crate::wire::ServiceKey;
@@ -29,6 +31,8 @@ pub(super) fn build(statements: &[Statement], reports: &mut Reports) -> Config {
         services: BTreeSet::new(),
         names: BTreeSet::new(),
         instances: BTreeMap::new(),
+        groups: BTreeMap::new(),
+        marks: Vec::new(),
     };
     builder.config(statements)
 }
@@ -45,13 +49,22 @@ struct Builder<'a> {
     names: BTreeSet<String>,
     /// And by interface and virtual_router_id.
     instances: BTreeMap<(String, u8), String>,
+    /// The members of each `virtual_server_group`.
+    groups: BTreeMap<String, Vec<group::Target>>,
+    /// Marks of virtual servers, and where they stand.
+    marks: Vec<(u32, Span)>,
 }
 
 impl Builder<'_> {
     fn config(&mut self, statements: &[Statement]) -> Config {
         let mut config = Config::default();
         let mut elections_noted = false;
-        for item in self.items(Block::Root, statements) {
+        let items = self.items(Block::Root, statements);
+        // Groups may be defined after their use.
+        for item in items.iter().filter(|item| item.name == "virtual_server_group") {
+            self.group(item);
+        }
+        for item in items {
             match item.name {
                 "global_defs" => self.global(&item, &mut config),
                 "ringmaster" => self.settings(&item, &mut config.settings),
@@ -66,6 +79,7 @@ impl Builder<'_> {
                 _ => {}
             }
         }
+        self.marks_are_given(&config);
         config
     }
 

@@ -45,6 +45,9 @@ impl Builder<'_> {
         for item in &items {
             self.setting(item, settings);
         }
+        for item in items.iter().filter(|item| item.name == "mark") {
+            self.mark(item, &mut settings.marks);
+        }
     }
 
     fn setting(&mut self, item: &Item<'_>, settings: &mut Settings) {

@@ -140,7 +140,8 @@ impl Builder<'_> {
     }
 }
 
-fn parse_prefixed(word: &Word) -> Result<(IpAddr, u8), Fault> {
+/// `ADDRESS` or `ADDRESS/LENGTH`.
+pub(super) fn parse_prefixed(word: &Word) -> Result<(IpAddr, u8), Fault> {
     let (address, prefix) = match word.text.split_once('/') {
         Some((address, prefix)) => (address, Some(prefix)),
         None => (word.text.as_str(), None),
