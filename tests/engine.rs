@@ -21,3 +21,7 @@ mod methods;
 mod neighbours;
 #[path = "engine/persistence.rs"]
 mod persistence;
+#[path = "engine/wide.rs"]
+mod wide;
+#[path = "engine/workers.rs"]
+mod workers;
