@@ -35,7 +35,9 @@ impl Forwarder {
         let pair_id = PairId(entry.pair());
         let good = view.services.pair(pair_id).is_some_and(|pair| {
             let drained = view.options.expire_quiescent_template && pair.flags.has(PairFlags::DRAINED);
-            !drained && !pair.flags.has(PairFlags::REMOVED)
+            // A template leads by the method it was made for; after a change of method a new one is made.
+            let former = view.services.former.iter().any(|(former, _)| *former == pair_id);
+            !drained && !former && !pair.flags.has(PairFlags::REMOVED)
         });
         if expired || !good {
             spend(entry);
@@ -74,7 +76,11 @@ impl Forwarder {
             vip: None,
         };
         let slot = match table.insert_or_find(&key, hash, |entry| is_template_of(view, service, entry), &new) {
-            Insert::Inserted(slot) | Insert::Found(slot) => slot,
+            Insert::Inserted(slot) => {
+                self.shared.loads.add_template(self.lane, server.pair, 1);
+                slot
+            }
+            Insert::Found(slot) => slot,
             Insert::Full | Insert::Busy => return None,
         };
         // Another worker may have been faster: then its choice holds.

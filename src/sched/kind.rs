@@ -107,6 +107,8 @@ pub struct Flags {
     pub fallback: bool,
     /// `sh-port`, `mh-port` (`flag-2`): the client's port is hashed together with its address.
     pub port: bool,
+    /// `flag-3`: means nothing to any scheduler, and is listed.
+    pub third: bool,
 }
 
 /// All that a service says of its scheduler.

@@ -181,9 +181,9 @@ fn filling_from_zero_is_the_kernel_s() {
 
 #[test]
 fn hashing_is_the_kernel_s() {
-    const PLAIN: Flags = Flags { fallback: false, port: false };
-    const PORT: Flags = Flags { fallback: false, port: true };
-    const FALLBACK: Flags = Flags { fallback: true, port: false };
+    const PLAIN: Flags = Flags { fallback: false, port: false, third: false };
+    const PORT: Flags = Flags { fallback: false, port: true, third: false };
+    const FALLBACK: Flags = Flags { fallback: true, port: false, third: false };
     for (kind, flags, table, client, expected) in [
         (Kind::Dh, PLAIN, Table::idle(&[1, 1, 1]), "192.0.2.1:0", 'C'),
         (Kind::Dh, PLAIN, Table::idle(&[9, 1, 1]), "192.0.2.33:0", 'C'),
@@ -391,7 +391,7 @@ proptest! {
         let any = (0..table.len()).any(|at| table.usable(at));
         let client = Endpoint::new(Addr::v4(client), port);
         for kind in Kind::ALL {
-            let setup = Setup { kind, flags: Flags { fallback, port: hash_port } };
+            let setup = Setup { kind, flags: Flags { fallback, port: hash_port, third: false } };
             let scheduler = Scheduler::new(setup, &table.members());
             for _ in 0..5 {
                 let picked = scheduler.pick(&table, &Flow { client, destination: client, now: Tick(0) });

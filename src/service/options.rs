@@ -28,6 +28,11 @@ pub struct Options {
     pub last_service_ends_all: bool,
     /// A TCP packet of no known connection is answered with RST, as the local stack would, instead of dropped.
     pub reset_unknown: bool,
+    /// Listings in ipvsadm's form compare addresses as ipvsadm does, whose differences of two of them overflow, instead of
+    /// as numbers.
+    pub signed_sort: bool,
+    /// What is saved (`ipvsadm -S`) has the thresholds of servers and the timeouts, which ipvsadm leaves out.
+    pub save_limits: bool,
 }
 
 impl Options {
@@ -42,6 +47,8 @@ impl Options {
         sloppy_tcp: false,
         last_service_ends_all: true,
         reset_unknown: true,
+        signed_sort: true,
+        save_limits: false,
     };
 
     /// What people get: the kernel's behaviour without the quirks that hurt them.
@@ -52,6 +59,8 @@ impl Options {
         flagless_segment_closes: false,
         template_keeps_timeout: true,
         last_service_ends_all: false,
+        signed_sort: false,
+        save_limits: true,
         ..Options::KERNEL
     };
 }

@@ -161,6 +161,8 @@ pub struct Services {
     pub marks_in_use: BTreeSet<u32>,
     /// Which lookups are worth while.
     pub(super) kinds: Kinds,
+    /// Pairs of servers whose method was changed since, and the pairs that those servers form now. Few, if any.
+    pub former: Vec<(PairId, PairId)>,
     /// Every VIP.
     pub vips: VipFilter,
 }
@@ -243,6 +245,15 @@ impl ServicesBuilder {
             pair.flags = pair.flags.with(PairFlags::WIDE);
         }
         self.services.vips.add(pair.ends[0]);
+        self.put(id, pair, network);
+    }
+
+    /// Keeps the pair that a server formed by another method, for the connections that were opened so. The server's
+    /// present pair is there already.
+    pub fn add_former(&mut self, id: PairId, mut pair: Pair, current: PairId, network: &Network) {
+        let present = &self.services.pairs[current.0 as usize];
+        (pair.flags, pair.service) = (present.flags, present.service);
+        self.services.former.push((id, current));
         self.put(id, pair, network);
     }
 

@@ -7,6 +7,7 @@ mod support;
 
 mod dr;
 mod health;
+mod ipvsadm;
 mod kernel;
 mod lifecycle;
 mod movement;

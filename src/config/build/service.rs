@@ -160,6 +160,7 @@ impl Builder<'_> {
         let flags = Flags {
             fallback: is_on(&["sh-fallback", "mh-fallback", "flag-1"]),
             port: is_on(&["sh-port", "mh-port", "flag-2"]),
+            third: is_on(&["flag-3"]),
         };
         let kind = match items.iter().rfind(|item| matches!(item.name, "lvs_sched" | "lb_algo")) {
             Some(item) => self.scheduler_kind(item),

@@ -82,6 +82,8 @@ impl Builder<'_> {
             "sloppy_tcp" => options.sloppy_tcp = item.is_on(),
             "last_service_ends_all" => options.last_service_ends_all = item.is_on(),
             "reset_unknown" => options.reset_unknown = item.is_on(),
+            "signed_sort" => options.signed_sort = item.is_on(),
+            "save_limits" => options.save_limits = item.is_on(),
             _ => {}
         }
     }

@@ -26,7 +26,7 @@ pub(super) const VIRTUAL_SERVER: &[Keyword] = &[
     other("persistence_engine", Any, Refused("persistence by content is not done"), "persistence by SIP call"),
     acts("flag-1", None, "", "`sh-fallback` or `mh-fallback`"),
     acts("flag-2", None, "", "`sh-port` or `mh-port`"),
-    later("flag-3", "option of no scheduler"),
+    acts("flag-3", None, "", "listed; means nothing to any scheduler"),
     acts("sh-port", None, "", "sh: hash the client's port too"),
     acts("sh-fallback", None, "", "sh: another server where the hashed one is down"),
     acts("mh-port", None, "", "mh: hash the client's port too"),

@@ -10,7 +10,7 @@ pub(super) const RINGMASTER: &[Keyword] = &[
     acts("attach", Choice(&["auto", "native", "generic"]), "auto", "how the steering program is attached"),
     acts("transfer", Choice(&["auto", "zero-copy", "copy"]), "auto", "how frames reach the rings"),
     acts("poll", Choice(&["adaptive", "spin"]), "adaptive", "sleep when nothing arrives, or never"),
-    acts("connections", Number(1024, 1 << 28), "1048576", "how many connections the table holds"),
+    acts("connections", Number(1024, 1 << 30), "1048576", "how many connections the table holds"),
     acts("frames", Number(64, 1 << 15), "4096", "entries of each queue's rings, two buffers for each; a power of two"),
     acts("socket", Text, "/run/ringmaster.sock", "path of the control socket"),
     acts("mark", Takes::Block(Block::Mark), "", "packets that get the firewall mark that follows"),
@@ -23,6 +23,8 @@ pub(super) const RINGMASTER: &[Keyword] = &[
     acts("sloppy_tcp", YesNo, "no", "any TCP segment but a RST opens a connection"),
     acts("last_service_ends_all", YesNo, "no", "connections are forgotten with the last service, as in the kernel"),
     acts("reset_unknown", YesNo, "yes", "a TCP packet of no connection is answered with RST"),
+    acts("signed_sort", YesNo, "no", "listings in the order of ipvsadm, which does not compare addresses as numbers"),
+    acts("save_limits", YesNo, "yes", "`ipvsadm -S` saves thresholds and timeouts too"),
 ];
 
 /// Of several values any may match, of several keywords all must.

@@ -100,7 +100,7 @@ fn the_clean_file_sets_everything() {
     );
     assert_eq!(web.sorry.as_ref().map(|sorry| sorry.real.to_string()).as_deref(), Some("10.0.0.99:80"));
     assert_eq!(web.servers.iter().map(|server| server.inhibit_on_failure).collect::<Vec<_>>(), [true, false]);
-    assert_eq!((dns.scheduler.kind, dns.scheduler.flags), (Kind::Sh, Flags { fallback: false, port: true }));
+    assert_eq!((dns.scheduler.kind, dns.scheduler.flags), (Kind::Sh, Flags { port: true, ..Flags::default() }));
     assert_eq!((dns.servers[0].method, dns.servers[1].method, dns.key.protocol), (Method::Dr, Method::Tun, 17));
 
     let Probe::Http(http) = &web.servers[0].checks[0].probe else { panic!("no HTTP_GET") };

@@ -133,6 +133,7 @@ impl StateWord {
 
 /// One slot of the table. The order and widths of its fields are the file's format.
 #[derive(Debug)]
+#[cfg_attr(feature = "loom", derive(Default))]
 #[repr(C, align(64))]
 pub struct Entry {
     /// [`FlowKey::head`]; 0 in a slot that holds nothing.

@@ -30,6 +30,8 @@
 //! out one by one: up to a load of 0.75 a refusal is a rarity, beyond it they become common. One client port can have
 //! 112 connections at once, to as many services: that many places belong to a hash.
 
+#![cfg_attr(feature = "loom", allow(dead_code, reason = "the checker's table has no file"))]
+
 mod entry;
 mod error;
 mod grace;
@@ -38,6 +40,7 @@ mod insert;
 mod layout;
 mod listing;
 mod lookup;
+#[cfg_attr(feature = "loom", path = "modelled.rs")]
 mod mapping;
 mod prefetch;
 mod primitive;
@@ -98,6 +101,11 @@ impl Table {
         let table = Self::over(mapping, geometry, config.seed);
         table.park_all();
         Ok(table)
+    }
+
+    /// The memory that a table takes, in bytes.
+    pub fn bytes_for(config: &TableConfig) -> Result<u64, TableError> {
+        Ok(Geometry::of(config)?.bytes() as u64)
     }
 
     /// Takes over the table in `file`, which another process made and has left, and repairs what that process was

@@ -4,6 +4,7 @@
 //! (configuration, health, network), makes the whole desired state anew from them whenever one changes, and publishes
 //! it: to the workers as a snapshot, to the steering program as rules, to the kernel as addresses.
 
+mod change;
 mod ports;
 mod source;
 mod start;
@@ -18,8 +19,9 @@ use tokio::task::JoinSet;
 use tokio::time::{Interval, MissedTickBehavior, interval, sleep};
 
 use super::kernel::{self, Kernel, KernelError, VirtualAddresses};
+use super::ledger::ESTIMATE;
 use super::socket::{ControlSocket, SocketError};
-use super::{Ids, Locals, plan, rules};
+use super::{Ids, Ledger, Locals, PAIRS, plan, rules};
 use crate::check::{self, Failure, Health, Spec};
 use crate::config::Config;
 use crate::conn::table::TableError;
@@ -61,6 +63,22 @@ pub enum DirectorError {
     /// The connection table.
     #[error(transparent)]
     Table(#[from] TableError),
+    /// A connection table larger than the memory that is to be had.
+    #[error(
+        "a connection table for {connections} connections needs {needed} MiB of memory, but {available} MiB are available; \
+         set `connections` in the `ringmaster` block lower"
+    )]
+    Memory {
+        /// As configured.
+        connections: u32,
+        /// What the table takes.
+        needed: u64,
+        /// What is left of the machine's memory, or of the control group's.
+        available: u64,
+    },
+    /// More pairs of service and server than there is room for.
+    #[error("the configuration has {0} real servers, each counted once a virtual server; {PAIRS} are possible")]
+    Pairs(usize),
     /// More workers than queues.
     #[error(
         "{wanted} workers need as many queues, but {interface} has {queues}; set `workers {queues}` or less, or add queues with `ethtool -L`"
@@ -89,7 +107,10 @@ pub(crate) struct Director {
     network: Arc<Network>,
     services: Arc<Services>,
     ids: Ids,
+    ledger: Ledger,
     generation: u64,
+    /// Neighbours are to be looked up at the next beat: a client has changed who is needed.
+    confirm_soon: bool,
     health: Health,
     probes: JoinSet<(Arc<Spec>, Result<(), Failure>)>,
     kernel: Kernel,
@@ -121,7 +142,7 @@ pub async fn run(config: Config) -> Result<(), DirectorError> {
 impl Director {
     /// The loop.
     async fn serve(&mut self, socket: &mut ControlSocket, signals: &mut Signals) -> Result<(), DirectorError> {
-        let (mut beat, mut confirm) = (steady(BEAT), steady(CONFIRM));
+        let (mut beat, mut confirm, mut estimate) = (steady(BEAT), steady(CONFIRM), steady(ESTIMATE));
         loop {
             let deadline = self.health.deadline();
             tokio::select! {
@@ -130,7 +151,8 @@ impl Director {
                 Some(answer) = self.probes.join_next() => self.probe_ended(answer),
                 _ = beat.tick() => self.beat().await,
                 _ = confirm.tick() => self.confirm().await,
-                query = socket.next() => query.answer(&*self),
+                _ = estimate.tick() => self.estimate(),
+                query = socket.next() => query.answer(self),
                 name = signals.next() => {
                     tracing::info!("{name}: stopping");
                     return Ok(());
@@ -167,6 +189,9 @@ impl Director {
         while let Some(next) = self.shared.wanted.pop() {
             self.kernel.resolve(next, now).await;
         }
+        if std::mem::take(&mut self.confirm_soon) {
+            self.confirm().await;
+        }
         let settled = self.workers.all_up_to_date();
         self.sweep.step(&self.services, &self.config.settings.options, settled, clock::tick());
         if settled && self.sweep.vacate(&self.services, &mut self.ids) {
@@ -181,14 +206,26 @@ impl Director {
 
     /// Works the desired state out anew and publishes it.
     fn replan(&mut self) {
+        self.work_out();
+        if let Err(error) = self.publish() {
+            tracing::error!("the steering program keeps its old rules: {error}");
+        }
+    }
+
+    /// Works the desired state out anew, and keeps it to itself.
+    fn work_out(&mut self) {
+        self.tally();
         let health = |specs: &[Spec]| self.health.is_up(specs);
         let services = plan(&self.config, health, &mut self.ids, &self.network, Some(&self.services));
         self.services = Arc::new(services);
+        self.shared.loads.link(&self.services.former);
+        self.tally();
+    }
+
+    fn publish(&mut self) -> Result<(), SetupError> {
         self.generation += 1;
         self.workers.publish(&Arc::new(self.snapshot()));
-        if let Err(error) = self.steer() {
-            tracing::error!("the steering program keeps its old rules: {error}");
-        }
+        self.steer()
     }
 
     fn snapshot(&self) -> Snapshot {

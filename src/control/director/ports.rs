@@ -5,8 +5,10 @@ use std::collections::BTreeSet;
 use crate::config::Config;
 use crate::control::kernel::mirror::Mirror;
 
-/// The interfaces that the configuration names, or else those that VIPs lie on, real servers are reached by default
-/// routes lead through and rules for marks name: the ways that requests and replies can take. In alphabetical order, without the loopback.
+/// The interfaces that the configuration names, or else those that VIPs lie on, real servers are reached by, default
+/// routes lead through and rules for marks name: the ways that requests and replies can take. A configuration without any
+/// service, to which services are added at run time, may need any interface that has an address. In alphabetical order,
+/// without the loopback.
 pub(super) fn choose(config: &Config, mirror: &Mirror) -> Vec<String> {
     if !config.settings.interfaces.is_empty() {
         return config.settings.interfaces.clone();
@@ -18,6 +20,8 @@ pub(super) fn choose(config: &Config, mirror: &Mirror) -> Vec<String> {
     let servers = config.services.iter().flat_map(|service| service.servers.iter().chain(&service.sorry));
     let ways = servers.filter_map(|server| mirror.towards(server.real.addr));
     let marked = config.settings.marks.iter().filter_map(|mark| mark.interface.as_deref());
-    let found: BTreeSet<&str> = devices.chain(vips).chain(ways).chain(mirror.default_ways()).chain(marked).collect();
+    let any = mirror.addressed().filter(|_| config.services.is_empty());
+    let routes = mirror.default_ways();
+    let found: BTreeSet<&str> = devices.chain(vips).chain(ways).chain(routes).chain(marked).chain(any).collect();
     found.into_iter().filter(|name| *name != "lo").map(str::to_owned).collect()
 }

@@ -44,6 +44,9 @@ pub fn plan(
     for (id, pair) in ids.removed() {
         builder.add_removed(id, pair, network);
     }
+    for (id, pair, current) in ids.former() {
+        builder.add_former(id, pair, current, network);
+    }
     builder.marks(marks(&config.settings.marks, network));
     builder.build()
 }
