@@ -15,6 +15,7 @@ mod nat;
 mod rings;
 mod textbook;
 mod tun;
+mod wide;
 
 use std::collections::BTreeMap;
 
