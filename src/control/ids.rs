@@ -30,7 +30,7 @@ const fn kind(method: Method) -> u8 {
     match method {
         Method::Nat => 0,
         Method::Dr => 1,
-        Method::Tun => 2,
+        Method::Tun(_) => 2,
     }
 }
 

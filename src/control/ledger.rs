@@ -7,7 +7,7 @@
 //! Rates are the kernel's (`ip_vs_est.c`): every [`ESTIMATE`] each moves a quarter of the way to what was measured since
 //! the last time, in fixed-point numbers.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -153,7 +153,8 @@ impl Ledger {
                 present.account.take_over(account);
             }
         }
-        self.services.retain(|id, _| services.list.iter().any(|service| service.id == *id));
+        let known: BTreeSet<ServiceId> = services.list.iter().map(|service| service.id).collect();
+        self.services.retain(|id, _| known.contains(id));
     }
 
     /// Moves all rates; to be called every [`ESTIMATE`], after a reading.
@@ -216,6 +217,7 @@ mod tests {
             key,
             scheduler: Arc::new(Scheduler::new(Kind::Rr, &[])),
             persistence: None,
+            admission: Arc::default(),
             one_packet: false,
             servers: live.iter().map(server).collect(),
         };

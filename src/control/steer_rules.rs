@@ -28,7 +28,8 @@ pub fn rules(services: &Services, locals: &Locals) -> Rules {
     rules.services = keys.filter(|key| key.mark().is_none()).collect();
     rules.vips = rules.services.iter().map(|key| key.virtual_.addr).collect();
     let ftp = services.list.iter().filter(|service| service.is_ftp() && service.is_for_other_ports());
-    rules.ftp = ftp.map(|service| service.key.virtual_.addr).collect();
+    let helped = pairs.clone().filter(|pair| pair.flags.has(PairFlags::FTP));
+    rules.ftp = ftp.map(|service| service.key.virtual_.addr).chain(helped.map(|pair| pair.ends[0])).collect();
     for pair in pairs.filter(|pair| pair.method == Method::Nat) {
         let real = pair.end(Side::Real);
         let port = if pair.flags.has(PairFlags::WIDE) { 0 } else { real.port };

@@ -7,7 +7,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use serde::{Deserialize, Serialize};
 
-use super::admin::{Change, Refusal, ServiceName, TunnelSpec, name_of};
+use super::admin::{Change, Refusal, ServiceName, TunnelSpec, name_of, tunnel_of};
 use super::{Counts, Ledger};
 use crate::conn::Timeouts;
 use crate::conn::table::Listed;
@@ -93,7 +93,7 @@ impl From<Method> for Forward {
         match method {
             Method::Nat => Forward::Nat,
             Method::Dr => Forward::Dr,
-            Method::Tun => Forward::Tun,
+            Method::Tun(_) => Forward::Tun,
         }
     }
 }
@@ -314,7 +314,7 @@ fn server(server: &Server, loads: &Loads, ledger: &Ledger) -> ServerView {
     ServerView {
         address: socket(server.real),
         method: server.method.into(),
-        tunnel: (server.method == Method::Tun).then(TunnelSpec::default),
+        tunnel: tunnel_of(server.method),
         weight: server.weight,
         active: load.active,
         inactive: load.inactive,
@@ -370,7 +370,7 @@ mod tests {
         let setup = Setup { kind: Kind::Sh, flags: Flags { fallback: true, port: true, third: true } };
         let real: Endpoint = "10.1.0.11:8080".parse().unwrap();
         let thresholds = Thresholds { upper: 10, lower: 8 };
-        let server = Server { pair: PairId(2), real, method: Method::Tun, weight: 3, thresholds };
+        let server = Server { pair: PairId(2), real, method: Method::IPIP, weight: 3, thresholds };
         let virtual_: Endpoint = "[2001:db8::10]:443".parse().unwrap();
         let mut builder = ServicesBuilder::default();
         builder.add(
@@ -378,6 +378,7 @@ mod tests {
                 id: ServiceId(0),
                 key: ServiceKey { protocol: 17, virtual_ },
                 scheduler: Arc::new(Scheduler::new(setup, &[])),
+                admission: Arc::default(),
                 persistence: Some(Persistence {
                     timeout: Ticks::from_secs(360),
                     mask: Mask::of_length(Family::V6, 64),

@@ -49,7 +49,7 @@ pub(super) fn change_state(
     if change != 0 {
         shared.loads.add(lane, PairId(entry.pair()), change, -change);
     }
-    if next == State::Established {
+    if next.is_established() {
         assure(shared, entry);
     }
 }

@@ -22,8 +22,11 @@
 
 mod answer;
 mod counters;
+mod culling;
 mod decision;
+mod defence;
 mod established;
+mod ftp;
 pub mod lifecycle;
 mod look;
 mod one_packet;
@@ -36,7 +39,9 @@ mod verdict;
 mod wide;
 
 pub use counters::{Counter, Counters, PairCounters};
+pub use culling::Culling;
 pub use decision::Decision;
+pub use defence::Defence;
 pub use verdict::{Reason, Verdict};
 
 use std::sync::Arc;
@@ -48,6 +53,7 @@ use crate::conn::Table;
 use crate::io::{BATCH, Batch, Frame, PacketIo};
 use crate::service::{Loads, Network, NextHop, Options, Services, Snapshot};
 use crate::time::Tick;
+use crate::wire::{Protocol, SctpEvent};
 use look::Look;
 
 /// How far the first touch of an entry runs ahead of its use: enough to hide a cache miss, few enough not to overrun the
@@ -61,6 +67,8 @@ pub struct Shared {
     pub table: Arc<Table>,
     /// Connections by pair.
     pub loads: Arc<Loads>,
+    /// What the defences have workers do at this moment.
+    pub defence: Arc<Defence>,
     /// Neighbours that some worker needs and nobody has resolved yet; the control thread empties it.
     pub wanted: Arc<ArrayQueue<NextHop>>,
 }
@@ -172,5 +180,11 @@ impl Packet<'_> {
     fn bytes(&mut self) -> &mut [u8] {
         let offset = usize::from(self.frame.offset);
         self.slot.get_mut(offset..).unwrap_or(&mut [])
+    }
+
+    /// What an SCTP packet is; `None` if it has no chunk, or is none.
+    fn sctp_event(&mut self, look: &Look) -> Option<SctpEvent> {
+        let packet = self.bytes().get(usize::from(look.l4)..usize::from(look.end))?;
+        (look.protocol == Protocol::SCTP).then(|| SctpEvent::of(packet)).flatten()
     }
 }

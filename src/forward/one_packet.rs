@@ -28,6 +28,6 @@ impl Forwarder {
         if let Some(counters) = self.counters.pair(server.pair) {
             counters.connections.add(1);
         }
-        self.dispatch(view, packet, look, (server.pair, &its), hop, || ())
+        self.dispatch(view, packet, look, (server.pair, &its), hop, |_| ())
     }
 }

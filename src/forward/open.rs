@@ -3,13 +3,13 @@
 use super::lifecycle::{self, NO_OUTPUT};
 use super::look::{Look, Way};
 use super::persistence::Held;
-use super::{Decision, Forwarder, Packet, Reason, Verdict, View, answer, established, wide};
+use super::{Decision, Forwarder, Packet, Reason, Verdict, View, answer, established, ftp, wide};
 use crate::conn::state::State;
 use crate::conn::table::{Entry, Insert, Record};
 use crate::sched::Flow;
 use crate::service::{Asked, HopId, LoadedServers, Method, Pair, PairId, Persistence, Server, Service};
 use crate::time::Tick;
-use crate::wire::{Addr, Protocol};
+use crate::wire::{Addr, Protocol, SctpEvent};
 
 /// Connections from this port are FTP's data connections, which are announced and never scheduled.
 const FTP_DATA: u16 = 20;
@@ -30,6 +30,12 @@ impl Forwarder {
         }
         let ours = view.services.is_vip(look.other.addr);
         if !ours && let Some(decision) = self.reply(view, packet, look, now) {
+            return decision;
+        }
+        if ours
+            && view.services.have_helpers()
+            && let Some(decision) = self.met(view, packet, look, now)
+        {
             return decision;
         }
         let asked =
@@ -53,21 +59,20 @@ impl Forwarder {
     }
 
     fn open(&self, view: &View<'_>, packet: &mut Packet<'_>, look: &Look, service: &Service, now: Tick) -> Decision {
-        let opens = match look.protocol {
-            Protocol::TCP => {
-                let begins = look.flags.syn() || view.options.sloppy_tcp;
-                begins && !look.flags.rst() && look.key.port() != FTP_DATA
-            }
-            _ => true,
-        };
         let beside = service.key.mark().is_none() && look.other.port != service.key.virtual_.port;
         let beside_ftp = beside && service.is_ftp();
-        if !opens || (beside_ftp && service.persistence.is_none()) {
+        if !opens(view, packet, look) || (beside_ftp && service.persistence.is_none()) {
             return answer::no_connection(view, packet, look);
         }
         if beside && service.persistence.is_none() {
             // The kernel has services for all ports with persistence only.
             return answer::no_server(view, packet, look);
+        }
+        if self.shared.defence.drops_packet() {
+            return Decision::drop(Reason::Defence);
+        }
+        if !self.admits(service, now) {
+            return Decision::drop(Reason::Limit);
         }
         match self.choose(view, service, look, now) {
             Some(choice) if service.one_packet && look.protocol == Protocol::UDP => {
@@ -100,6 +105,13 @@ impl Forwarder {
             (Some(with), None) => self.remember(view, service, with, server, look, now),
             _ => Choice { server, held },
         })
+    }
+
+    /// Whether the service's limits leave room for one more connection.
+    fn admits(&self, service: &Service, now: Tick) -> bool {
+        let most = service.admission.limits().connections;
+        let count = || service.servers.iter().map(|server| self.shared.loads.load(server.pair).total()).sum::<u32>();
+        (most == 0 || count() < most) && service.admission.draw(now)
     }
 
     /// Asks the service's scheduler.
@@ -143,7 +155,7 @@ impl Forwarder {
         now: Tick,
     ) -> Decision {
         let Some(pair) = view.services.pair(server.pair) else { return Decision::drop(Reason::ServerRemoved) };
-        let state = if look.protocol == Protocol::UDP { State::Udp } else { State::None };
+        let state = State::first(look.protocol);
         let new = Record {
             pair: server.pair.0,
             generation: pair.generation,
@@ -168,6 +180,9 @@ impl Forwarder {
                 lifecycle::begin(&self.shared, self.lane, &server, state);
                 if let Some(counters) = self.counters.pair(server.pair) {
                     counters.connections.add(1);
+                }
+                if ftp::is_helped(pair) {
+                    self.shared.table.set_helper_word(slot, 0);
                 }
                 let entry = self.shared.table.entry(slot);
                 self.follow(view, packet, look, (server.pair, pair), entry, now)
@@ -197,6 +212,22 @@ impl Forwarder {
     ) -> Decision {
         let (its, word) = (wide::pair_of(view, pair, entry), entry.state_word());
         self.forward(view, packet, look, (id, &its), (entry, word), now)
+    }
+}
+
+/// Whether the packet may open a connection (`ip_vs_proto_tcp.c: tcp_conn_schedule` and its like).
+fn opens(view: &View<'_>, packet: &mut Packet<'_>, look: &Look) -> bool {
+    match look.protocol {
+        Protocol::TCP => {
+            let begins = look.flags.syn() || view.options.sloppy_tcp;
+            begins && !look.flags.rst() && look.key.port() != FTP_DATA
+        }
+        Protocol::SCTP => match packet.sctp_event(look) {
+            Some(SctpEvent::Init) => true,
+            Some(event) => view.options.sloppy_sctp && event != SctpEvent::Abort,
+            None => false,
+        },
+        _ => true,
     }
 }
 

@@ -8,6 +8,9 @@
 //! What changes with packets is not in the snapshot: scheduler cursors ([`crate::sched`]), loads ([`Loads`]) and
 //! counters are shared atomics beside it.
 
+mod admission;
+mod defences;
+mod ftp_ports;
 mod loads;
 mod lookup;
 mod marks;
@@ -15,7 +18,11 @@ mod network;
 mod options;
 mod pair;
 mod services;
+mod tunnel;
 
+pub use admission::{Admission, Limits, MOST_RATE};
+pub use defences::{Defences, Defend};
+pub use ftp_ports::FtpPorts;
 pub use loads::{Load, Loads, Thresholds};
 pub use lookup::Asked;
 pub use marks::{Arrival, MarkRule, Marked};
@@ -24,6 +31,7 @@ pub use options::Options;
 pub use pair::{Method, Pair, PairFlags, PairId, Side};
 pub(crate) use services::LoadedServers;
 pub use services::{Persistence, Server, Service, ServiceId, Services, ServicesBuilder, VipFilter};
+pub use tunnel::{GueChecksum, Tunnel};
 
 use std::sync::Arc;
 

@@ -3,7 +3,9 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use super::{HopId, HopTo, Loads, MarkRule, Method, Network, Pair, PairFlags, PairId, Thresholds, marks};
+use super::{
+    Admission, FtpPorts, HopId, HopTo, Loads, MarkRule, Method, Network, Pair, PairFlags, PairId, Thresholds, marks,
+};
 use crate::sched::{Candidates, Scheduler};
 use crate::time::Ticks;
 use crate::wire::{Addr, Endpoint, Family, Mask, Protocol, ServiceKey};
@@ -47,6 +49,8 @@ pub struct Service {
     pub scheduler: Arc<Scheduler>,
     /// Client affinity, if asked for.
     pub persistence: Option<Persistence>,
+    /// What it is limited to.
+    pub admission: Arc<Admission>,
     /// Every datagram is scheduled for itself and leaves no connection behind (`ops`; ipvsadm `-o`). UDP only.
     pub one_packet: bool,
     /// In the order schedulers walk them: the kernel adds new servers at the head.
@@ -140,6 +144,7 @@ pub(super) struct Kinds {
     pub(super) marks: bool,
     pub(super) ftp: bool,
     pub(super) all_ports: bool,
+    pub(super) helped: bool,
 }
 
 /// All services and pairs.
@@ -153,6 +158,8 @@ pub struct Services {
     pub pairs: Vec<Pair>,
     /// By [`PairId`]: the director's address on the way to the server, from which tunnels start.
     sources: Vec<Option<Addr>>,
+    /// Pairs of servers whose method was changed since, and the pairs that those servers form now. Few, if any.
+    pub former: Vec<(PairId, PairId)>,
     /// Servers that answer from any port: NAT servers of wide pairs.
     wide_servers: hashbrown::HashSet<Addr, ahash::RandomState>,
     /// What marks which packets, the first that matches first.
@@ -161,8 +168,6 @@ pub struct Services {
     pub marks_in_use: BTreeSet<u32>,
     /// Which lookups are worth while.
     pub(super) kinds: Kinds,
-    /// Pairs of servers whose method was changed since, and the pairs that those servers form now. Few, if any.
-    pub former: Vec<(PairId, PairId)>,
     /// Every VIP.
     pub vips: VipFilter,
 }
@@ -189,6 +194,11 @@ impl Services {
         self.sources.get(id.0 as usize).copied().flatten()
     }
 
+    /// Whether connections may be awaited that helpers have heard of.
+    pub fn have_helpers(&self) -> bool {
+        self.kinds.helped
+    }
+
     /// Whether there is a service of this address family.
     pub fn serve(&self, family: Family) -> bool {
         self.list.iter().any(|service| service.key.family() == family)
@@ -205,6 +215,7 @@ impl Services {
 #[derive(Debug, Default)]
 pub struct ServicesBuilder {
     services: Services,
+    ftp_ports: FtpPorts,
 }
 
 impl ServicesBuilder {
@@ -232,6 +243,7 @@ impl ServicesBuilder {
             if service.is_for_other_ports() || server.real.port == 0 {
                 pair.flags = pair.flags.with(PairFlags::WIDE);
             }
+            self.help(&mut pair);
             self.put(server.pair, pair, network);
         }
         self.services.list.push(service);
@@ -245,6 +257,7 @@ impl ServicesBuilder {
             pair.flags = pair.flags.with(PairFlags::WIDE);
         }
         self.services.vips.add(pair.ends[0]);
+        self.help(&mut pair);
         self.put(id, pair, network);
     }
 
@@ -255,6 +268,20 @@ impl ServicesBuilder {
         (pair.flags, pair.service) = (present.flags, present.service);
         self.services.former.push((id, current));
         self.put(id, pair, network);
+    }
+
+    /// NAT services on these ports speak FTP; to be said before they are added.
+    pub fn ftp_ports(&mut self, ports: FtpPorts) {
+        self.ftp_ports = ports;
+    }
+
+    /// Marks a pair whose service has a helper.
+    fn help(&mut self, pair: &mut Pair) {
+        let speaks_ftp = pair.protocol == Protocol::TCP && self.ftp_ports.contains(pair.ports[0]);
+        if speaks_ftp && pair.method == Method::Nat {
+            pair.flags = pair.flags.with(PairFlags::FTP).with(PairFlags::WIDE);
+            self.services.kinds.helped = true;
+        }
     }
 
     fn put(&mut self, id: PairId, mut pair: Pair, network: &Network) {

@@ -33,6 +33,7 @@ fn distribution(workers: usize, scheduler: Kind, weights: [u32; 4]) -> [u32; 4] 
         table: Arc::new(Table::create(&config).unwrap()),
         loads: Arc::new(Loads::new(workers, 16)),
         wanted: Arc::new(ArrayQueue::new(16)),
+        defence: Arc::default(),
     };
     let start = Barrier::new(workers);
     std::thread::scope(|scope| {

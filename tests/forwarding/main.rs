@@ -6,6 +6,7 @@
 mod support;
 
 mod dr;
+mod ftp;
 mod health;
 mod ipvsadm;
 mod kernel;

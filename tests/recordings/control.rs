@@ -7,7 +7,7 @@ use ringmaster::config::model::Mark;
 use ringmaster::control::admin::{self, Change, Refusal};
 use ringmaster::control::{Counts, Ids, Ledger, plan};
 use ringmaster::forward::Counters;
-use ringmaster::service::{Network, Options, Services, Snapshot};
+use ringmaster::service::{Defend, Network, Options, Services, Snapshot};
 
 /// What a recording asks for and the director cannot do.
 pub type Unmodelled = String;
@@ -53,10 +53,8 @@ impl Control {
     pub fn change(&mut self, change: &Change) -> Result<(), Refusal> {
         admin::apply(&mut self.config, change)?;
         self.tally();
-        let services = plan(&self.config, |_| true, &mut self.ids, &self.network, Some(&self.services));
-        self.services = Arc::new(services);
+        self.replan();
         self.tally();
-        self.generation += 1;
         if let Change::Zero(only) = change {
             let only = only.as_ref().and_then(|name| admin::service_id(&self.services, name));
             self.ledger.zero(&self.services, only);
@@ -73,8 +71,7 @@ impl Control {
     /// What marks packets, from now on.
     pub fn mark(&mut self, rules: Vec<Mark>) {
         self.config.settings.marks = rules;
-        self.services = Arc::new(plan(&self.config, |_| true, &mut self.ids, &self.network, Some(&self.services)));
-        self.generation += 1;
+        self.replan();
     }
 
     /// Sets a `net.ipv4.vs` sysctl.
@@ -85,10 +82,25 @@ impl Control {
             "conn_reuse_mode" => options.conn_reuse_mode = u8::try_from(value).map_err(|_| unmodelled())?,
             "expire_nodest_conn" => options.expire_nodest_conn = value != 0,
             "expire_quiescent_template" => options.expire_quiescent_template = value != 0,
+            "drop_packet" => options.defences.drop_packet = defend(value).ok_or_else(unmodelled)?,
+            "drop_entry" => options.defences.drop_entry = defend(value).ok_or_else(unmodelled)?,
+            "secure_tcp" => options.defences.secure_tcp = defend(value).ok_or_else(unmodelled)?,
+            "am_droprate" => options.defences.am_droprate = value,
+            "sloppy_sctp" => options.sloppy_sctp = value != 0,
             "sloppy_tcp" => options.sloppy_tcp = value != 0,
             _ => return Err(unmodelled()),
         }
         self.generation += 1;
         Ok(())
     }
+
+    fn replan(&mut self) {
+        let services = plan(&self.config, |_| true, &mut self.ids, &self.network, Some(&self.services));
+        self.services = Arc::new(services);
+        self.generation += 1;
+    }
+}
+
+fn defend(value: u32) -> Option<Defend> {
+    Defend::from_number(u8::try_from(value).ok()?)
 }

@@ -10,8 +10,8 @@ use ringmaster::io::PortId;
 use ringmaster::io::mem::MemIo;
 use ringmaster::sched::{Kind, Member, Scheduler};
 use ringmaster::service::{
-    Hop, HopId, MarkRule, Method, Network, NextHop, Options, PairId, Persistence, Port, Route, Server, Service,
-    ServiceId, ServicesBuilder, Snapshot, Thresholds,
+    Admission, Hop, HopId, Limits, MarkRule, Method, Network, NextHop, Options, PairId, Persistence, Port, Route,
+    Server, Service, ServiceId, ServicesBuilder, Snapshot, Thresholds,
 };
 use ringmaster::time::{Tick, Ticks};
 use ringmaster::wire::{Addr, Endpoint, Family, Mac, Mask, ServiceKey};
@@ -50,6 +50,7 @@ pub struct Wanted {
     pub persistence: Option<Persistence>,
     pub one_packet: bool,
     pub thresholds: Thresholds,
+    pub limits: Limits,
     /// Address and weight, in list order.
     pub servers: Vec<(Endpoint, u32)>,
 }
@@ -64,6 +65,7 @@ impl Wanted {
             persistence: None,
             one_packet: false,
             thresholds: Thresholds::default(),
+            limits: Limits::default(),
             servers: servers.iter().map(|server| (end(server), 1)).collect(),
         }
     }
@@ -91,6 +93,11 @@ impl Wanted {
         Self { thresholds: Thresholds { upper, lower }, ..self }
     }
 
+    /// At most so many connections, and so many new ones a second; 0 for no limit.
+    pub fn admitting(self, connections: u32, rate: u32) -> Self {
+        Self { limits: Limits { connections, rate }, ..self }
+    }
+
     pub fn scheduled(self, scheduler: Kind) -> Self {
         Self { scheduler, ..self }
     }
@@ -105,6 +112,7 @@ pub fn snapshot(services: &[Wanted], options: Options) -> Snapshot {
 pub fn marked_snapshot(services: &[Wanted], marks: &[MarkRule], options: Options) -> Snapshot {
     let mut network = network();
     let mut builder = ServicesBuilder::default();
+    builder.ftp_ports(options.ftp_ports);
     let mut next_pair = 0;
     for (index, wanted) in services.iter().enumerate() {
         let members: Vec<_> = wanted.servers.iter().map(|&(real, weight)| Member { real, weight }).collect();
@@ -125,6 +133,7 @@ pub fn marked_snapshot(services: &[Wanted], marks: &[MarkRule], options: Options
             key: ServiceKey { protocol: wanted.protocol, virtual_: wanted.virtual_ },
             scheduler: Arc::new(Scheduler::new(wanted.scheduler, &members)),
             persistence: wanted.persistence,
+            admission: Arc::new(Admission::new(wanted.limits)),
             one_packet: wanted.one_packet,
             servers,
         };

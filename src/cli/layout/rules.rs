@@ -42,6 +42,7 @@ impl Layout<'_> {
         match name {
             ServiceName::Address { protocol, address } => {
                 let option = match protocol {
+                    // No service is for all protocols; its commands would not be understood.
                     Protocol::Tcp => "-t",
                     Protocol::Udp => "-u",
                     Protocol::Sctp => "--sctp-service",

@@ -6,10 +6,12 @@
 mod checks;
 mod group;
 mod items;
+mod limits;
 mod marks;
 mod server;
 mod service;
 mod settings;
+mod tunnel;
 mod values;
 mod vrrp;
 
@@ -30,6 +32,7 @@ pub(super) fn build(statements: &[Statement], reports: &mut Reports) -> Config {
         quiet: false,
         services: BTreeSet::new(),
         names: BTreeSet::new(),
+        limits: Vec::new(),
         instances: BTreeMap::new(),
         groups: BTreeMap::new(),
         marks: Vec::new(),
@@ -47,6 +50,8 @@ struct Builder<'a> {
     services: BTreeSet<ServiceKey>,
     /// The names of the instances so far.
     names: BTreeSet<String>,
+    /// The `limit` lines so far.
+    limits: Vec<limits::Limit>,
     /// And by interface and virtual_router_id.
     instances: BTreeMap<(String, u8), String>,
     /// The members of each `virtual_server_group`.
@@ -79,6 +84,7 @@ impl Builder<'_> {
                 _ => {}
             }
         }
+        self.set_limits(&mut config.services);
         self.marks_are_given(&config);
         config
     }

@@ -70,7 +70,8 @@ impl Builder<'_> {
     /// Whether the method can bring packets there.
     fn is_reachable(&mut self, block: &Item<'_>, outer: &Outer<'_>, method: Method, real: Endpoint) {
         let span = block.statement.span();
-        if let Some(key) = outer.keys.iter().find(|key| method != Method::Tun && key.family() != real.addr.family()) {
+        let off = |key: &&ServiceKey| !matches!(method, Method::Tun(_)) && key.family() != real.addr.family();
+        if let Some(key) = outer.keys.iter().find(off) {
             let service = if key.mark().is_some() { key.to_string() } else { key.virtual_.addr.to_string() };
             let message = format!("{} is of another family than {service}", real.addr);
             self.reports.error(span, message, "only TUN goes from one family to the other");

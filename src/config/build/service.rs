@@ -13,12 +13,8 @@ use crate::config::model::VirtualServer;
 use crate::config::problem::Level;
 use crate::config::text::Word;
 use crate::sched::{Flags, Kind, Setup};
-use crate::service::{Method, Persistence};
-use crate::wire::{Family, Mask};
-
-/// IP protocol numbers (IANA).
-const TCP: u8 = 6;
-const UDP: u8 = 17;
+use crate::service::{Limits, Method, Persistence};
+use crate::wire::{Family, Mask, Protocol};
 
 /// `persistence_timeout` without a value (keepalived's `IPVS_SVC_PERSISTENT_TIMEOUT`).
 const DEFAULT_PERSISTENCE: u64 = 360;
@@ -40,7 +36,8 @@ impl Builder<'_> {
             Target::Address(virtual_) => ServiceKey { protocol, virtual_ },
             Target::Mark(mark, own) => ServiceKey::of_mark(mark, own.unwrap_or(family)),
         };
-        let keys: Vec<ServiceKey> = targets.iter().map(|target| name(target, protocol.unwrap_or(UDP))).collect();
+        let keys: Vec<ServiceKey> =
+            targets.iter().map(|target| name(target, protocol.unwrap_or(Protocol::UDP))).collect();
         let persistence = self.persistence(&items, keys.first().map(ServiceKey::family));
         self.ports_are_given(block, &keys, persistence.is_some());
         let one_packet = self.one_packet(&items, &keys);
@@ -79,7 +76,8 @@ impl Builder<'_> {
             } else {
                 let servers = servers.iter().map(|server| of_service(server, key)).collect();
                 let sorry = sorry.as_ref().map(|server| of_service(server, key));
-                services.push(VirtualServer { key, scheduler, persistence, one_packet, servers, sorry });
+                let limits = Limits::default();
+                services.push(VirtualServer { key, scheduler, persistence, limits, one_packet, servers, sorry });
             }
         }
     }
@@ -105,7 +103,7 @@ impl Builder<'_> {
 
     fn one_packet(&mut self, items: &[Item<'_>], keys: &[ServiceKey]) -> bool {
         let Some(item) = items.iter().find(|item| item.name == "ops" && item.is_on()) else { return false };
-        if keys.iter().any(|key| !matches!(key.protocol, UDP | 0)) {
+        if keys.iter().any(|key| !matches!(key.protocol, Protocol::UDP | 0)) {
             self.reports.warning(item.span(), "`ops` has no effect: it is for UDP", "");
         }
         true
@@ -141,17 +139,14 @@ impl Builder<'_> {
                 let hint = "write `protocol TCP` or `protocol UDP`";
                 self.reports.warning(block.span(), "no `protocol`: UDP, as keepalived has it", hint);
             }
-            return Some(UDP);
+            return Some(Protocol::UDP);
         };
         let word = item.words().first()?;
         match word.text.to_ascii_uppercase().as_str() {
-            "TCP" => Some(TCP),
-            "UDP" => Some(UDP),
-            "SCTP" => {
-                self.reports.error(word.span, "`protocol`: SCTP is not supported yet", "expected TCP or UDP");
-                None
-            }
-            _ => self.or_fault(item, word, Err(Fault::new(&word.text, "TCP or UDP"))),
+            "TCP" => Some(Protocol::TCP),
+            "UDP" => Some(Protocol::UDP),
+            "SCTP" => Some(Protocol::SCTP),
+            _ => self.or_fault(item, word, Err(Fault::new(&word.text, "TCP, UDP or SCTP"))),
         }
     }
 
@@ -195,27 +190,12 @@ impl Builder<'_> {
         match word.text.as_str() {
             "NAT" => Some(Method::Nat),
             "DR" => Some(Method::Dr),
-            "TUN" => {
-                self.ipip_only(options);
-                Some(Method::Tun)
-            }
+            "TUN" => self.tunnel(item, word, options).map(Method::Tun),
             "FNAT" | "FULLNAT" => {
                 self.reports.error(word.span, "full NAT is not supported", "expected NAT, DR or TUN");
                 None
             }
             _ => self.or_fault(item, word, Err(Fault::new(&word.text, "NAT, DR or TUN"))),
-        }
-    }
-
-    /// `type ipip` is the only tunnel.
-    fn ipip_only(&mut self, options: &[Word]) {
-        match options {
-            [] => {}
-            [key, kind] if (key.text.as_str(), kind.text.as_str()) == ("type", "ipip") => {}
-            [first, ..] => {
-                let span = first.span.to(options[options.len() - 1].span);
-                self.reports.error(span, "this kind of tunnel is not supported yet", "expected nothing or `type ipip`");
-            }
         }
     }
 

@@ -5,7 +5,8 @@ use super::values;
 use super::*;
 use crate::config::keywords::LONGEST_TIMEOUT;
 use crate::config::problem::Level;
-use crate::io::options::{Attach, Poll, Transfer};
+use crate::io::options::{Attach, BusyPoll, Driver, Poll, Transfer};
+use crate::service::{Defend, FtpPorts};
 
 impl Builder<'_> {
     /// `lvs_timeouts tcp N tcpfin N udp N`, each part optional.
@@ -48,6 +49,13 @@ impl Builder<'_> {
         for item in items.iter().filter(|item| item.name == "mark") {
             self.mark(item, &mut settings.marks);
         }
+        if let Some(item) = items.iter().find(|item| item.name == "busy_poll")
+            && settings.busy_poll.is_some()
+            && settings.driver == Driver::XskRs
+        {
+            let message = "`busy_poll` goes with `rings own` only";
+            self.reports.error(item.words()[0].span, message, "xsk-rs cannot do it");
+        }
     }
 
     fn setting(&mut self, item: &Item<'_>, settings: &mut Settings) {
@@ -70,6 +78,11 @@ impl Builder<'_> {
                     _ => Transfer::Auto,
                 }
             }
+            "rings" => settings.driver = if item.text() == Some("xsk-rs") { Driver::XskRs } else { Driver::Own },
+            "busy_poll" => {
+                settings.busy_poll =
+                    item.number().filter(|&most| most > 0).map(|microseconds| BusyPoll { microseconds });
+            }
             "poll" => settings.poll = if item.text() == Some("spin") { Poll::Spin } else { Poll::Adaptive },
             "connections" => settings.connections = item.number().unwrap_or(settings.connections),
             "frames" => settings.frames = self.frames(item).unwrap_or(settings.frames),
@@ -80,6 +93,14 @@ impl Builder<'_> {
             "flagless_segment_closes" => options.flagless_segment_closes = item.is_on(),
             "template_keeps_timeout" => options.template_keeps_timeout = item.is_on(),
             "sloppy_tcp" => options.sloppy_tcp = item.is_on(),
+            "sloppy_sctp" => options.sloppy_sctp = item.is_on(),
+            "drop_entry" => options.defences.drop_entry = defend(item),
+            "drop_packet" => options.defences.drop_packet = defend(item),
+            "secure_tcp" => options.defences.secure_tcp = defend(item),
+            "amemthresh" => options.defences.amemthresh = item.number(),
+            "am_droprate" => options.defences.am_droprate = item.number().unwrap_or(options.defences.am_droprate),
+            "ftp_ports" => options.ftp_ports = self.ftp_ports(item),
+            "limit" => self.limit(item),
             "last_service_ends_all" => options.last_service_ends_all = item.is_on(),
             "reset_unknown" => options.reset_unknown = item.is_on(),
             "signed_sort" => options.signed_sort = item.is_on(),
@@ -101,6 +122,22 @@ impl Builder<'_> {
         cpus
     }
 
+    fn ftp_ports(&mut self, item: &Item<'_>) -> FtpPorts {
+        let words = item.words();
+        if let [word] = words
+            && word.text == "none"
+        {
+            return FtpPorts::NONE;
+        }
+        if let Some(surplus) = words.get(FtpPorts::MOST) {
+            let message = format!("`ftp_ports` takes no more than {}", FtpPorts::MOST);
+            self.reports.error(surplus.span, message, "");
+        }
+        let number = |word| self.or_fault(item, word, values::number(word, 1, u64::from(u16::MAX)));
+        // The range ends at u16::MAX.
+        FtpPorts::new(words.iter().filter_map(number).map(|port| port as u16).collect::<Vec<_>>())
+    }
+
     fn frames(&mut self, item: &Item<'_>) -> Option<usize> {
         let frames: usize = item.number()?;
         if !frames.is_power_of_two() {
@@ -110,4 +147,9 @@ impl Builder<'_> {
         }
         Some(frames)
     }
+}
+
+/// 0 to 3, as LVS numbers it.
+fn defend(item: &Item<'_>) -> Defend {
+    item.number().and_then(Defend::from_number).unwrap_or_default()
 }

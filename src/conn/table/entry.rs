@@ -56,6 +56,11 @@ impl VipCell {
         Addr { hi: self.hi.load(Ordering::Relaxed), lo: self.lo.load(Ordering::Relaxed) }
     }
 
+    /// The lower half alone.
+    pub(super) fn word(&self) -> &AtomicU64 {
+        &self.lo
+    }
+
     fn store(&self, vip: Addr) {
         self.hi.store(vip.hi, Ordering::Relaxed);
         self.lo.store(vip.lo, Ordering::Relaxed);
@@ -131,6 +136,13 @@ impl StateWord {
     }
 }
 
+/// Enough for 48 days.
+const TIMEOUT_BITS: u32 = 28;
+const TIMEOUT: u32 = (1 << TIMEOUT_BITS) - 1;
+
+/// Counted no further: defences ask whether a connection has had more than eight (`ip_vs_conn.c: todrop_entry`).
+const MOST_REQUESTS: u32 = 9;
+
 /// One slot of the table. The order and widths of its fields are the file's format.
 #[derive(Debug)]
 #[cfg_attr(feature = "loom", derive(Default))]
@@ -145,6 +157,7 @@ pub struct Entry {
     pair: AtomicU32,
     generation: AtomicU32,
     last_seen: AtomicU32,
+    /// The lowest [`TIMEOUT_BITS`] the timeout in ticks, above them a count of requests.
     timeout: AtomicU32,
     vport: AtomicU16,
     rport: AtomicU16,
@@ -223,13 +236,29 @@ impl Entry {
     /// How long the entry lasts without a packet.
     #[inline(always)]
     pub fn timeout(&self) -> Ticks {
-        Ticks(self.timeout.load(Ordering::Relaxed))
+        Ticks(self.timeout.load(Ordering::Relaxed) & TIMEOUT)
     }
 
-    /// Sets how long the entry lasts without a packet.
+    /// Sets how long the entry lasts without a packet: at most 48 days.
     #[inline]
     pub fn set_timeout(&self, timeout: Ticks) {
-        store_if_different(&self.timeout, timeout.0);
+        // A request that another worker counts in this moment may be lost; the count is only ever a measure.
+        let requests = self.timeout.load(Ordering::Relaxed) & !TIMEOUT;
+        store_if_different(&self.timeout, requests | timeout.0.min(TIMEOUT));
+    }
+
+    /// How many packets came from the client, as far as nine.
+    pub fn requests(&self) -> u32 {
+        (self.timeout.load(Ordering::Relaxed) >> TIMEOUT_BITS).min(MOST_REQUESTS)
+    }
+
+    /// Counts a packet, if it is one from the client. A connection that has had more than a few is left alone.
+    #[inline(always)]
+    pub fn count_request(&self, is_request: bool) {
+        let few = self.timeout.load(Ordering::Relaxed) >> TIMEOUT_BITS < MOST_REQUESTS;
+        if few && is_request {
+            self.timeout.fetch_add(1 << TIMEOUT_BITS, Ordering::Relaxed);
+        }
     }
 
     /// Whether the entry's time has run out.
@@ -326,7 +355,7 @@ impl Entry {
         self.pair.store(record.pair, Ordering::Relaxed);
         self.generation.store(record.generation, Ordering::Relaxed);
         self.last_seen.store(record.last_seen.0, Ordering::Relaxed);
-        self.timeout.store(record.timeout.0, Ordering::Relaxed);
+        self.timeout.store(record.timeout.0.min(TIMEOUT), Ordering::Relaxed);
         self.vport.store(record.vport, Ordering::Relaxed);
         self.rport.store(record.rport, Ordering::Relaxed);
         self.control.store(record.control.map_or(0, |slot| slot.number() + 1), Ordering::Relaxed);

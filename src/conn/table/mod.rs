@@ -187,6 +187,12 @@ impl Table {
         self.geometry.slots()
     }
 
+    /// How many connections it was made for, at least: so many find a place, whatever their hashes.
+    pub fn room(&self) -> u32 {
+        // Three fifths of a number that fits.
+        (u64::from(self.capacity()) * 3 / 5) as u32
+    }
+
     /// How many entries are live or being filled. Counts the whole index: cheap for a listing (1.14 bytes a slot), not
     /// for a packet.
     pub fn len(&self) -> usize {
@@ -209,6 +215,17 @@ impl Table {
     }
 
     #[inline(always)]
+    /// A word beside an entry, for a helper's own use; it is what the helper last set it to, for this entry or for one
+    /// before it in this slot. Not for entries with an address of their own.
+    pub fn helper_word(&self, slot: Slot) -> u64 {
+        self.vip_cell(slot).word().load(Ordering::Acquire)
+    }
+
+    /// Sets the word beside an entry.
+    pub fn set_helper_word(&self, slot: Slot, word: u64) {
+        self.vip_cell(slot).word().store(word, Ordering::Release);
+    }
+
     fn vip_cell(&self, slot: Slot) -> &VipCell {
         &self.mapping.vips()[slot.at()]
     }

@@ -18,19 +18,19 @@ pub fn apply(config: &mut Config, change: &Change) -> Result<(), Refusal> {
     let services = &mut config.services;
     match change {
         Change::AddService(spec) => {
-            let key = key_of(&spec.name)?;
+            let key = key_of(&spec.name);
             if at(services, &key).is_some() {
                 return Err(Refusal::ServiceExists);
             }
             services.push(virtual_server(key, spec)?);
         }
         Change::EditService(spec) => {
-            let key = key_of(&spec.name)?;
+            let key = key_of(&spec.name);
             let at = at(services, &key).ok_or(Refusal::NoSuchService)?;
             let edited = virtual_server(key, spec)?;
-            let VirtualServer { servers, sorry, .. } = &mut services[at];
-            let (servers, sorry) = (std::mem::take(servers), sorry.take());
-            services[at] = VirtualServer { servers, sorry, ..edited };
+            let VirtualServer { servers, sorry, limits, .. } = &mut services[at];
+            let (servers, sorry, limits) = (std::mem::take(servers), sorry.take(), *limits);
+            services[at] = VirtualServer { servers, sorry, limits, ..edited };
         }
         Change::DeleteService(name) => {
             let at = find(services, name).ok_or(Refusal::NoSuchService)?;
@@ -94,7 +94,7 @@ fn edit_server(services: &mut [VirtualServer], service: &ServiceName, spec: &Ser
 
 /// What both kinds of change to a server are tested for first (`ip_vs_ctl.c: ip_vs_add_dest, ip_vs_edit_dest`).
 fn check(service: ServiceKey, spec: &ServerSpec) -> Result<(), Refusal> {
-    let other_family = Endpoint::from(spec.address).addr.family() != service.virtual_.addr.family();
+    let other_family = Endpoint::from(spec.address).addr.family() != service.family();
     if other_family && spec.method != Forward::Tun {
         return Err(Refusal::Invalid);
     }
@@ -117,13 +117,12 @@ fn can_be_a_server(address: IpAddr) -> bool {
 
 /// The id of a service that workers know.
 pub fn service_id(services: &Services, name: &ServiceName) -> Option<ServiceId> {
-    let at = services.find(&key_of(name).ok()?)?;
+    let at = services.find(&key_of(name))?;
     services.list.get(at).map(|service| service.id)
 }
 
 fn find(services: &[VirtualServer], name: &ServiceName) -> Option<usize> {
-    // A name that no service can have is no service's.
-    at(services, &key_of(name).ok()?)
+    at(services, &key_of(name))
 }
 
 fn at(services: &[VirtualServer], key: &ServiceKey) -> Option<usize> {

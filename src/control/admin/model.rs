@@ -1,21 +1,21 @@
-//! Between what clients say and what the director runs, both ways. What LVS can and the director cannot is refused here.
+//! Between what clients say and what the director runs, both ways.
 
-use super::{Netmask, PersistenceSpec, Refusal, ServerSpec, ServiceName, ServiceSpec, TunnelKind};
+use super::{
+    Netmask, PersistenceSpec, Refusal, ServerSpec, ServiceName, ServiceSpec, TunnelChecksum, TunnelKind, TunnelSpec,
+};
 use crate::config::model::{RealServer, VirtualServer};
 use crate::control::view::{self, Forward, Protocol};
 use crate::sched::{Flags, Kind, Setup};
-use crate::service::{Method, Persistence, Thresholds};
+use crate::service::{GueChecksum, Limits, Method, Persistence, Thresholds, Tunnel};
 use crate::time::Ticks;
 use crate::wire::{self, Endpoint, Mask, ServiceKey};
 
 /// The key that workers know a service by.
-pub(super) fn key_of(name: &ServiceName) -> Result<ServiceKey, Refusal> {
+pub(super) fn key_of(name: &ServiceName) -> ServiceKey {
     match name {
-        ServiceName::Mark { fwmark: 0, .. } => Err(Refusal::Invalid),
-        ServiceName::Mark { fwmark, family } => Ok(ServiceKey::of_mark(*fwmark, (*family).into())),
-        ServiceName::Address { protocol: Protocol::Sctp, .. } => unsupported("SCTP services"),
+        ServiceName::Mark { fwmark, family } => ServiceKey::of_mark(*fwmark, (*family).into()),
         ServiceName::Address { protocol, address } => {
-            Ok(ServiceKey { protocol: protocol.number(), virtual_: Endpoint::from(*address) })
+            ServiceKey { protocol: protocol.number(), virtual_: Endpoint::from(*address) }
         }
     }
 }
@@ -39,6 +39,7 @@ pub(super) fn virtual_server(key: ServiceKey, spec: &ServiceSpec) -> Result<Virt
         key,
         scheduler: Setup { kind, flags: flags(&spec.flags)? },
         persistence: spec.persistence.map(persistence).transpose()?,
+        limits: Limits::default(),
         one_packet: spec.one_packet,
         servers: Vec::new(),
         sorry: None,
@@ -60,7 +61,7 @@ fn flags(names: &[String]) -> Result<Flags, Refusal> {
 
 fn persistence(spec: PersistenceSpec) -> Result<Persistence, Refusal> {
     let mask = match spec.netmask {
-        Netmask::Prefix(prefix) if (1..=128).contains(&prefix) => Mask::of_length(wire::Family::V6, prefix),
+        Netmask::Prefix(length) if (1..=128).contains(&length) => Mask::of_length(wire::Family::V6, length),
         Netmask::Prefix(_) => return Err(Refusal::Invalid),
         Netmask::Mask(mask) => Mask::netmask(mask),
     };
@@ -70,12 +71,12 @@ fn persistence(spec: PersistenceSpec) -> Result<Persistence, Refusal> {
 /// A server without health checks.
 pub(super) fn real_server(service: &ServiceKey, spec: &ServerSpec) -> Result<RealServer, Refusal> {
     let real = Endpoint::from(spec.address);
-    if spec.method != Forward::Tun && real.addr.family() != service.virtual_.addr.family() {
+    if spec.method != Forward::Tun && real.addr.family() != service.family() {
         return Err(Refusal::Invalid);
     }
     Ok(RealServer {
         real,
-        method: method_of(spec)?,
+        method: method_of(spec),
         weight: spec.weight,
         thresholds: Thresholds { upper: spec.upper, lower: spec.lower },
         inhibit_on_failure: false,
@@ -84,16 +85,45 @@ pub(super) fn real_server(service: &ServiceKey, spec: &ServerSpec) -> Result<Rea
 }
 
 /// The method of the data path.
-fn method_of(spec: &ServerSpec) -> Result<Method, Refusal> {
-    match (spec.method, spec.tunnel.kind) {
-        (Forward::Nat, _) => Ok(Method::Nat),
-        (Forward::Dr, _) => Ok(Method::Dr),
-        (Forward::Tun, TunnelKind::Ipip) => Ok(Method::Tun),
-        (Forward::Tun, TunnelKind::Gue) => unsupported("GUE tunnels"),
-        (Forward::Tun, TunnelKind::Gre) => unsupported("GRE tunnels"),
+fn method_of(spec: &ServerSpec) -> Method {
+    match spec.method {
+        Forward::Nat => Method::Nat,
+        Forward::Dr => Method::Dr,
+        Forward::Tun => Method::Tun(tunnel(spec.tunnel)),
     }
 }
 
-fn unsupported<T>(what: &str) -> Result<T, Refusal> {
-    Err(Refusal::Unsupported(format!("Not supported yet: {what}")))
+/// Checksum options that a kind of tunnel does not have are without effect, as in the kernel.
+fn tunnel(spec: TunnelSpec) -> Tunnel {
+    match spec.kind {
+        TunnelKind::Ipip => Tunnel::Ipip,
+        TunnelKind::Gre => Tunnel::Gre { checksum: spec.checksum == TunnelChecksum::Plain },
+        TunnelKind::Gue => {
+            let checksum = match spec.checksum {
+                TunnelChecksum::None => GueChecksum::Off,
+                TunnelChecksum::Plain => GueChecksum::On,
+                TunnelChecksum::Remote => GueChecksum::Remote,
+            };
+            Tunnel::Gue { port: spec.port, checksum }
+        }
+    }
+}
+
+/// What tunnels to a server are made of, if it is reached by one.
+pub fn tunnel_of(method: Method) -> Option<TunnelSpec> {
+    let (kind, port, checksum) = match method {
+        Method::Nat | Method::Dr => return None,
+        Method::Tun(Tunnel::Ipip) => (TunnelKind::Ipip, 0, TunnelChecksum::None),
+        Method::Tun(Tunnel::Gre { checksum: false }) => (TunnelKind::Gre, 0, TunnelChecksum::None),
+        Method::Tun(Tunnel::Gre { checksum: true }) => (TunnelKind::Gre, 0, TunnelChecksum::Plain),
+        Method::Tun(Tunnel::Gue { port, checksum }) => {
+            let checksum = match checksum {
+                GueChecksum::Off => TunnelChecksum::None,
+                GueChecksum::On => TunnelChecksum::Plain,
+                GueChecksum::Remote => TunnelChecksum::Remote,
+            };
+            (TunnelKind::Gue, port, checksum)
+        }
+    };
+    Some(TunnelSpec { kind, port, checksum })
 }

@@ -21,7 +21,7 @@ pub(super) fn choose(config: &Config, mirror: &Mirror) -> Vec<String> {
     let ways = servers.filter_map(|server| mirror.towards(server.real.addr));
     let marked = config.settings.marks.iter().filter_map(|mark| mark.interface.as_deref());
     let any = mirror.addressed().filter(|_| config.services.is_empty());
-    let routes = mirror.default_ways();
-    let found: BTreeSet<&str> = devices.chain(vips).chain(ways).chain(routes).chain(marked).chain(any).collect();
+    let ways = devices.chain(vips).chain(ways).chain(mirror.default_ways());
+    let found: BTreeSet<&str> = ways.chain(marked).chain(any).collect();
     found.into_iter().filter(|name| *name != "lo").map(str::to_owned).collect()
 }

@@ -7,11 +7,13 @@ mod pool;
 #[cfg(test)]
 mod tests;
 
+use std::sync::Arc;
+
 use crate::check;
 use crate::config::Config;
 use crate::config::model::{Mark, RealServer, VirtualServer};
 use crate::io::PortId;
-use crate::service::{Arrival, MarkRule, Network, Server, Service, Services, ServicesBuilder};
+use crate::service::{Admission, Arrival, MarkRule, Network, Server, Service, Services, ServicesBuilder};
 use crate::wire::ServiceKey;
 
 use super::Ids;
@@ -28,6 +30,7 @@ pub fn plan(
     previous: Option<&Services>,
 ) -> Services {
     let mut builder = ServicesBuilder::default();
+    builder.ftp_ports(config.settings.options.ftp_ports);
     ids.begin();
     for service in &config.services {
         let before = previous.and_then(|services| services.find(&service.key).map(|at| &services.list[at]));
@@ -39,7 +42,9 @@ pub fn plan(
         let Pool { servers, scheduler } = Pool::of(before, service.scheduler, ids.seed(id)).with(&wanted);
         let generations: Vec<u32> = servers.iter().map(|server| ids.generation(server.pair)).collect();
         let VirtualServer { key, persistence, one_packet, .. } = *service;
-        builder.add(Service { id, key, scheduler, persistence, one_packet, servers }, &generations, network);
+        let admission = admission(service, before);
+        let service = Service { id, key, scheduler, persistence, admission, one_packet, servers };
+        builder.add(service, &generations, network);
     }
     for (id, pair) in ids.removed() {
         builder.add_removed(id, pair, network);
@@ -49,6 +54,12 @@ pub fn plan(
     }
     builder.marks(marks(&config.settings.marks, network));
     builder.build()
+}
+
+/// The limits, with the bucket that they had before if they are the same.
+fn admission(service: &VirtualServer, before: Option<&Service>) -> Arc<Admission> {
+    let kept = before.map(|before| &before.admission).filter(|kept| kept.limits() == service.limits);
+    kept.map_or_else(|| Arc::new(Admission::new(service.limits)), Arc::clone)
 }
 
 /// The rules that give packets their marks. One for an interface that the director is not attached to matches nothing.

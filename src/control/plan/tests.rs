@@ -47,7 +47,15 @@ fn real(last: u8) -> RealServer {
 
 fn service(key: ServiceKey, servers: &[u8]) -> VirtualServer {
     let servers = servers.iter().map(|&last| real(last)).collect();
-    VirtualServer { key, scheduler: Kind::Wrr.into(), persistence: None, one_packet: false, servers, sorry: None }
+    VirtualServer {
+        key,
+        scheduler: Kind::Wrr.into(),
+        persistence: None,
+        one_packet: false,
+        limits: Default::default(),
+        servers,
+        sorry: None,
+    }
 }
 
 fn config(services: Vec<VirtualServer>) -> Config {
