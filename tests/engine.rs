@@ -23,10 +23,14 @@ mod counting;
 mod defence;
 #[path = "engine/errors.rs"]
 mod errors;
+#[path = "engine/farewell.rs"]
+mod farewell;
 #[path = "engine/ftp.rs"]
 mod ftp;
 #[path = "engine/header_options.rs"]
 mod header_options;
+#[path = "engine/lifetimes.rs"]
+mod lifetimes;
 #[path = "engine/methods.rs"]
 mod methods;
 #[path = "engine/mtu.rs"]

@@ -2,11 +2,13 @@
 
 use std::net::IpAddr;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use crate::check;
-pub use crate::io::options::{Attach, Poll, Transfer};
+pub use crate::io::options::{Attach, BusyPoll, Driver, Poll, Transfer};
 use crate::sched;
 use crate::service::{Limits, MarkRule, Method, Options, Persistence, Thresholds};
+use crate::vrrp;
 use crate::wire::{Endpoint, ServiceKey};
 
 /// A whole configuration.
@@ -16,6 +18,8 @@ pub struct Config {
     pub global: Global,
     /// `vrrp_instance` blocks, in order.
     pub instances: Vec<VrrpInstance>,
+    /// `vrrp_sync_group` blocks, in order.
+    pub groups: Vec<SyncGroup>,
     /// `virtual_server` blocks, in order.
     pub services: Vec<VirtualServer>,
     /// The `ringmaster` block.
@@ -27,21 +31,100 @@ pub struct Config {
 pub struct Global {
     /// `router_id`: the director's name in messages.
     pub router_id: Option<String>,
+    /// `vrrp_startup_delay`: how long after its start the director takes part in no election.
+    pub startup_delay: Duration,
+    /// `vrrp_delay_after_boot`: the same, after the machine's start.
+    pub boot_delay: Duration,
 }
 
-/// A `vrrp_instance`. Elections are not held yet: a single director owns the addresses.
+/// A `vrrp_instance`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct VrrpInstance {
-    /// Its name.
-    pub name: String,
-    /// `interface`.
-    pub interface: String,
-    /// `virtual_router_id`, 1 to 255.
-    pub virtual_router_id: u8,
-    /// `priority`, 1 to 255.
-    pub priority: u8,
+    /// Its election, with name and interface.
+    pub election: vrrp::Spec,
     /// `virtual_ipaddress`, and after them `virtual_ipaddress_excluded`.
     pub addresses: Vec<VirtualAddress>,
+    /// `virtual_routes`.
+    pub routes: Vec<VirtualRoute>,
+    /// `virtual_rules`.
+    pub rules: Vec<VirtualRule>,
+}
+
+/// An address and how many of its leading bits count.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Prefix {
+    /// The address.
+    pub address: IpAddr,
+    /// At most 32 or 128.
+    pub length: u8,
+}
+
+/// What becomes of packets that a route or rule is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RouteKind {
+    /// They go on; by a rule, to its table.
+    Unicast,
+    /// They vanish.
+    Blackhole,
+    /// They are refused: host unreachable.
+    Unreachable,
+    /// They are refused: communication prohibited.
+    Prohibit,
+}
+
+/// A line of `virtual_routes`, as `ip route` understands it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct VirtualRoute {
+    /// The network; `None` is `default`.
+    pub destination: Option<Prefix>,
+    /// Whether it leads anywhere.
+    pub kind: RouteKind,
+    /// `via`: the router.
+    pub via: Option<IpAddr>,
+    /// `dev`.
+    pub device: Option<String>,
+    /// `src`.
+    pub source: Option<IpAddr>,
+    /// `metric`.
+    pub metric: Option<u32>,
+    /// `table`.
+    pub table: u32,
+    /// `scope`, as the kernel's number.
+    pub scope: Option<u8>,
+    /// `mtu`, in bytes.
+    pub mtu: Option<u32>,
+    /// `onlink`: the router is on the link, whatever its address.
+    pub onlink: bool,
+}
+
+/// A line of `virtual_rules`, as `ip rule` understands it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct VirtualRule {
+    /// `from`; `None` is `all`.
+    pub from: Option<Prefix>,
+    /// `to`; `None` is `all`.
+    pub to: Option<Prefix>,
+    /// `iif`.
+    pub incoming: Option<String>,
+    /// `oif`.
+    pub outgoing: Option<String>,
+    /// `fwmark`.
+    pub mark: Option<u32>,
+    /// `priority`.
+    pub priority: Option<u32>,
+    /// `table`.
+    pub table: u32,
+    /// Whether it looks up that table at all.
+    pub kind: RouteKind,
+}
+
+/// A `vrrp_sync_group`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SyncGroup {
+    /// Its name.
+    pub name: String,
+    /// Its members, by their place in [`Config::instances`].
+    pub members: Vec<usize>,
 }
 
 /// One line of `virtual_ipaddress`.
@@ -117,6 +200,10 @@ pub struct Settings {
     pub attach: Attach,
     /// `transfer auto|zero-copy|copy`: how frames reach the rings.
     pub transfer: Transfer,
+    /// `rings own|xsk-rs`: whose code drives the rings.
+    pub driver: Driver,
+    /// `busy_poll N`: receive processing on the workers' cores, N microseconds a call; default off.
+    pub busy_poll: Option<BusyPoll>,
     /// `poll adaptive|spin`: sleep when idle, or never.
     pub poll: Poll,
     /// `connections N`: how many connections the table holds.
@@ -142,6 +229,8 @@ impl Default for Settings {
             interfaces: Vec::new(),
             attach: Attach::default(),
             transfer: Transfer::default(),
+            driver: Driver::default(),
+            busy_poll: None,
             poll: Poll::default(),
             connections: 1 << 20,
             frames: 4096,

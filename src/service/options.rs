@@ -34,6 +34,8 @@ pub struct Options {
     pub defences: Defences,
     /// NAT services on these ports have their data connections translated too (module `ip_vs_ftp`).
     pub ftp_ports: FtpPorts,
+    /// Both ends of an established TCP connection that expires are sent a RST, instead of none.
+    pub reset_expired: bool,
     /// A packet of no known connection is answered as the local stack would, TCP with RST, SCTP with an ICMP error,
     /// instead of dropped.
     pub reset_unknown: bool,
@@ -68,6 +70,7 @@ impl Options {
         last_service_ends_all: true,
         defences: Defences::OFF,
         ftp_ports: FtpPorts::NONE,
+        reset_expired: false,
         reset_unknown: true,
         pmtu_disc: true,
         tunnel_error_tells_new_mtu: false,

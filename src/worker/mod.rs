@@ -133,6 +133,7 @@ impl<I: PacketIo, O: Observer> Worker<I, O> {
         if !self.gathering.is_empty() {
             self.look_after_gathering(fresh, now);
         }
+        self.forwarder.say_farewell(&mut self.io, &mut self.received);
         self.io.receive(&mut self.received);
         let count = self.received.len();
         if count != 0 {

@@ -5,7 +5,7 @@ use super::values;
 use super::*;
 use crate::config::keywords::LONGEST_TIMEOUT;
 use crate::config::problem::Level;
-use crate::io::options::{Attach, Poll, Transfer};
+use crate::io::options::{Attach, BusyPoll, Driver, Poll, Transfer};
 use crate::service::{Defend, FtpPorts};
 
 impl Builder<'_> {
@@ -46,6 +46,13 @@ impl Builder<'_> {
         for item in &items {
             self.setting(item, settings);
         }
+        if let Some(item) = items.iter().find(|item| item.name == "busy_poll")
+            && settings.busy_poll.is_some()
+            && settings.driver == Driver::XskRs
+        {
+            let message = "`busy_poll` goes with `rings own` only";
+            self.reports.error(item.words()[0].span, message, "xsk-rs cannot do it");
+        }
     }
 
     fn setting(&mut self, item: &Item<'_>, settings: &mut Settings) {
@@ -68,6 +75,11 @@ impl Builder<'_> {
                     _ => Transfer::Auto,
                 }
             }
+            "rings" => settings.driver = if item.text() == Some("xsk-rs") { Driver::XskRs } else { Driver::Own },
+            "busy_poll" => {
+                settings.busy_poll =
+                    item.number().filter(|&most| most > 0).map(|microseconds| BusyPoll { microseconds });
+            }
             "poll" => settings.poll = if item.text() == Some("spin") { Poll::Spin } else { Poll::Adaptive },
             "connections" => settings.connections = item.number().unwrap_or(settings.connections),
             "frames" => settings.frames = self.frames(item).unwrap_or(settings.frames),
@@ -87,6 +99,7 @@ impl Builder<'_> {
             "ftp_ports" => options.ftp_ports = self.ftp_ports(item),
             "limit" => self.limit(item),
             "last_service_ends_all" => options.last_service_ends_all = item.is_on(),
+            "reset_expired" => options.reset_expired = item.is_on(),
             "reset_unknown" => options.reset_unknown = item.is_on(),
             "pmtu_disc" => options.pmtu_disc = item.is_on(),
             "tunnel_error_tells_new_mtu" => options.tunnel_error_tells_new_mtu = item.is_on(),

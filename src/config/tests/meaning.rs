@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::*;
 use crate::check::{HttpGet, Probe, Spec, StatusCodes, Url};
-use crate::io::options::{Attach, Poll, Transfer};
+use crate::io::options::{Attach, BusyPoll, Driver, Poll, Transfer};
 use crate::sched::{Flags, Kind};
 use crate::service::{Defences, Defend, FtpPorts, GueChecksum, Limits, Method, Options, Persistence, Tunnel};
 use crate::time::Ticks;
@@ -27,7 +27,8 @@ fn reals(config: &Config, service: usize) -> Vec<(String, Method, u32)> {
 fn the_nat_tutorial() {
     let config = config("configs/nat.conf");
     let instance = &config.instances[0];
-    assert_eq!((instance.name.as_str(), instance.virtual_router_id, instance.priority), ("VI_1", 51, 50));
+    let election = &instance.election;
+    assert_eq!((election.name.as_str(), election.router, election.priority), ("VI_1", 51, 50));
     let address = &instance.addresses[0];
     assert_eq!((address.address.to_string().as_str(), address.prefix), ("10.0.0.100", 32));
     let service = &config.services[0];
@@ -114,6 +115,7 @@ fn the_clean_file_sets_everything() {
     let settings = &config.settings;
     assert_eq!((settings.workers, &settings.cpus[..]), (Some(2), &[1, 3][..]));
     assert_eq!((settings.attach, settings.transfer, settings.poll), (Attach::Generic, Transfer::Copy, Poll::Spin));
+    assert_eq!((settings.driver, settings.busy_poll), (Driver::Own, Some(BusyPoll { microseconds: 50 })));
     assert_eq!((settings.connections, settings.frames), (65536, 8192));
     let mut options = Options {
         conn_reuse_mode: 2,
