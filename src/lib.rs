@@ -20,6 +20,7 @@
 //! | [`forward`] | what happens to a packet: decide, then rewrite |
 //! | [`worker`] | the loop that moves batches from ring to ring |
 //! | [`control`] | the thread around it all: netlink, health, control socket, publication |
+//! | [`supervisor`] | the process that starts the director, and starts it again |
 //! | [`sys`] | clock, affinity, capabilities, signals |
 //! | [`cli`] | one file a subcommand |
 //!
@@ -34,6 +35,7 @@ pub mod forward;
 pub mod io;
 pub mod sched;
 pub mod service;
+pub mod supervisor;
 pub mod sys;
 pub mod time;
 pub mod vrrp;

@@ -78,6 +78,20 @@ impl Health {
         }
     }
 
+    /// What every check has found.
+    pub fn found(&self) -> impl Iterator<Item = (&Spec, bool)> {
+        self.checks.iter().map(|check| (&**check.spec(), check.is_up()))
+    }
+
+    /// Has checks start from what is known already.
+    pub fn recall(&mut self, known: impl Fn(&Spec) -> Option<bool>) {
+        for check in &mut self.checks {
+            if let Some(up) = known(check.spec()) {
+                *check = check.clone().knowing(up);
+            }
+        }
+    }
+
     /// Whether all of these checks pass. One that is not in the table counts as it would when it begins.
     pub fn is_up(&self, specs: &[Spec]) -> bool {
         specs.iter().all(|spec| self.find(spec).map_or(!spec.starts_down, |at| self.checks[at].is_up()))

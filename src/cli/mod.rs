@@ -11,6 +11,7 @@ pub mod names;
 pub mod replay;
 pub mod run;
 pub mod status;
+pub mod upgrade;
 pub mod vrrp;
 
 use std::ffi::OsString;
@@ -38,6 +39,7 @@ enum Command {
     Status(status::Args),
     Metrics(metrics::Args),
     Vrrp(vrrp::Args),
+    Upgrade(upgrade::Args),
     Replay(replay::Args),
     Ipvsadm(ipvsadm::Args),
 }
@@ -58,6 +60,7 @@ pub fn main() -> ExitCode {
         Command::Status(args) => status::run(&args),
         Command::Metrics(args) => metrics::run(&args),
         Command::Vrrp(args) => vrrp::run(&args),
+        Command::Upgrade(args) => upgrade::run(&args),
         Command::Replay(args) => replay::run(&args),
         Command::Ipvsadm(args) => ipvsadm::run(&args),
     }

@@ -9,6 +9,8 @@ use tracing_subscriber::EnvFilter;
 
 use crate::config::{self, LoadOptions, Style};
 use crate::control;
+use crate::supervisor::{self, Channel};
+use crate::sys::inherit;
 
 /// Forwards traffic as the configuration says, until SIGTERM or SIGINT
 #[derive(Debug, clap::Args)]
@@ -19,10 +21,28 @@ pub struct Args {
     /// Which `@ID` lines of the configuration hold
     #[arg(short = 'i', long = "config-id", value_name = "ID")]
     pub config_id: Option<String>,
+    /// Forward without a supervisor: a director that dies is not followed by another
+    #[arg(long)]
+    pub foreground_single: bool,
+    /// The descriptor of the supervisor's channel
+    #[arg(long, hide = true, value_name = "DESCRIPTOR", conflicts_with = "foreground_single")]
+    pub supervised: Option<i32>,
 }
 
-/// Runs the director to its end. Exit code 1: it did not start, or could not go on.
+/// Runs a director, or the supervisor of one, to its end. Exit code 1: it did not start, or could not go on.
 pub fn run(args: &Args) -> ExitCode {
+    log_to_stderr();
+    match args.supervised.map(inherit::take).transpose() {
+        Ok(None) if !args.foreground_single => supervisor::run(),
+        Ok(channel) => direct(args, channel.map(Channel::over)),
+        Err(error) => {
+            tracing::error!("there is no supervisor's channel: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn direct(args: &Args, supervisor: Option<Channel>) -> ExitCode {
     let style = if std::io::stderr().is_terminal() { Style::Colour } else { Style::Plain };
     let show = |problems: &config::Problems| {
         problems.0.iter().for_each(|problem| eprint!("{}", config::render(problem, style)));
@@ -37,9 +57,8 @@ pub fn run(args: &Args) -> ExitCode {
         }
     };
     show(&loaded.problems);
-    log_to_stderr();
     abort_on_panic();
-    match direct(loaded.config) {
+    match control(loaded.config, supervisor) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             tracing::error!("{}", with_causes(&*error));
@@ -49,10 +68,10 @@ pub fn run(args: &Args) -> ExitCode {
 }
 
 /// The control thread: everything that is not a packet happens on this one.
-fn direct(config: config::Config) -> Result<(), Box<dyn Error>> {
+fn control(config: config::Config, supervisor: Option<Channel>) -> Result<(), Box<dyn Error>> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let local = tokio::task::LocalSet::new();
-    Ok(local.block_on(&runtime, control::run(config))?)
+    Ok(local.block_on(&runtime, control::run(config, supervisor))?)
 }
 
 /// Log lines for transitions, on stderr; `RUST_LOG` chooses another level. The netlink library warns of answers that

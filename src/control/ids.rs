@@ -10,11 +10,29 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use serde::{Deserialize, Serialize};
+
 use crate::service::{Method, Pair, PairId, ServiceId};
 use crate::wire::{Endpoint, ServiceKey};
 
 /// Room for pairs: as many have loads and counters.
 pub const PAIRS: usize = 1 << 16;
+
+/// All that another director must know of ids to give the same ones to the same names.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SavedIds {
+    seed: u64,
+    services: Vec<(ServiceKey, u32)>,
+    /// By pair id.
+    pairs: Vec<SavedPair>,
+}
+
+/// An id's holder, unless it is free, and generation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct SavedPair {
+    holder: Option<(ServiceKey, Endpoint, Method)>,
+    generation: u32,
+}
 
 /// What a pair is known by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -66,6 +84,49 @@ impl Ids {
     /// No ids yet. The seed is handed to schedulers that draw lots: no two directors should draw alike.
     pub fn with_seed(seed: u64) -> Self {
         Self { seed, ..Self::default() }
+    }
+
+    /// For another director.
+    pub fn save(&self) -> SavedIds {
+        let holder = |holder: Holder| (holder.name.service, holder.name.real, holder.method);
+        let pair = |record: &Record| SavedPair { holder: record.holder.map(holder), generation: record.generation };
+        SavedIds {
+            seed: self.seed,
+            services: self.services.iter().map(|(&key, id)| (key, id.0)).collect(),
+            pairs: self.records.iter().map(pair).collect(),
+        }
+    }
+
+    /// As another director had them; nothing counts as asked for yet. `None` if they contradict each other.
+    pub fn restore(saved: &SavedIds) -> Option<Self> {
+        let mut ids = Self::with_seed(saved.seed);
+        let mut numbers: Vec<u32> = saved.services.iter().map(|&(_, id)| id).collect();
+        numbers.sort_unstable();
+        ids.services = saved.services.iter().map(|&(key, id)| (key, ServiceId(id))).collect();
+        if saved.pairs.len() > PAIRS
+            || ids.services.len() != numbers.len()
+            || !numbers.into_iter().eq(0..index(ids.services.len()))
+        {
+            return None;
+        }
+        for (&SavedPair { holder, generation }, id) in saved.pairs.iter().zip((0..).map(PairId)) {
+            let holder = holder.map(|(service, real, method)| Holder {
+                name: Name { service, real, kind: kind(method) },
+                method,
+                live: false,
+            });
+            match holder {
+                None => _ = ids.free.insert(id),
+                Some(_) if generation == 0 => return None,
+                Some(holder) => {
+                    if ids.pairs.insert(holder.name, id).is_some() {
+                        return None;
+                    }
+                }
+            }
+            ids.records.push(Record { holder, generation });
+        }
+        Some(ids)
     }
 
     /// A seed for a service's scheduler, another for each.
@@ -213,6 +274,33 @@ mod tests {
         assert_eq!((ids.removed().count(), ids.former().count()), (2, 0), "both are gone");
         ids.begin();
         assert_eq!(ids.pair(web(), server(11), Method::Dr), before);
+    }
+
+    #[test]
+    fn another_director_gives_the_same_ids_to_the_same_names() {
+        let mut ids = Ids::with_seed(7);
+        let (one, two, three) = (server(11), server(12), server(13));
+        let first = ids.pair(web(), one, Method::Nat);
+        let gone = ids.pair(web(), two, Method::IPIP);
+        ids.service(web());
+        ids.begin();
+        ids.pair(web(), one, Method::Nat);
+        assert!(ids.vacate(gone, 1));
+        let saved = ids.save();
+        let mut next = Ids::restore(&saved).unwrap();
+        assert_eq!((next.save(), next.seed(ServiceId(3))), (saved.clone(), ids.seed(ServiceId(3))));
+        assert_eq!(next.removed().count(), 1, "until it is asked for");
+        assert_eq!(next.pair(web(), one, Method::Nat), first);
+        assert_eq!((next.removed().count(), next.generation(first)), (0, 1));
+        assert_eq!(next.pair(web(), three, Method::Dr), gone, "the free one");
+        assert_eq!(next.generation(gone), 2);
+
+        let twice = SavedIds { pairs: vec![saved.pairs[0]; 2], ..saved.clone() };
+        let missing = SavedIds { services: vec![(web(), 1)], ..saved.clone() };
+        let unborn = SavedIds { pairs: vec![SavedPair { generation: 0, ..saved.pairs[0] }], ..saved };
+        for nonsense in [twice, missing, unborn] {
+            assert!(Ids::restore(&nonsense).is_none(), "{nonsense:?}");
+        }
     }
 
     #[test]

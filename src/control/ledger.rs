@@ -116,6 +116,14 @@ struct Reading {
     account: Account,
 }
 
+/// What has been counted, for another director. Rates begin anew.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SavedLedger {
+    services: Vec<(u32, Counts)>,
+    /// Id, generation, counts.
+    pairs: Vec<(u32, u32, Counts)>,
+}
+
 /// All accounts; see the module documentation.
 #[derive(Debug, Default)]
 pub struct Ledger {
@@ -155,6 +163,26 @@ impl Ledger {
         }
         let known: BTreeSet<ServiceId> = services.list.iter().map(|service| service.id).collect();
         self.services.retain(|id, _| known.contains(id));
+    }
+
+    /// For another director.
+    pub fn save(&self) -> SavedLedger {
+        let pair = |(id, reading): (&PairId, &Reading)| (id.0, reading.generation, reading.account.counts);
+        SavedLedger {
+            services: self.services.iter().map(|(id, account)| (id.0, account.counts)).collect(),
+            pairs: self.pairs.iter().map(pair).collect(),
+        }
+    }
+
+    /// As another director had it. Its workers' counters are gone; ours begin at 0.
+    pub fn restore(saved: &SavedLedger) -> Self {
+        let account = |counts| Account { counts, estimated_at: counts, ..Account::default() };
+        let reading = |generation, counts| Reading { generation, account: account(counts), ..Reading::default() };
+        let SavedLedger { services, pairs } = saved;
+        Self {
+            services: services.iter().map(|&(id, counts)| (ServiceId(id), account(counts))).collect(),
+            pairs: pairs.iter().map(|&(id, generation, counts)| (PairId(id), reading(generation, counts))).collect(),
+        }
     }
 
     /// Moves all rates; to be called every [`ESTIMATE`], after a reading.

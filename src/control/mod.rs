@@ -7,11 +7,13 @@
 pub mod admin;
 mod director;
 mod ids;
+mod keeper;
 pub mod kernel;
 mod ledger;
 mod plan;
 pub mod protocol;
 pub mod socket;
+mod state;
 mod steer_rules;
 pub mod view;
 pub mod vrrp;

@@ -8,10 +8,12 @@
 //! > {"version":1,"command":"change","changes":["clear"]}
 //! < {"version":1,"changed":[null]}
 //! > {"command":"juggle"}
-//! < {"version":1,"error":"unknown variant `juggle`, expected one of `services`, `connections`, `status`, `change`"}
+//! < {"version":1,"error":"unknown variant `juggle`, expected one of `services`, `connections`, `status`, `upgrade`, `change`"}
 //! ```
 //!
 //! The connection table is told in parts, so that a million connections neither fill the memory nor hold up the loop.
+
+use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
@@ -49,6 +51,11 @@ pub enum Command {
     },
     /// The director itself.
     Status,
+    /// Another program in the director's place.
+    Upgrade {
+        /// Where it is; absolute.
+        program: PathBuf,
+    },
     /// Changes, in their order: each holds or is refused by itself, and all become visible together.
     Change {
         /// What is to be changed.
@@ -78,6 +85,8 @@ pub enum Body {
     Status(Status),
     /// To [`Command::Change`]: for each change nothing, or why it was refused.
     Changed(Vec<Option<Refusal>>),
+    /// To [`Command::Upgrade`]: it is under way. [`Status`] tells what comes of it.
+    Upgrading,
     /// To a request that was not understood.
     Error(String),
 }
@@ -97,6 +106,7 @@ pub fn answer(line: &[u8], source: &mut impl Source) -> Response {
             Command::Services => Body::Services(source.services()),
             Command::Connections { cursor } => Body::Connections(source.connections(cursor, PAGE)),
             Command::Status => Body::Status(source.status()),
+            Command::Upgrade { program } => source.upgrade(&program).map_or_else(Body::Error, |()| Body::Upgrading),
             Command::Change { changes } => Body::Changed(source.change(&changes)),
         },
         Err(error) => Body::Error(error.to_string()),

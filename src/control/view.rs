@@ -4,6 +4,7 @@
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
@@ -32,6 +33,11 @@ pub trait Source {
     /// Carries out changes in their order, and says of each why it was refused, if it was. Workers and clients see all of
     /// them at once.
     fn change(&mut self, changes: &[Change]) -> Vec<Option<Refusal>>;
+
+    /// Begins to put another program in the director's place, or says why that is impossible.
+    fn upgrade(&mut self, _program: &Path) -> Result<(), String> {
+        Err("it runs without a supervisor, who could start another".to_owned())
+    }
 }
 
 /// A transport protocol. The order is that of the IP protocol numbers.
@@ -202,6 +208,12 @@ pub struct ConnectionPage {
 pub struct Status {
     /// The program's version.
     pub version: String,
+    /// Its process id.
+    #[serde(default)]
+    pub process: u32,
+    /// Why the last upgrade came to nothing, if it was tried and did.
+    #[serde(default)]
+    pub not_upgraded: Option<String>,
     /// Since it started, in seconds.
     pub uptime: u64,
     /// Whether it holds the role of master.

@@ -80,6 +80,21 @@ pub fn ended(shared: &Shared, lane: usize, entry: &Entry) {
     }
 }
 
+/// Takes over the connections of a director before this one: they count, in `lane`, and ask for their way anew, since hops
+/// were numbered otherwise. Nobody else may be using the table.
+pub fn resume(shared: &Shared, lane: usize) {
+    for listed in shared.table.entries() {
+        let (record, pair) = (listed.record, PairId(listed.record.pair));
+        if listed.key.is_template() {
+            shared.loads.add_template(lane, pair, 1);
+            continue;
+        }
+        let active = i32::from(record.state.is_active());
+        shared.loads.add(lane, pair, active, 1 - active);
+        shared.table.entry(listed.slot).set_hop(0, 0);
+    }
+}
+
 fn settle(shared: &Shared, lane: usize, state: State, entry: &Entry) {
     if matches!(state, State::Template | State::TemplateAssured) {
         shared.loads.add_template(lane, PairId(entry.pair()), -1);

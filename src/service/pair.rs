@@ -2,13 +2,14 @@
 
 use super::{HopId, Tunnel};
 use crate::wire::{Addr, Endpoint, Family, ServiceKey, checksum::Delta};
+use serde::{Deserialize, Serialize};
 
 /// Names a (service, real server) pair. Allotted once and kept over snapshots, reloads and restarts.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct PairId(pub u32);
 
 /// How requests reach the real server (`lb_kind`; ipvsadm `-m`, `-g`, `-i`).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Method {
     /// NAT: addresses and ports are rewritten both ways. Listed as `Masq`.
     #[default]

@@ -1,12 +1,13 @@
 //! The kinds of tunnel to a real server, and what each costs.
 
+use serde::{Deserialize, Serialize};
 use std::fmt;
 
 use crate::wire::Family;
 
 /// How a packet is wrapped on its way to a server (`lvs_method TUN type T`; ipvsadm `--tun-type`, `--tun-port`,
 /// `--tun-csum`). The outer IP header is the same in all.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Tunnel {
     /// Straight behind the outer IP header (RFC 2003, RFC 2473).
     #[default]
@@ -26,7 +27,7 @@ pub enum Tunnel {
 }
 
 /// The checksum of a GUE datagram.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum GueChecksum {
     /// The UDP checksum is 0, over IPv6 as well.
     #[default]

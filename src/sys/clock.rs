@@ -1,6 +1,6 @@
 //! The only reader of clocks in the library. All else is told the time.
 //!
-//! Both functions read `CLOCK_MONOTONIC`, which starts at boot, is the same for all processes and threads, and never
+//! [`now`] and [`tick`] read `CLOCK_MONOTONIC`, which starts at boot, is the same for all processes and threads, and never
 //! jumps; neither enters the kernel (vDSO).
 
 use std::time::Duration;
@@ -18,6 +18,11 @@ pub fn now() -> Duration {
 /// [`now`] by less than one tick.
 pub fn tick() -> Tick {
     Tick::at(read(ClockId::MonotonicCoarse))
+}
+
+/// The time of day, since the beginning of 1970: for what people read, and nothing else. It may jump.
+pub fn wall() -> Duration {
+    Duration::try_from(clock_gettime(ClockId::Realtime)).unwrap_or_default()
 }
 
 fn read(clock: ClockId) -> Duration {

@@ -5,6 +5,7 @@
 //! | [`affinity`] | which cores there are, and to run on one of them |
 //! | [`capabilities`] | what this process may do |
 //! | [`clock`] | what time it is: the only reader of clocks in the library |
+//! | [`inherit`] | what the process was started with |
 //! | [`interface`] | what an interface is: index, MTU, address, queues, driver |
 //! | [`limits`] | how much memory may be locked |
 //! | [`memfd`] | memory that another process can map |
@@ -12,10 +13,12 @@
 //! | [`names`] | names of hosts |
 //! | [`packet`] | packet sockets: frames out, IP packets in |
 //! | [`scheduling`] | to let a thread go first |
+//! | [`signals`] | signals as something to read |
 
 pub mod affinity;
 pub mod capabilities;
 pub mod clock;
+pub mod inherit;
 pub mod interface;
 pub mod limits;
 pub mod memfd;
@@ -23,3 +26,4 @@ pub mod memory;
 pub mod names;
 pub mod packet;
 pub mod scheduling;
+pub mod signals;

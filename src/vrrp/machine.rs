@@ -95,6 +95,8 @@ pub enum Cause {
     Released,
     /// It owns the addresses and starts as master.
     Owner,
+    /// A director before this one was master until now.
+    Resumed,
     /// Another router leads.
     Higher(Addr, u8),
     /// The group moved.
@@ -117,6 +119,8 @@ pub struct Machine {
     down_adverts: u8,
     preempt: Preempt,
     owner_from_start: bool,
+    /// It was master before this machine was made, and nobody has heard otherwise.
+    resumes: bool,
     manners: super::spec::Manners,
     /// Waits for its group before it becomes master.
     grouped: bool,
@@ -162,12 +166,18 @@ impl Machine {
             interval: spec.interval,
             down_adverts: spec.down_adverts,
             preempt: spec.preempt,
+            resumes: false,
             owner_from_start: spec.starts_as_master && spec.priority == u8::MAX,
             manners: spec.manners,
             grouped,
             priority: spec.priority,
             state: State::Fault,
         }
+    }
+
+    /// Has it be master as soon as it can take part: a director before this one was until now, and said no goodbye.
+    pub fn resume(&mut self) {
+        self.resumes = true;
     }
 
     /// What it is.
@@ -221,6 +231,9 @@ impl Machine {
     }
 
     fn start(&mut self, own: Addr, now: Duration, actions: &mut Actions) {
+        if std::mem::take(&mut self.resumes) {
+            return self.lead(own, Cause::Resumed, now, actions);
+        }
         if self.owner_from_start && !self.grouped {
             return self.lead(own, Cause::Owner, now, actions);
         }

@@ -56,6 +56,12 @@ impl Routers {
         Self { members, not_before, orders: Vec::new(), events: Vec::new() }
     }
 
+    /// Has an instance go on as the master that it was in a director before this one.
+    pub fn resume(&mut self, instance: usize) {
+        self.members[instance].machine.resume();
+        self.not_before = Duration::ZERO;
+    }
+
     /// All instances, by their numbers.
     pub fn members(&self) -> &[Member] {
         &self.members

@@ -3,6 +3,7 @@
 //! An IPv4 address is held as the IPv4-mapped IPv6 address `::ffff:a.b.c.d` (RFC 4291 2.5.5.2), so that keys, tables and
 //! comparisons have one code path. A real IPv6 packet with such an address is refused by the parser.
 
+use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -18,7 +19,7 @@ pub enum Family {
 }
 
 /// An IPv4 or IPv6 address as two words in host order, most significant first.
-#[derive(Clone, Copy, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, Copy, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[repr(C)]
 pub struct Addr {
     /// Bits 127 to 64; 0 for IPv4.
@@ -127,7 +128,7 @@ impl fmt::Debug for Addr {
 }
 
 /// An address and a port.
-#[derive(Clone, Copy, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, Copy, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Endpoint {
     /// The address.
     pub addr: Addr,
@@ -176,7 +177,7 @@ impl std::str::FromStr for Endpoint {
 ///
 /// A mark service has the form that LVS gives the templates of one (`ip_vs_core.c: ip_vs_sched_persist`): no protocol, no
 /// port, and the mark as its address.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct ServiceKey {
     /// IP protocol number: 6 TCP, 17 UDP; 0 for a mark.
     pub protocol: u8,

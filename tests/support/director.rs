@@ -87,6 +87,18 @@ impl Director {
         self.ask("vrrp --json")
     }
 
+    /// What `ringmaster status --json` prints.
+    pub fn status(&self) -> String {
+        self.ask("status --json")
+    }
+
+    /// Puts another program in its place, and gives what `ringmaster upgrade` prints, errors included.
+    pub fn upgrade(&self, to: &Path) -> String {
+        let output = Command::new(program()).arg("upgrade").arg("--socket").arg(&self.socket).arg(to).output();
+        let Output { stdout, stderr, .. } = output.expect("the binary is built");
+        String::from_utf8_lossy(&stdout).into_owned() + &String::from_utf8_lossy(&stderr)
+    }
+
     /// Its process id.
     pub fn pid(&self) -> Pid {
         Pid::from_child(&self.child)

@@ -192,6 +192,11 @@ impl Table {
         died
     }
 
+    /// How many workers it was made for.
+    pub fn workers(&self) -> usize {
+        self.members.len()
+    }
+
     /// How many slots there are; about three quarters of them can be filled.
     pub fn capacity(&self) -> u32 {
         self.geometry.slots()

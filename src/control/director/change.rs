@@ -11,6 +11,11 @@ impl Director {
     pub(super) fn carry_out(&mut self, changes: &[Change]) -> Vec<Option<Refusal>> {
         let before = self.config.clone();
         let outcome: Vec<_> = changes.iter().map(|change| self.apply(change).err()).collect();
+        let known = self.changes.len();
+        let lasting = |(change, refusal): (&Change, &Option<Refusal>)| {
+            (refusal.is_none() && !matches!(change, Change::Zero(_))).then(|| change.clone())
+        };
+        self.changes.extend(changes.iter().zip(&outcome).filter_map(lasting));
         if outcome.iter().all(Option::is_some) {
             return outcome;
         }
@@ -20,6 +25,7 @@ impl Director {
         let Err(error) = self.publish() else { return outcome };
         tracing::error!("a change is taken back, since the steering program refuses it: {error}");
         self.config = before;
+        self.changes.truncate(known);
         self.watch();
         self.replan();
         vec![Some(Refusal::NoRoom); changes.len()]
@@ -55,5 +61,6 @@ impl Director {
     pub(super) fn estimate(&mut self) {
         self.tally();
         self.ledger.estimate();
+        self.save();
     }
 }

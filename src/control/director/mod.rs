@@ -10,6 +10,7 @@ mod roles;
 mod source;
 mod start;
 mod sweep;
+mod takeover;
 mod workers;
 
 use std::sync::Arc;
@@ -19,9 +20,12 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::task::JoinSet;
 use tokio::time::{Interval, MissedTickBehavior, interval, sleep};
 
+use super::admin::Change;
+use super::keeper::{Keeper, Wish};
 use super::kernel::{self, Kernel, KernelError, VirtualAddresses};
-use super::ledger::ESTIMATE;
+use super::ledger::{Counts, ESTIMATE};
 use super::socket::{ControlSocket, SocketError};
+use super::state::State;
 use super::vrrp::ElectionError;
 use super::{Ids, Ledger, Locals, PAIRS, plan, rules};
 use crate::check::{self, Failure, Health, Spec};
@@ -33,8 +37,10 @@ use crate::io::xdp::LossGauge;
 use crate::io::xdp::SetupError;
 use crate::io::xdp::steer::Steering;
 use crate::service::{Network, Services, Snapshot};
+use crate::supervisor::Channel;
 use crate::sys::{capabilities, clock};
 use roles::Roles;
+use start::Prepared;
 use sweep::Sweep;
 use workers::Workers;
 
@@ -130,27 +136,55 @@ pub(crate) struct Director {
     ports: Vec<PortInfo>,
     gauges: Vec<LossGauge>,
     started: Duration,
+    keeper: Keeper,
+    /// What clients have changed since the configuration was read, in order.
+    changes: Vec<Change>,
+    /// Why the last upgrade came to nothing.
+    not_upgraded: Option<String>,
 }
 
-/// Runs a director until a signal ends it.
-pub async fn run(config: Config) -> Result<(), DirectorError> {
+/// How a director ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum End {
+    /// With everything that it has set up.
+    Asked,
+    /// Another one goes on with it.
+    Followed,
+}
+
+/// Runs a director until a signal ends it, or its supervisor wants another in its place.
+pub async fn run(config: Config, supervisor: Option<Channel>) -> Result<(), DirectorError> {
     // Before anything else: without them each step would fail in its own words.
     let missing = capabilities::missing();
     if !missing.is_empty() {
         return Err(DirectorError::Privileges(missing));
     }
     let mut signals = Signals::new()?;
-    let mut socket = ControlSocket::bind(&config.settings.socket)?;
-    let mut director = Director::start(config).await?;
+    let system = |what| move |source| DirectorError::System { what, source };
+    let mut keeper = Keeper::new(supervisor).map_err(system("listen to the supervisor"))?;
+    let prepared = Prepared::new(config).await?;
+    let estate = keeper.inherit().map_err(system("get from the supervisor what it holds"))?;
+    let mut socket = ControlSocket::bind(prepared.socket())?;
+    let mut director = prepared.start(keeper, estate).await?;
     director.announce();
-    let outcome = director.serve(&mut socket, &mut signals).await;
-    director.stop().await?;
-    outcome
+    director.keeper.ready();
+    match director.serve(&mut socket, &mut signals).await {
+        Ok(End::Followed) => {
+            // Nobody may be told that this director is still there.
+            drop(socket);
+            director.make_way();
+            Ok(())
+        }
+        outcome => {
+            director.stop().await?;
+            outcome.map(drop)
+        }
+    }
 }
 
 impl Director {
     /// The loop.
-    async fn serve(&mut self, socket: &mut ControlSocket, signals: &mut Signals) -> Result<(), DirectorError> {
+    async fn serve(&mut self, socket: &mut ControlSocket, signals: &mut Signals) -> Result<End, DirectorError> {
         let (mut beat, mut confirm, mut estimate) = (steady(BEAT), steady(CONFIRM), steady(ESTIMATE));
         loop {
             let deadline = self.health.deadline();
@@ -165,7 +199,11 @@ impl Director {
                 query = socket.next() => query.answer(self),
                 name = signals.next() => {
                     tracing::info!("{name}: stopping");
-                    return Ok(());
+                    return Ok(End::Asked);
+                }
+                wish = self.keeper.next() => match wish {
+                    Wish::GiveWay => return Ok(End::Followed),
+                    Wish::NotUpgraded(why) => self.not_upgraded = Some(why),
                 }
             }
         }
@@ -196,6 +234,7 @@ impl Director {
 
     async fn beat(&mut self) {
         let now = clock::now();
+        self.keeper.beat(now);
         while let Some(next) = self.shared.wanted.pop() {
             self.kernel.resolve(next, now).await;
         }
@@ -240,8 +279,25 @@ impl Director {
     /// Makes workers and steering program follow services, network and role.
     fn publish(&mut self) -> Result<(), SetupError> {
         self.generation += 1;
+        // Before a worker enters a connection by an id, the next director must know what the id means.
+        self.save();
         self.workers.publish(&Arc::new(self.snapshot()));
         self.steer()
+    }
+
+    /// Has what this director knows held for the next one.
+    fn save(&mut self) {
+        if self.keeper.is_there() {
+            let state = State {
+                steering: Steering::fingerprint(),
+                ids: self.ids.save(),
+                ledger: self.ledger.save(),
+                changes: self.changes.clone(),
+                masters: self.roles.masters(),
+                checks: self.health.found().map(|(spec, up)| (format!("{spec:?}"), up)).collect(),
+            };
+            takeover::hold_state(&mut self.keeper, &state);
+        }
     }
 
     fn snapshot(&self) -> Snapshot {
@@ -262,6 +318,15 @@ impl Director {
         self.steering.update(&rules)
     }
 
+    /// Stops so that another director can go on: nothing is taken back, and nobody is told goodbye.
+    fn make_way(mut self) {
+        tracing::info!("another director goes on");
+        let workers = std::mem::replace(&mut self.workers, Workers::new());
+        let counters = workers.stop();
+        self.ledger.read(&self.services, |id| Counts::sum(counters.iter().filter_map(|counters| counters.pair(id))));
+        self.save();
+    }
+
     /// Stops in an order that loses nothing more than it must: goodbyes to the backups first, then the addresses, since the
     /// kernel would reset the connections to an address of its own, then the program, so that the kernel has its packets
     /// back, then the workers.
@@ -269,6 +334,8 @@ impl Director {
         self.roles.stop();
         self.remove_paths().await;
         let cleared = self.addresses.clear(self.kernel.handle()).await;
+        // The program stays attached for as long as anybody holds it.
+        self.keeper.release("");
         drop(self.steering);
         self.workers.stop();
         Ok(cleared?)

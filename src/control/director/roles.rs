@@ -11,7 +11,7 @@ use std::collections::BTreeSet;
 use super::Director;
 use crate::config::Config;
 use crate::config::model::VirtualAddress;
-use crate::control::kernel::Paths;
+use crate::control::kernel::{KernelError, Paths};
 use crate::control::view::RoleView;
 use crate::control::vrrp::{Command, ElectionError, Elections, Report};
 use crate::io::xdp::steer::Rules;
@@ -36,13 +36,13 @@ struct Instance {
 }
 
 impl Roles {
-    /// Backup everywhere.
-    pub(super) fn new(config: &Config) -> Self {
+    /// Backup of all instances but the `masters`, as which a director before this one went.
+    pub(super) fn new(config: &Config, masters: &[String]) -> Self {
         let instance = |instance: &crate::config::model::VrrpInstance| Instance {
             name: instance.election.name.clone(),
             addresses: instance.addresses.clone(),
             paths: Paths { routes: instance.routes.clone(), rules: instance.rules.clone() },
-            master: false,
+            master: masters.contains(&instance.election.name),
         };
         let instances: Vec<Instance> = config.instances.iter().map(instance).collect();
         let owned: BTreeSet<Addr> = addresses(&instances, |_| true).collect();
@@ -50,9 +50,16 @@ impl Roles {
         Self { elections: None, instances, free }
     }
 
+    /// The names of the instances that are master.
+    pub(super) fn masters(&self) -> Vec<String> {
+        self.instances.iter().filter(|instance| instance.master).map(|instance| instance.name.clone()).collect()
+    }
+
     /// Begins to hold elections.
     pub(super) fn start(&mut self, config: &Config) -> Result<(), ElectionError> {
-        self.elections = Elections::start(config)?;
+        let masters: Vec<usize> =
+            (0..).zip(&self.instances).filter(|(_, instance)| instance.master).map(|(at, _)| at).collect();
+        self.elections = Elections::start(config, &masters)?;
         Ok(())
     }
 
@@ -157,6 +164,14 @@ impl Director {
         }
     }
 
+    /// Takes away what a director before this one has left, and this one does not go on with.
+    pub(super) async fn clear_leftovers(&mut self) -> Result<(), KernelError> {
+        for instance in self.roles.instances.iter().filter(|instance| !instance.master) {
+            instance.paths.remove(self.kernel.handle()).await;
+        }
+        self.addresses.set(self.kernel.handle(), &self.roles.wanted()).await
+    }
+
     /// An address that cannot be placed is told of; the others are, and a director with some of its addresses serves more
     /// than none.
     async fn place(&mut self) {
@@ -187,7 +202,7 @@ mod tests {
 
     fn roles(text: &str, masters: &[usize]) -> (Roles, Rules) {
         let config = config::parse_str("x.conf", text).unwrap().config;
-        let mut roles = Roles::new(&config);
+        let mut roles = Roles::new(&config, &[]);
         masters.iter().for_each(|&master| roles.instances[master].master = true);
         let mut rules = Rules::default();
         for service in &config.services {
@@ -224,6 +239,6 @@ mod tests {
             assert_eq!(pruned.servers.is_empty(), steered.is_empty(), "a backup takes no replies of servers either");
         }
         let config = config::parse_str("x.conf", "").unwrap().config;
-        assert!(Roles::new(&config).forwards(), "without instances there is nothing to be elected for");
+        assert!(Roles::new(&config, &[]).forwards(), "without instances there is nothing to be elected for");
     }
 }

@@ -1,6 +1,7 @@
 //! What the control socket shows of a running director.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 
 use super::Director;
 use crate::control::admin::{Change, Refusal};
@@ -20,6 +21,15 @@ impl Source for Director {
 
     fn change(&mut self, changes: &[Change]) -> Vec<Option<Refusal>> {
         self.carry_out(changes)
+    }
+
+    fn upgrade(&mut self, program: &Path) -> Result<(), String> {
+        if !self.keeper.is_there() {
+            return Err("it runs without a supervisor, who could start another".to_owned());
+        }
+        self.not_upgraded = None;
+        self.keeper.upgrade(program);
+        Ok(())
     }
 
     fn connections(&self, cursor: u64, at_most: usize) -> ConnectionPage {
@@ -42,6 +52,8 @@ impl Source for Director {
         let port = |port: &crate::io::PortInfo| PortView { name: port.name.clone(), mode: port.mode.clone() };
         Status {
             version: env!("CARGO_PKG_VERSION").to_owned(),
+            process: std::process::id(),
+            not_upgraded: self.not_upgraded.clone(),
             uptime: clock::now().saturating_sub(self.started).as_secs(),
             forwarding: self.roles.forwards(),
             table_size: u64::from(self.shared.table.capacity()),

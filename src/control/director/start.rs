@@ -1,6 +1,8 @@
 //! Bringing a director up: kernel tables, ports, rings, table, workers, addresses. Each step may refuse with a reason, and
 //! what was set up before it goes away again.
 
+use std::collections::BTreeMap;
+use std::path::Path;
 use std::sync::Arc;
 
 use ahash::RandomState;
@@ -8,6 +10,7 @@ use tokio::task::JoinSet;
 
 use super::roles::Roles;
 use super::sweep::Sweep;
+use super::takeover::{self, Memory};
 use super::workers::Workers;
 use super::{Director, DirectorError, ports};
 use crate::check::Health;
@@ -15,58 +18,126 @@ use crate::config::Config;
 use crate::config::model::Settings;
 use crate::conn::table::TableConfig;
 use crate::conn::{HashSeed, Table};
+use crate::control::keeper::{Estate, Keeper};
 use crate::control::kernel::{Kernel, VirtualAddresses};
+use crate::control::state::State;
 use crate::control::{Ids, Ledger, PAIRS, plan};
-use crate::forward::{Counters, Forwarder, Shared};
+use crate::forward::{Counters, Forwarder, Shared, lifecycle};
 use crate::io::PacketIo;
 use crate::io::options::{Driver, RingOptions};
 use crate::io::xdp::steer::{AttachMode, Fallback, Steering};
 use crate::io::xdp::{LossGauge, Own, PortSetup, Rings, SetupError, XdpIo, XskRs};
+use crate::service::Network;
+use crate::supervisor::RINGS;
 use crate::sys::interface::Interface;
 use crate::sys::{affinity, clock, memory};
 use crate::worker::{Mailbox, Worker};
 
-impl Director {
-    /// Brings everything up: when this returns, packets are being forwarded.
-    pub(super) async fn start(config: Config) -> Result<Self, DirectorError> {
+/// A director that has looked around and touched nothing yet: another one may still be at work.
+pub(super) struct Prepared {
+    config: Config,
+    kernel: Kernel,
+    network: Network,
+    interfaces: Vec<Interface>,
+    workers: usize,
+}
+
+impl Prepared {
+    /// Reads the kernel's tables and chooses ports.
+    pub(super) async fn new(config: Config) -> Result<Self, DirectorError> {
         let pairs = config.services.iter().map(|service| service.servers.len()).sum();
         if pairs > PAIRS {
             return Err(DirectorError::Pairs(pairs));
         }
-        match config.settings.driver {
-            Driver::Own => Self::start_with::<Own>(config).await,
-            Driver::XskRs => Self::start_with::<XskRs>(config).await,
-        }
-    }
-
-    async fn start_with<R: Rings + 'static>(config: Config) -> Result<Self, DirectorError> {
-        let addresses = VirtualAddresses::load(VirtualAddresses::record_beside(&config.settings.socket))?;
         let (kernel, network) = Kernel::connect(|mirror| ports::choose(&config, mirror)).await?;
         let interfaces = interfaces(kernel.ports())?;
-        let mut steering = Steering::load()?;
-        let modes = attach(&mut steering, &interfaces, &config.settings)?;
         let workers = worker_count(&config.settings, &interfaces)?;
-        let rings = open_rings::<R>(&interfaces, &modes, workers, &config.settings)?;
+        Ok(Self { config, kernel, network, interfaces, workers })
+    }
 
-        let shared = share(&config.settings, workers)?;
+    /// Where clients are to ask.
+    pub(super) fn socket(&self) -> &Path {
+        &self.config.settings.socket
+    }
+
+    /// Brings everything up, or goes on with what was left: when this returns, packets are being forwarded.
+    pub(super) async fn start(mut self, mut keeper: Keeper, mut estate: Estate) -> Result<Director, DirectorError> {
+        let resumes = !estate.is_empty();
+        let memory = takeover::memory(&mut estate, self.workers);
+        if let Some(memory) = &memory {
+            takeover::repeat_changes(&mut self.config, &memory.state);
+        }
+        let left = takeover::steering(&mut estate, &mut keeper, &self.interfaces, memory.as_ref());
+        let mut steering = left.map_or_else(Steering::load, Ok)?;
+        let modes = attach(&mut steering, &self.interfaces, &self.config.settings)?;
+        let setups = ports_of_workers(&self.interfaces, &modes, self.workers);
+        let failed = |source| DirectorError::System { what: "copy a descriptor", source };
+        takeover::hold_steering(&mut keeper, &steering).map_err(failed)?;
+        match self.config.settings.driver {
+            Driver::Own => {
+                let Settings { frames, ref socket, .. } = self.config.settings;
+                let black_box = socket.with_extension("died.pcap");
+                let left = takeover::rings(&mut estate, &mut keeper, &setups, frames, &black_box);
+                let rings = left.map_or_else(|| open_rings::<Own>(&setups, &self.config.settings), Ok)?;
+                for (worker, io) in rings.iter().enumerate() {
+                    takeover::hold_rings(&mut keeper, worker, io).map_err(failed)?;
+                }
+                self.start_with(rings, steering, memory, keeper).await
+            }
+            Driver::XskRs => {
+                // They cannot be gone on with.
+                drop(estate);
+                keeper.release(RINGS);
+                let rings = open_rings::<XskRs>(&setups, &self.config.settings)?;
+                self.start_with(rings, steering, memory, keeper).await
+            }
+        }
+        .inspect(|_| {
+            if resumes {
+                tracing::info!("goes on where the last director stopped");
+            }
+        })
+    }
+
+    async fn start_with<R: Rings + 'static>(
+        self,
+        rings: Vec<XdpIo<R>>,
+        steering: Steering,
+        memory: Option<Memory>,
+        mut keeper: Keeper,
+    ) -> Result<Director, DirectorError> {
+        let Self { config, kernel, network, workers, .. } = self;
+        let addresses = VirtualAddresses::load(VirtualAddresses::record_beside(&config.settings.socket))?;
+        let (state, mut ids, ledger, table) = match memory {
+            Some(Memory { state, ids, ledger, table }) => (state, ids, ledger, Some(table)),
+            None => (State::default(), Ids::with_seed(random(5)), Ledger::default(), None),
+        };
+        let resumed = table.is_some();
+        let table = table.map_or_else(|| make_table(&config.settings, workers), Ok)?;
+        let shared = Shared::new(table, workers, PAIRS);
+        if resumed {
+            lifecycle::resume(&shared, workers);
+        }
+        takeover::hold_table(&mut keeper, &shared.table);
         let mut health = Health::new(random(1));
         let servers = config.services.iter().flat_map(|service| &service.servers);
         health.watch(servers.flat_map(|server| &server.checks), clock::now());
-        let mut ids = Ids::with_seed(random(5));
+        let found: BTreeMap<_, _> = state.checks.iter().map(|(spec, up)| (spec.as_str(), *up)).collect();
+        health.recall(|spec| found.get(format!("{spec:?}").as_str()).copied());
         let services = plan(&config, |checks| health.is_up(checks), &mut ids, &network, None);
         let sweeper = shared.table.sweeper().expect("a new table's sweeper has not been taken");
-        let mut director = Self {
+        let mut director = Director {
             network: Arc::new(network),
             services: Arc::new(services),
             ids,
-            ledger: Ledger::default(),
+            ledger,
             generation: 1,
             confirm_soon: false,
             health,
             probes: JoinSet::new(),
             kernel,
             addresses,
-            roles: Roles::new(&config),
+            roles: Roles::new(&config, &state.masters),
             steering,
             sweep: Sweep::new(sweeper, shared.clone(), workers),
             shared,
@@ -74,17 +145,23 @@ impl Director {
             ports: rings[0].ports().to_vec(),
             gauges: gauges(&rings)?,
             started: clock::now(),
+            keeper,
+            changes: state.changes,
+            not_upgraded: None,
             config,
         };
         director.open_for_traffic(rings).await?;
         Ok(director)
     }
+}
 
+impl Director {
     /// Workers first, then the steering program's rules, then the elections that bring addresses and traffic.
     async fn open_for_traffic<R: Rings + 'static>(&mut self, rings: Vec<XdpIo<R>>) -> Result<(), DirectorError> {
         for io in &rings {
             io.connect(&mut self.steering)?;
         }
+        self.save();
         let snapshot = Arc::new(self.snapshot());
         let cores = cores(&self.config.settings, rings.len());
         for (number, (io, core)) in rings.into_iter().zip(cores).enumerate() {
@@ -96,9 +173,7 @@ impl Director {
         }
         self.steering.set_fallback(Fallback::Drop)?;
         self.steer()?;
-        // What a director before this one left behind; this one holds no address before it is master.
-        self.remove_paths().await;
-        self.addresses.clear(self.kernel.handle()).await?;
+        self.clear_leftovers().await?;
         self.confirm().await;
         Ok(self.roles.start(&self.config)?)
     }
@@ -146,8 +221,11 @@ fn attach(
     interfaces: &[Interface],
     settings: &Settings,
 ) -> Result<Vec<AttachMode>, DirectorError> {
-    let attached: Result<_, _> =
-        interfaces.iter().map(|interface| steering.attach(interface, settings.attach)).collect();
+    let mut attach = |interface: &Interface| match steering.mode(interface.index) {
+        Some(mode) => Ok(mode),
+        None => steering.attach(interface, settings.attach),
+    };
+    let attached: Result<_, _> = interfaces.iter().map(&mut attach).collect();
     Ok(attached?)
 }
 
@@ -170,15 +248,9 @@ fn worker_count(settings: &Settings, interfaces: &[Interface]) -> Result<usize, 
 }
 
 /// Queue `q` of every port belongs to worker `q` modulo their number.
-fn open_rings<R: Rings>(
-    interfaces: &[Interface],
-    modes: &[AttachMode],
-    workers: usize,
-    settings: &Settings,
-) -> Result<Vec<XdpIo<R>>, DirectorError> {
-    let options = RingOptions { frames: settings.frames, transfer: settings.transfer, busy_poll: settings.busy_poll };
-    let open = |worker: usize| {
-        let ports: Vec<_> = interfaces
+fn ports_of_workers(interfaces: &[Interface], modes: &[AttachMode], workers: usize) -> Vec<Vec<PortSetup>> {
+    let of = |worker: usize| {
+        interfaces
             .iter()
             .zip(modes)
             .map(|(interface, &attached)| PortSetup {
@@ -186,14 +258,18 @@ fn open_rings<R: Rings>(
                 queues: (0..interface.queues).filter(|queue| *queue as usize % workers == worker).collect(),
                 attached,
             })
-            .collect();
-        XdpIo::open(&ports, &options)
+            .collect()
     };
-    let rings: Result<_, _> = (0..workers).map(open).collect();
+    (0..workers).map(of).collect()
+}
+
+fn open_rings<R: Rings>(setups: &[Vec<PortSetup>], settings: &Settings) -> Result<Vec<XdpIo<R>>, DirectorError> {
+    let options = RingOptions { frames: settings.frames, transfer: settings.transfer, busy_poll: settings.busy_poll };
+    let rings: Result<_, _> = setups.iter().map(|ports| XdpIo::open(ports, &options)).collect();
     Ok(rings?)
 }
 
-fn share(settings: &Settings, workers: usize) -> Result<Shared, DirectorError> {
+fn make_table(settings: &Settings, workers: usize) -> Result<Arc<Table>, DirectorError> {
     let connections = u32::try_from(settings.connections).unwrap_or(u32::MAX);
     let seed = HashSeed([random(2), random(3), random(4)]);
     let wanted = TableConfig { connections, workers: workers as u32, seed };
@@ -203,8 +279,7 @@ fn share(settings: &Settings, workers: usize) -> Result<Shared, DirectorError> {
     if needed > available {
         return Err(DirectorError::Memory { connections, needed: needed >> 20, available: available >> 20 });
     }
-    let table = Table::create(&wanted)?;
-    Ok(Shared::new(Arc::new(table), workers, PAIRS))
+    Ok(Arc::new(Table::create(&wanted)?))
 }
 
 /// The cores to pin workers to: those named, or all in turn.

@@ -78,12 +78,14 @@ impl Workers {
         self.threads.len()
     }
 
-    /// Ends all workers and waits for them.
-    pub(super) fn stop(self) {
+    /// Ends all workers, waits for them, and gives what they have counted.
+    pub(super) fn stop(self) -> Vec<Arc<Counters>> {
         self.stop.store(true, Ordering::Relaxed);
-        for thread in self.threads {
+        let end = |thread: Thread| {
             // A worker that panicked has already said so.
             let _ = thread.handle.join();
-        }
+            thread.counters
+        };
+        self.threads.into_iter().map(end).collect()
     }
 }

@@ -111,8 +111,8 @@ pub struct Elections {
 struct Board(Vec<(RoleView, Duration)>);
 
 impl Elections {
-    /// Starts the elections of a configuration; none if it has no instance.
-    pub fn start(config: &Config) -> Result<Option<Self>, ElectionError> {
+    /// Starts the elections of a configuration; none if it has no instance. The `masters` go on as such.
+    pub fn start(config: &Config, masters: &[usize]) -> Result<Option<Self>, ElectionError> {
         if config.instances.is_empty() {
             return Ok(None);
         }
@@ -125,7 +125,9 @@ impl Elections {
         let (commands, inbox) = channel();
         let (outbox, reports) = unbounded_channel();
         let board = Arc::new(Mutex::new(Board::default()));
-        let mut turns = Turns::new(routers(config), sites(config), interfaces, (inbox, Arc::clone(&wake)), outbox)
+        let mut routers = routers(config);
+        masters.iter().for_each(|&master| routers.resume(master));
+        let mut turns = Turns::new(routers, sites(config), interfaces, (inbox, Arc::clone(&wake)), outbox)
             .map_err(system("open sockets"))?;
         let shared = Arc::clone(&board);
         let thread = std::thread::Builder::new().name("vrrp".to_owned());

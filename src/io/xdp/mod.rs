@@ -19,6 +19,7 @@
 //! Read first: Documentation/networking/af_xdp.rst of the kernel.
 
 mod attach;
+mod black_box;
 mod error;
 mod ledger;
 mod losses;
@@ -39,6 +40,7 @@ use super::{Batch, Frame, PacketIo, PortId, PortInfo};
 use crate::io::options::RingOptions;
 use crate::sys::interface::Interface;
 pub use attach::Descriptors;
+pub use black_box::in_hand;
 pub use error::SetupError;
 pub use losses::{LossGauge, Losses};
 pub use open::PortSetup;

@@ -22,7 +22,7 @@ use rustix::net::xdp::{
 use rustix::net::{AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType};
 
 use super::rings::{Binding, Descriptor, Geometry, Marks, Memory, Rings};
-use crate::io::HEADROOM;
+use crate::io::{BATCH, HEADROOM};
 pub(super) use memory::SharedSlots;
 pub(super) use options::ask_for_large_bursts;
 use ring::{Consumer, Producer};
@@ -151,6 +151,12 @@ impl Own {
         let received = self.receive.contents().map(|packet| packet.address);
         let unsent = self.transmit.contents().map(|packet| packet.address);
         (self.fill.contents().chain(received).collect(), unsent.chain(self.completion.contents()).collect())
+    }
+
+    /// The packets that were taken out last, the last one first.
+    pub(super) fn taken(&self) -> impl Iterator<Item = Descriptor> {
+        // Those of one batch, and of one that was being taken out.
+        self.receive.taken(2 * BATCH as u32)
     }
 
     /// How many slots are with the kernel, or in rings: to receive into, and to be sent.

@@ -183,6 +183,14 @@ impl<T: Entry> Consumer<T> {
         self.next
     }
 
+    /// The last `count` entries that were taken out, as far as the kernel has not put others in their places.
+    pub(super) fn taken(&self, count: u32) -> impl Iterator<Item = T> {
+        let there = self.ring.producer().load(Ordering::Acquire).wrapping_sub(self.next).min(self.ring.size());
+        // SAFETY: the places are within the ring, and any bytes are an entry.
+        (1..=count.min(self.ring.size() - there))
+            .map(|back| unsafe { self.ring.entry(self.next.wrapping_sub(back)).read() })
+    }
+
     /// What waits in the ring.
     pub(super) fn contents(&self) -> impl Iterator<Item = T> {
         let there = self.ring.producer().load(Ordering::Acquire).wrapping_sub(self.next).min(self.ring.size());

@@ -6,31 +6,52 @@
 //! - A packet that no rule names takes its ordinary way through the kernel.
 //! - A packet of ours that no socket takes is dropped, unless told otherwise ([`Fallback`]): the kernel would answer it
 //!   with a reset and end the client's connection.
-//! - Nothing outlives the process. Program, maps and links are not pinned: they go when this value is dropped, and also
-//!   when the process is killed.
+//! - Nothing is pinned. Program, maps and links go when the last process closes their descriptors, also by being killed;
+//!   one that holds those of [`Steering::descriptors`] keeps everything as it is ([`Steering::adopt`]).
 
+mod held;
+mod link;
 mod rules;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::hash::Hash;
-use std::os::fd::{AsRawFd, BorrowedFd};
+use std::io;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 
 use aya::maps::{Array, HashMap, Map, PerCpuArray, XskMap};
-use aya::programs::links::FdLink;
-use aya::programs::{Xdp, XdpMode};
+use aya::programs::Xdp;
 use aya::{Ebpf, Pod};
 use rustix::io::Errno;
 
-use super::error::{SetupError, cause, errno};
+use super::error::{SetupError, errno};
 use crate::io::options::Attach;
 use crate::sys::interface::Interface;
 use crate::sys::limits;
+pub use held::Descriptors;
 use rules::{AddressKey, Difference, EndpointKey, Hints, MarksValue, endpoint_key};
 pub use rules::{Marking, Rules};
 
 /// The compiled program.
 static PROGRAM: &[u8] = aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/steer.o"));
+
+/// All maps of the program.
+const MAPS: [&str; 14] = [
+    "vips",
+    "services",
+    "servers",
+    "server_addresses",
+    "tunnels",
+    "local_addresses",
+    "own_addresses",
+    "kinds",
+    "marks",
+    "hints",
+    "ports",
+    "sockets",
+    "fallback",
+    "counts",
+];
 
 /// Room in the program's map of sockets: queues of all ports together.
 const MAX_SOCKETS: u32 = 4096;
@@ -81,15 +102,18 @@ pub struct Counters {
 
 /// The steering program, loaded.
 pub struct Steering {
-    ebpf: Ebpf,
+    /// Not needed by one who found the ports attached.
+    program: Option<Ebpf>,
+    maps: BTreeMap<&'static str, Map>,
     ports: BTreeMap<u32, Port>,
     sockets_used: u32,
     hints: Hints,
 }
 
-/// An attached port. Dropping the link detaches the program.
+/// An attached port. The program is detached once nobody holds the link.
 struct Port {
-    _link: FdLink,
+    link: OwnedFd,
+    mode: AttachMode,
     first_socket: u32,
     queues: u32,
 }
@@ -101,7 +125,10 @@ impl Steering {
         let failed = "load the steering program";
         let mut ebpf = Ebpf::load(PROGRAM).map_err(|error| SetupError::general(failed, error))?;
         program(&mut ebpf).load().map_err(|error| SetupError::general(failed, error))?;
-        let mut steering = Self { ebpf, ports: BTreeMap::new(), sockets_used: 0, hints: Hints::NONE };
+        let map = |name| (name, ebpf.take_map(name).expect("steer.c declares it"));
+        let maps = MAPS.map(map).into();
+        let mut steering =
+            Self { program: Some(ebpf), maps, ports: BTreeMap::new(), sockets_used: 0, hints: Hints::NONE };
         steering.set_fallback(Fallback::Drop)?;
         Ok(steering)
     }
@@ -124,7 +151,7 @@ impl Steering {
             },
         };
         self.sockets_used += interface.queues;
-        self.ports.insert(interface.index, Port { _link: link, first_socket, queues: interface.queues });
+        self.ports.insert(interface.index, Port { link, mode, first_socket, queues: interface.queues });
         Ok(mode)
     }
 
@@ -226,19 +253,11 @@ impl Steering {
         }))
     }
 
-    fn link(&mut self, interface: &Interface, mode: AttachMode) -> Result<FdLink, SetupError> {
-        let flags = match mode {
-            AttachMode::Native => XdpMode::Driver,
-            AttachMode::Generic => XdpMode::Skb,
-        };
-        let program = program(&mut self.ebpf);
-        let id = program.attach_to_if_index(interface.index, flags).map_err(|error| refused(interface, mode, error))?;
-        let link = program.take_link(id).expect("it was put there a moment ago");
-        // Where the kernel has no such links, the program was attached in the old way, which outlives the process.
-        FdLink::try_from(link).map_err(|error| {
-            let action = format!("attach to {} by a link", interface.name);
-            SetupError::Kernel { action, source: cause(error) }
-        })
+    fn link(&mut self, interface: &Interface, mode: AttachMode) -> Result<OwnedFd, SetupError> {
+        let program = program(self.program.as_mut().expect("only who has loaded it attaches it"));
+        let attached =
+            program.fd().map_err(io::Error::other).and_then(|fd| link::attach(fd.as_fd(), interface.index, mode));
+        attached.map_err(|error| refused(interface, mode, error))
     }
 
     fn difference<K: Pod + Ord + Hash>(
@@ -266,7 +285,7 @@ impl Steering {
         M: TryFrom<&'a mut Map>,
         M::Error: fmt::Debug,
     {
-        let map = self.ebpf.map_mut(name).expect("steer.c declares it");
+        let map = self.maps.get_mut(name).expect("it is one of MAPS");
         M::try_from(map).expect("steer.c declares it so")
     }
 }
@@ -287,23 +306,20 @@ fn not_updated(error: aya::maps::MapError) -> SetupError {
 }
 
 /// What it means that the program cannot be attached (`dev_xdp_attach` of net/core/dev.c, and the drivers).
-fn refused(interface: &Interface, mode: AttachMode, error: aya::programs::ProgramError) -> SetupError {
+fn refused(interface: &Interface, mode: AttachMode, error: io::Error) -> SetupError {
     let name = interface.name.clone();
     match errno(&error) {
-        Some(Errno::BUSY | Errno::EXIST) => SetupError::PortBusy { interface: name, source: cause(error) },
+        Some(Errno::BUSY | Errno::EXIST) => SetupError::PortBusy { interface: name, source: error },
         Some(Errno::NODEV) => SetupError::NoSuchInterface { interface: name },
         // veth judges by its peer's MTU, since that is what may arrive.
         Some(Errno::RANGE) if interface.mtu <= ONE_PAGE_MTU => {
             SetupError::PeerMtuTooLarge { interface: name, limit: ONE_PAGE_MTU }
         }
         Some(Errno::RANGE) => SetupError::MtuTooLarge { interface: name, mtu: interface.mtu, limit: ONE_PAGE_MTU },
-        Some(Errno::NOSPC) => SetupError::TooFewQueues { interface: name, source: cause(error) },
-        Some(Errno::OPNOTSUPP) if mode == AttachMode::Native => SetupError::NotSupported {
-            interface: name,
-            what: "native XDP",
-            instead: "`attach generic`",
-            source: cause(error),
-        },
+        Some(Errno::NOSPC) => SetupError::TooFewQueues { interface: name, source: error },
+        Some(Errno::OPNOTSUPP) if mode == AttachMode::Native => {
+            SetupError::NotSupported { interface: name, what: "native XDP", instead: "`attach generic`", source: error }
+        }
         _ => SetupError::general(format!("attach the steering program to {name}"), error),
     }
 }

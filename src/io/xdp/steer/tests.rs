@@ -49,7 +49,8 @@ fn endpoint(address: &str, port: u16) -> Endpoint {
 
 /// Whether the program takes the frame. No port is attached, so what is ours finds no socket and falls back to DROP.
 fn takes(steering: &mut Steering, frame: &[u8]) -> bool {
-    let run = program(&mut steering.ebpf).test_run(TestRunOptions { data_in: Some(frame), ..Default::default() });
+    let run = program(steering.program.as_mut().unwrap())
+        .test_run(TestRunOptions { data_in: Some(frame), ..Default::default() });
     match run.unwrap().return_value {
         1 => true,
         2 => false,

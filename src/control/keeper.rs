@@ -1,0 +1,211 @@
+//! The director's end of its supervisor: what is to be held, what was held, what is wanted.
+//!
+//! A director without a supervisor, or one whose supervisor is gone, does all the same; nobody holds anything for it then.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::path::Path;
+use std::time::Duration;
+
+use tokio::io::Interest;
+use tokio::net::UnixDatagram;
+
+use crate::supervisor::{Channel, Message};
+
+/// How long the supervisor may take to hand over what it holds, or to let go of it. An upgrade waits for the old program
+/// meanwhile.
+const PATIENCE: Duration = Duration::from_secs(5);
+/// How often a sign of life is given.
+const BEAT: Duration = Duration::from_millis(250);
+
+/// The things that were held for this director, by name.
+#[derive(Debug, Default)]
+pub(super) struct Estate(BTreeMap<String, OwnedFd>);
+
+impl Estate {
+    /// Whether there is nothing.
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// The thing of this name.
+    pub(super) fn take(&mut self, name: &str) -> Option<OwnedFd> {
+        self.0.remove(name)
+    }
+
+    /// All things whose names begin so, with the rest of their names.
+    pub(super) fn take_all(&mut self, beginning: &str) -> BTreeMap<String, OwnedFd> {
+        let (taken, left) = std::mem::take(&mut self.0).into_iter().partition(|(name, _)| name.starts_with(beginning));
+        self.0 = left;
+        let taken: BTreeMap<String, OwnedFd> = taken;
+        taken.into_iter().map(|(name, thing)| (name[beginning.len()..].to_owned(), thing)).collect()
+    }
+}
+
+/// What the supervisor wants.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Wish {
+    /// Make way for the next director.
+    GiveWay,
+    /// Know that nothing came of the upgrade, and why.
+    NotUpgraded(String),
+}
+
+/// A channel that the event loop can wait for.
+#[derive(Debug)]
+struct Line {
+    channel: Channel,
+    /// The same socket, for nothing but to know when there is something to receive.
+    readiness: UnixDatagram,
+}
+
+impl Line {
+    fn over(channel: Channel) -> io::Result<Self> {
+        let same = std::os::unix::net::UnixDatagram::from(channel.as_fd().try_clone_to_owned()?);
+        same.set_nonblocking(true)?;
+        Ok(Self { readiness: UnixDatagram::from_std(same)?, channel })
+    }
+
+    /// The next message. May be dropped while waiting.
+    async fn next(&self) -> io::Result<Message> {
+        loop {
+            self.readiness.readable().await?;
+            let receive = || self.channel.receive()?.ok_or_else(|| io::ErrorKind::WouldBlock.into());
+            match self.readiness.try_io(Interest::READABLE, receive) {
+                Ok((message, _)) => return Ok(message),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                Err(error) => return Err(error),
+            }
+        }
+    }
+}
+
+/// The end of the channel; see the module documentation.
+#[derive(Debug)]
+pub(super) struct Keeper {
+    line: Option<Line>,
+    /// When the last sign of life was given.
+    beat: Duration,
+}
+
+impl Keeper {
+    /// Over a channel, or without one.
+    pub(super) fn new(channel: Option<Channel>) -> io::Result<Self> {
+        Ok(Self { line: channel.map(Line::over).transpose()?, beat: Duration::ZERO })
+    }
+
+    /// Whether anybody holds anything.
+    pub(super) fn is_there(&self) -> bool {
+        self.line.is_some()
+    }
+
+    /// Says that all is prepared, waits for the word to begin, and gives what was held.
+    pub(super) fn inherit(&mut self) -> io::Result<Estate> {
+        let mut estate = Estate::default();
+        let Some(Line { channel, .. }) = &self.line else { return Ok(estate) };
+        channel.send(&Message::Prepared, None)?;
+        loop {
+            match channel.wait(PATIENCE)? {
+                Some((Message::Hold(name), Some(thing))) => _ = estate.0.insert(name, thing),
+                Some((Message::Begin, _)) => return Ok(estate),
+                Some(_) => {}
+                None => return Err(io::ErrorKind::TimedOut.into()),
+            }
+        }
+    }
+
+    /// Has something held under a name, instead of what was held under it.
+    pub(super) fn hold(&mut self, name: &str, thing: impl AsFd) {
+        self.say(&Message::Hold(name.to_owned()), Some(thing.as_fd()));
+    }
+
+    /// Has everything let go of whose name begins so; when this returns, it is.
+    pub(super) fn release(&mut self, beginning: &str) {
+        self.say(&Message::Release(beginning.to_owned()), None);
+        let Some(Line { channel, .. }) = &self.line else { return };
+        // What else it may have to say now is about an upgrade, which is not the time for this.
+        while let Ok(Some((message, _))) = channel.wait(PATIENCE) {
+            if message == Message::Released {
+                return;
+            }
+        }
+    }
+
+    /// Packets are forwarded.
+    pub(super) fn ready(&mut self) {
+        self.say(&Message::Ready, None);
+    }
+
+    /// A sign of life, if it is time for one.
+    pub(super) fn beat(&mut self, now: Duration) {
+        if now >= self.beat + BEAT {
+            self.beat = now;
+            self.say(&Message::Beat, None);
+        }
+    }
+
+    /// Wants this program in the director's place.
+    pub(super) fn upgrade(&mut self, program: &Path) {
+        self.say(&Message::Upgrade(program.to_owned()), None);
+    }
+
+    /// What the supervisor wants next; never, if there is none. May be dropped while waiting; nothing is lost.
+    pub(super) async fn next(&mut self) -> Wish {
+        loop {
+            let Some(line) = &self.line else { return std::future::pending().await };
+            match line.next().await {
+                Ok(Message::GiveWay) => return Wish::GiveWay,
+                Ok(Message::NotUpgraded(why)) => return Wish::NotUpgraded(why),
+                Ok(_) => {}
+                Err(error) => self.is_gone(&error),
+            }
+        }
+    }
+
+    fn say(&mut self, message: &Message, thing: Option<BorrowedFd<'_>>) {
+        let Some(Line { channel, .. }) = &self.line else { return };
+        if let Err(error) = channel.send(message, thing) {
+            self.is_gone(&error);
+        }
+    }
+
+    fn is_gone(&mut self, why: &io::Error) {
+        tracing::error!("the supervisor is gone ({why}): nobody follows this director should it die");
+        self.line = None;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(flavor = "current_thread")]
+    async fn what_was_held_comes_back_by_name() {
+        let (ours, theirs) = Channel::pair().unwrap();
+        let mut keeper = Keeper::new(Some(ours)).unwrap();
+        let file = tempfile::tempfile().unwrap();
+        for name in ["rings.0.slots", "rings.0.ledger", "table"] {
+            theirs.send(&Message::Hold(name.to_owned()), Some(file.as_fd())).unwrap();
+        }
+        theirs.send(&Message::Begin, None).unwrap();
+        let mut estate = keeper.inherit().unwrap();
+        assert!(matches!(theirs.receive().unwrap(), Some((Message::Prepared, None))));
+        let rings: Vec<_> = estate.take_all("rings.").into_keys().collect();
+        assert_eq!(rings, ["0.ledger", "0.slots"]);
+        assert!(estate.take("table").is_some() && estate.take("table").is_none() && estate.is_empty());
+    }
+
+    #[tokio::test(flavor = "current_thread")]
+    async fn wishes_are_heard_and_an_end_is_noticed() {
+        let (ours, theirs) = Channel::pair().unwrap();
+        let mut keeper = Keeper::new(Some(ours)).unwrap();
+        theirs.send(&Message::NotUpgraded("no".to_owned()), None).unwrap();
+        theirs.send(&Message::GiveWay, None).unwrap();
+        assert_eq!(keeper.next().await, Wish::NotUpgraded("no".to_owned()));
+        assert_eq!(keeper.next().await, Wish::GiveWay);
+        drop(theirs);
+        keeper.ready();
+        assert!(!keeper.is_there());
+    }
+}

@@ -1,0 +1,151 @@
+//! What a supervisor and its director say to each other: one message a packet, over a pair of sockets of which the director
+//! inherits one. A message about a thing that is held brings the thing's descriptor along.
+
+use std::io::{self, IoSlice, IoSliceMut};
+use std::mem::MaybeUninit;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::io::Errno;
+use rustix::net::{
+    AddressFamily, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer, SendAncillaryMessage,
+    SendFlags, SocketFlags, SocketType, recvmsg, sendmsg, socketpair,
+};
+use serde::{Deserialize, Serialize};
+
+/// The longest message: a path and its frame.
+const LONGEST: usize = 8192;
+/// How long the other end may be busy with what it was told before.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+/// One message.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Message {
+    /// Director: hold what comes along under this name, instead of what was held under it. Supervisor: this is held.
+    Hold(String),
+    /// Director: do not hold any longer what has a name that begins so.
+    Release(String),
+    /// Supervisor: nothing of that name is held any longer.
+    Released,
+    /// Director: everything is prepared for what is held to come.
+    Prepared,
+    /// Supervisor: that was all; begin.
+    Begin,
+    /// Director: packets are forwarded.
+    Ready,
+    /// Director: its loop turns.
+    Beat,
+    /// Director: somebody wants this program in its place.
+    Upgrade(PathBuf),
+    /// Supervisor: stop using what is held, and end.
+    GiveWay,
+    /// Supervisor: nothing came of the upgrade.
+    NotUpgraded(String),
+}
+
+/// One end.
+#[derive(Debug)]
+pub struct Channel(OwnedFd);
+
+impl Channel {
+    /// Both ends. Neither is inherited unless that is asked for.
+    pub fn pair() -> io::Result<(Self, Self)> {
+        let (one, other) = socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None)?;
+        Ok((Self(one), Self(other)))
+    }
+
+    /// The end that was inherited.
+    pub fn over(socket: OwnedFd) -> Self {
+        Self(socket)
+    }
+
+    /// Says something, with the thing that it is about. An end that does not listen for [`PATIENCE`] is an error.
+    pub fn send(&self, message: &Message, thing: Option<BorrowedFd<'_>>) -> io::Result<()> {
+        let bytes = serde_json::to_vec(message)?;
+        let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+        let mut control = SendAncillaryBuffer::new(&mut space);
+        if let Some(thing) = &thing {
+            control.push(SendAncillaryMessage::ScmRights(std::slice::from_ref(thing)));
+        }
+        let flags = SendFlags::NOSIGNAL | SendFlags::DONTWAIT;
+        let mut send = || sendmsg(&self.0, &[IoSlice::new(&bytes)], &mut control, flags);
+        let sent = match send() {
+            Err(Errno::AGAIN) => {
+                self.until(PollFlags::OUT, PATIENCE)?;
+                send()
+            }
+            sent => sent,
+        };
+        Ok(sent.map(drop)?)
+    }
+
+    /// The next message, if there is one: `None` if not. An error of kind `UnexpectedEof` says that the other end is gone.
+    pub fn receive(&self) -> io::Result<Option<(Message, Option<OwnedFd>)>> {
+        let mut bytes = vec![0; LONGEST];
+        let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+        let mut control = RecvAncillaryBuffer::new(&mut space);
+        let flags = RecvFlags::CMSG_CLOEXEC | RecvFlags::DONTWAIT;
+        let received = match recvmsg(&self.0, &mut [IoSliceMut::new(&mut bytes)], &mut control, flags) {
+            Err(Errno::AGAIN | Errno::INTR) => return Ok(None),
+            Err(Errno::CONNRESET) => return Err(io::ErrorKind::UnexpectedEof.into()),
+            received => received?,
+        };
+        let thing = control.drain().find_map(|message| match message {
+            RecvAncillaryMessage::ScmRights(mut things) => things.next(),
+            _ => None,
+        });
+        match received.bytes {
+            0 => Err(io::ErrorKind::UnexpectedEof.into()),
+            length => Ok(Some((serde_json::from_slice(&bytes[..length])?, thing))),
+        }
+    }
+
+    /// Waits for the next message, at most so long.
+    pub fn wait(&self, at_most: Duration) -> io::Result<Option<(Message, Option<OwnedFd>)>> {
+        self.until(PollFlags::IN, at_most)?;
+        self.receive()
+    }
+
+    fn until(&self, ready: PollFlags, at_most: Duration) -> io::Result<()> {
+        let timeout = Timespec::try_from(at_most).map_err(io::Error::other)?;
+        match poll(&mut [PollFd::new(&self.0, ready)], Some(&timeout)) {
+            Ok(_) | Err(Errno::INTR) => Ok(()),
+            Err(error) => Err(error.into()),
+        }
+    }
+}
+
+impl AsFd for Channel {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs::File;
+    use std::io::{Read, Seek, Write};
+
+    use super::*;
+
+    #[test]
+    fn a_thing_that_is_held_comes_out_as_it_went_in() {
+        let (one, other) = Channel::pair().unwrap();
+        assert!(other.receive().unwrap().is_none(), "nothing was said yet");
+        let mut file = tempfile::tempfile().unwrap();
+        file.write_all(b"what is held").unwrap();
+        one.send(&Message::Hold("file".to_owned()), Some(file.as_fd())).unwrap();
+        one.send(&Message::Begin, None).unwrap();
+        drop((file, one));
+        let (message, thing) = other.wait(Duration::from_secs(1)).unwrap().unwrap();
+        assert_eq!(message, Message::Hold("file".to_owned()));
+        let (mut file, mut text) = (File::from(thing.unwrap()), String::new());
+        file.rewind().unwrap();
+        file.read_to_string(&mut text).unwrap();
+        assert_eq!(text, "what is held");
+        assert!(matches!(other.receive().unwrap(), Some((Message::Begin, None))));
+        assert_eq!(other.receive().unwrap_err().kind(), io::ErrorKind::UnexpectedEof);
+    }
+}

@@ -1,0 +1,121 @@
+//! What is done about a director that died: begin again at once, with less and less of what it left, and more and more
+//! slowly if that does not help.
+
+use std::time::Duration;
+
+/// A director that forwarded for so long was not killed by what it began with.
+const LIFE: Duration = Duration::from_secs(1);
+/// So many short lives within [`WINDOW`] are a loop.
+const LOOP: usize = 5;
+/// See [`LOOP`].
+const WINDOW: Duration = Duration::from_secs(10);
+/// The first pause in a loop; each is twice as long as the one before.
+const PAUSE: Duration = Duration::from_secs(1);
+/// The longest pause.
+const LONGEST: Duration = Duration::from_secs(60);
+
+/// What of the things held a successor gets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Estate {
+    /// All: no packet is lost.
+    All,
+    /// All but the rings, which it opens anew: connections are kept.
+    Connections,
+    /// Nothing: as if the machine had just started.
+    Nothing,
+}
+
+/// What to do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Next {
+    /// How long to wait first; zero unless the director dies again and again.
+    pub(super) pause: Duration,
+    /// What the successor gets.
+    pub(super) estate: Estate,
+}
+
+/// The deaths of late.
+#[derive(Debug, Default)]
+pub(super) struct Crashes {
+    /// When directors died that had not lived long.
+    short: Vec<Duration>,
+    /// Successors that died before they forwarded, since one did.
+    stillborn: u32,
+    /// The last pause, while the loop lasts.
+    pause: Duration,
+}
+
+impl Crashes {
+    /// A director died at `now`, after it had forwarded for `life`; `None`: it never did.
+    pub(super) fn died(&mut self, now: Duration, life: Option<Duration>) -> Next {
+        self.stillborn = if life.is_some() { 0 } else { self.stillborn + 1 };
+        self.short.retain(|&at| now < at + WINDOW);
+        if life.is_none_or(|life| life < LIFE) {
+            self.short.push(now);
+        } else if self.short.is_empty() {
+            self.pause = Duration::ZERO;
+        }
+        if self.short.len() >= LOOP {
+            self.short.clear();
+            self.pause = (self.pause * 2).clamp(PAUSE, LONGEST);
+            return Next { pause: self.pause, estate: self.estate() };
+        }
+        Next { pause: Duration::ZERO, estate: self.estate() }
+    }
+
+    fn estate(&self) -> Estate {
+        match self.stillborn {
+            0 => Estate::All,
+            1 => Estate::Connections,
+            _ => Estate::Nothing,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const fn ms(milliseconds: u64) -> Duration {
+        Duration::from_millis(milliseconds)
+    }
+
+    #[test]
+    fn a_death_now_and_then_is_repaired_at_once_and_whole() {
+        let mut crashes = Crashes::default();
+        for kill in 1..100 {
+            let next = crashes.died(ms(kill * 3000), Some(ms(900)));
+            assert_eq!(next, Next { pause: Duration::ZERO, estate: Estate::All }, "kill {kill}");
+        }
+        for kill in 1..100 {
+            let next = crashes.died(ms(400_000 + kill * 1001), Some(ms(1000)));
+            assert_eq!(next.pause, Duration::ZERO, "kill {kill} of one that had lived");
+        }
+    }
+
+    #[test]
+    fn what_does_not_help_is_left_behind() {
+        let mut crashes = Crashes::default();
+        let lives = [Some(ms(5000)), None, None, Some(ms(1)), None];
+        let got: Vec<_> = (0..).zip(lives).map(|(at, life)| crashes.died(ms(at * 9000), life).estate).collect();
+        use Estate::{All, Connections, Nothing};
+        assert_eq!(got, [All, Connections, Nothing, All, Connections]);
+    }
+
+    #[test]
+    fn a_loop_is_slowed_down_and_forgotten_when_it_ends() {
+        let mut crashes = Crashes::default();
+        let mut now = Duration::ZERO;
+        let mut pauses = Vec::new();
+        for _ in 0..5 * 8 {
+            let next = crashes.died(now, Some(ms(10)));
+            now += ms(10) + next.pause;
+            pauses.extend(Some(next.pause.as_secs()).filter(|&pause| pause != 0));
+        }
+        assert_eq!(pauses, [1, 2, 4, 8, 16, 32, 60, 60]);
+        now += WINDOW;
+        assert_eq!(crashes.died(now, Some(WINDOW)).pause, Duration::ZERO);
+        let again = (1..=5).map(|kill| crashes.died(now + ms(kill), Some(ms(1))).pause).next_back();
+        assert_eq!(again, Some(PAUSE), "begins anew");
+    }
+}

@@ -1,0 +1,338 @@
+//! The process that starts the director, and starts it again.
+//!
+//! It holds descriptors of everything that must outlive a director: sockets, packet memory, connection table, maps and links of
+//! the steering program, and a file of what the director knows. As long as somebody holds them, packets wait in the rings.
+//! So when a director dies, the next one goes on where it stopped, and a new program takes over from an old one under
+//! traffic; both are the same steps.
+//!
+//! ```text
+//!   supervisor ── starts ──▶ director:  reads its configuration
+//!              ◀─ Prepared ─
+//!              ── Hold … ──▶            takes what is held
+//!              ── Begin ───▶            goes on, or begins
+//!              ◀─ Hold …, Ready, Hold …
+//! ```
+//!
+//! # Promises
+//!
+//! - It knows nothing of packets, configurations or what it holds: the less it does, the less it dies of.
+//! - A director that dies is followed by another at once, which gets less of what was held if the one before it did not
+//!   live ([`Crashes`]).
+//! - A new program that does not forward, or dies within its first seconds, is followed by the one before it.
+//! - Whoever ends the director by its own rules ends the supervisor, with its exit code.
+//! - Its own death harms nobody: the director goes on, alone.
+
+pub mod channel;
+mod crashes;
+mod process;
+
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
+use std::path::Path;
+use std::process::{ExitCode, ExitStatus};
+use std::time::Duration;
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::io::Errno;
+use rustix::mm::{MlockAllFlags, mlockall};
+use rustix::process::Signal;
+
+use crate::sys::signals::Signals;
+use crate::sys::{clock, scheduling};
+pub use channel::{Channel, Message};
+use crashes::{Crashes, Estate};
+use process::{Phase, Process, Program};
+
+/// The option of `ringmaster run` that names the channel.
+pub const OPTION: &str = "--supervised";
+/// What the names of things begin with that are no longer wanted once rings are opened anew.
+pub const RINGS: &str = "rings.";
+
+/// How long a director may take to go on with what is held. The first one may take its time.
+const TO_BEGIN: Duration = Duration::from_secs(5);
+/// How long a new program may take to read its configuration.
+const TO_PREPARE: Duration = Duration::from_secs(10);
+/// How long an old one may take to make way.
+const TO_GIVE_WAY: Duration = Duration::from_secs(1);
+/// How long a director's loop may stand still.
+const SILENCE: Duration = Duration::from_secs(3);
+/// How long a new program must live before the one before it is forgotten.
+const PROBATION: Duration = Duration::from_secs(3);
+
+/// Supervises a director with the command line of this process, to its end. Blocks SIGTERM, SIGINT and SIGHUP, which the
+/// director gets.
+pub fn run() -> ExitCode {
+    let ended = Supervisor::new().and_then(|mut supervisor| supervisor.serve());
+    ended.unwrap_or_else(|error| {
+        tracing::error!("the supervisor cannot go on: {error}");
+        ExitCode::FAILURE
+    })
+}
+
+struct Supervisor {
+    signals: Signals,
+    arguments: Vec<OsString>,
+    program: Program,
+    /// What ran before, while `program` is on probation.
+    previous: Option<Program>,
+    held: BTreeMap<String, OwnedFd>,
+    director: Process,
+    /// A new program that prepares itself.
+    successor: Option<(Process, Program)>,
+    crashes: Crashes,
+    /// Some director has forwarded.
+    proven: bool,
+    /// A signal has told the director to end.
+    ending: bool,
+    /// When the director was last heard of.
+    heard: Duration,
+}
+
+impl Supervisor {
+    fn new() -> io::Result<Self> {
+        let signals = Signals::catch(&[Signal::TERM, Signal::INT, Signal::HUP])?;
+        // Neither is vital: they make it act sooner on a machine that is busy or short of memory.
+        let _ = mlockall(MlockAllFlags::CURRENT | MlockAllFlags::FUTURE | MlockAllFlags::ONFAULT);
+        let _ = scheduling::go_first();
+        let arguments: Vec<OsString> = std::env::args_os().collect();
+        let (program, now) = (Program::own()?, clock::now());
+        let director = Process::start(&program, &arguments, now)?;
+        Ok(Self {
+            signals,
+            arguments,
+            program,
+            previous: None,
+            held: BTreeMap::new(),
+            director,
+            successor: None,
+            crashes: Crashes::default(),
+            proven: false,
+            ending: false,
+            heard: now,
+        })
+    }
+
+    fn serve(&mut self) -> io::Result<ExitCode> {
+        loop {
+            self.wait()?;
+            while let Some(signal) = self.signals.next() {
+                self.ending |= signal != Signal::HUP;
+                self.director.signal(signal);
+            }
+            self.hear_director();
+            self.hear_successor()?;
+            if let Some(status) = self.director.ended()?
+                && let Some(code) = self.director_ended(status)?
+            {
+                return Ok(code);
+            }
+            self.watch();
+        }
+    }
+
+    /// Until somebody says something or ends, or a deadline has passed.
+    fn wait(&self) -> io::Result<()> {
+        let mut fds = vec![
+            PollFd::new(&self.signals, PollFlags::IN),
+            PollFd::new(&self.director.channel, PollFlags::IN),
+            PollFd::new(self.director.end(), PollFlags::IN),
+        ];
+        if let Some((successor, _)) = &self.successor {
+            fds.push(PollFd::new(&successor.channel, PollFlags::IN));
+            fds.push(PollFd::new(successor.end(), PollFlags::IN));
+        }
+        let turn = Timespec { tv_sec: 0, tv_nsec: 250_000_000 };
+        match poll(&mut fds, Some(&turn)) {
+            Ok(_) | Err(Errno::INTR) => Ok(()),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    fn hear_director(&mut self) {
+        // One that is gone says no more; how it went is told by its status.
+        while let Ok(Some((message, thing))) = self.director.channel.receive() {
+            let now = clock::now();
+            self.heard = now;
+            match (message, thing) {
+                (Message::Hold(name), Some(thing)) => _ = self.held.insert(name, thing),
+                (Message::Release(beginning), _) => {
+                    self.held.retain(|name, _| !name.starts_with(&beginning));
+                    // One that does not hear asks no more.
+                    let _ = self.director.channel.send(&Message::Released, None);
+                }
+                (Message::Prepared, _) => self.begin(now),
+                (Message::Ready, _) => {
+                    self.proven = true;
+                    self.director.enter(Phase::Ready(now), now);
+                }
+                (Message::Upgrade(path), _) => self.upgrade(&path, now),
+                _ => {}
+            }
+        }
+    }
+
+    /// Hands over everything that is held.
+    fn begin(&mut self, now: Duration) {
+        let hand = |(name, thing): (&String, &OwnedFd)| {
+            self.director.channel.send(&Message::Hold(name.clone()), Some(thing.as_fd()))
+        };
+        let handed = self.held.iter().try_for_each(hand);
+        if let Err(error) = handed.and_then(|()| self.director.channel.send(&Message::Begin, None)) {
+            tracing::error!("director {} does not take what is held: {error}", self.director.id());
+            self.director.signal(Signal::KILL);
+        }
+        self.director.enter(Phase::Beginning, now);
+    }
+
+    /// Starts a new program beside the director.
+    fn upgrade(&mut self, path: &Path, now: Duration) {
+        if self.successor.is_some() {
+            return self.refuse_upgrade("another upgrade is under way");
+        }
+        let started = Program::at(path).and_then(|program| {
+            let process = Process::start(&program, &self.arguments, now)?;
+            Ok((process, program))
+        });
+        match started {
+            Ok(successor) => {
+                tracing::info!("upgrade: {} prepares itself as process {}", path.display(), successor.0.id());
+                self.successor = Some(successor);
+            }
+            Err(error) => self.refuse_upgrade(&format!("cannot start {}: {error}", path.display())),
+        }
+    }
+
+    fn refuse_upgrade(&self, why: &str) {
+        tracing::error!("upgrade: {why}; the old program stays");
+        // If it does not hear, it cannot tell anybody.
+        let _ = self.director.channel.send(&Message::NotUpgraded(why.to_owned()), None);
+    }
+
+    fn hear_successor(&mut self) -> io::Result<()> {
+        let Some((successor, _)) = &mut self.successor else { return Ok(()) };
+        let now = clock::now();
+        if let Ok(Some((Message::Prepared, _))) = successor.channel.receive() {
+            successor.enter(Phase::Beginning, now);
+            self.director.enter(Phase::GivingWay, now);
+            // One that does not hear is killed when its time is up.
+            let _ = self.director.channel.send(&Message::GiveWay, None);
+        } else if let Some(status) = successor.ended()? {
+            self.successor = None;
+            self.refuse_upgrade(&format!("the new program ended before it had read its configuration ({status})"));
+        } else if successor.phase == Phase::Preparing && now > successor.since + TO_PREPARE {
+            self.successor.take().into_iter().for_each(|(successor, _)| successor.kill());
+            self.refuse_upgrade("the new program did not read its configuration in time");
+        }
+        Ok(())
+    }
+
+    /// Follows up on the director's end. Gives the exit code if it is the supervisor's end too.
+    fn director_ended(&mut self, status: ExitStatus) -> io::Result<Option<ExitCode>> {
+        // What it said last must be known to whoever comes next.
+        self.hear_director();
+        let now = clock::now();
+        let by_its_own_rules = status.code().is_some() && (status.success() || !self.proven);
+        if self.ending || (by_its_own_rules && self.director.phase != Phase::GivingWay) {
+            self.successor.take().into_iter().for_each(|(successor, _)| successor.kill());
+            let code = status.code().and_then(|code| u8::try_from(code).ok());
+            return Ok(Some(code.map_or(ExitCode::FAILURE, ExitCode::from)));
+        }
+        if let Some((successor, program)) = self.successor.take() {
+            self.previous = Some(std::mem::replace(&mut self.program, program));
+            self.follow(successor, now);
+            return Ok(None);
+        }
+        self.replace(status, now)?;
+        Ok(None)
+    }
+
+    /// The new program takes the old one's place.
+    fn follow(&mut self, successor: Process, now: Duration) {
+        let prepared = successor.phase == Phase::Beginning;
+        self.director = successor;
+        self.heard = now;
+        if prepared {
+            self.begin(now);
+        }
+    }
+
+    fn replace(&mut self, status: ExitStatus, now: Duration) -> io::Result<()> {
+        let life = match self.director.phase {
+            Phase::Ready(since) => Some(now.saturating_sub(since)),
+            Phase::Preparing | Phase::Beginning | Phase::GivingWay => None,
+        };
+        if let Some(previous) = self.previous.take()
+            && life.is_none_or(|life| life < PROBATION)
+        {
+            tracing::error!("the new program died at once ({status}): the one before it takes over");
+            self.program = previous;
+        }
+        let next = self.crashes.died(now, life);
+        tracing::error!("director {} died ({status}): the next one takes over", self.director.id());
+        match next.estate {
+            Estate::All => {}
+            Estate::Connections => self.held.retain(|name, _| !name.starts_with(RINGS)),
+            Estate::Nothing => self.held.clear(),
+        }
+        if !next.pause.is_zero() {
+            tracing::error!("directors die again and again: the next one in {} s", next.pause.as_secs());
+            self.pause(next.pause)?;
+            if self.ending {
+                return Ok(());
+            }
+        }
+        let now = clock::now();
+        self.director = Process::start(&self.program, &self.arguments, now)?;
+        self.heard = now;
+        Ok(())
+    }
+
+    /// Waits, unless a signal says that this is the end.
+    fn pause(&mut self, pause: Duration) -> io::Result<()> {
+        let end = clock::now() + pause;
+        while !self.ending && clock::now() < end {
+            let left = Timespec::try_from(end.saturating_sub(clock::now())).map_err(io::Error::other)?;
+            match poll(&mut [PollFd::new(&self.signals, PollFlags::IN)], Some(&left)) {
+                Ok(_) | Err(Errno::INTR) => {}
+                Err(error) => return Err(error.into()),
+            }
+            while let Some(signal) = self.signals.next() {
+                self.ending |= signal != Signal::HUP;
+            }
+        }
+        Ok(())
+    }
+
+    /// Ends a director that takes too long. It is followed as one that died.
+    fn watch(&mut self) {
+        let now = clock::now();
+        let late = |limit| now > self.director.since + limit;
+        let why = match self.director.phase {
+            Phase::Preparing | Phase::Beginning if self.proven && late(TO_BEGIN) => "does not begin",
+            Phase::GivingWay if late(TO_GIVE_WAY) => "does not make way",
+            Phase::Ready(_) if now > self.heard + SILENCE => {
+                if self.is_stopped() {
+                    self.heard = now;
+                    return;
+                }
+                "hangs"
+            }
+            Phase::Ready(since) if now > since + PROBATION => {
+                self.previous = None;
+                return;
+            }
+            _ => return,
+        };
+        tracing::error!("director {} {why}: it is killed", self.director.id());
+        self.director.signal(Signal::KILL);
+    }
+
+    /// Whether somebody has stopped it (SIGSTOP, a debugger), and will let it go on.
+    fn is_stopped(&self) -> bool {
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.director.id())).unwrap_or_default();
+        // The state follows the name, which may contain anything (proc_pid_stat(5)).
+        stat.rsplit(") ").next().is_some_and(|rest| rest.starts_with(['T', 't']))
+    }
+}

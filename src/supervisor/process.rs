@@ -1,0 +1,108 @@
+//! A director as a process: how it is started, how far it has come, how it ends.
+
+use std::ffi::OsString;
+use std::fs::File;
+use std::io;
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::os::unix::process::CommandExt;
+use std::path::Path;
+use std::process::{Child, Command, ExitStatus};
+use std::time::Duration;
+
+use rustix::io::{FdFlags, fcntl_setfd};
+use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
+
+use super::OPTION;
+use super::channel::Channel;
+
+/// A program file that stays what it is though another may take its name.
+#[derive(Debug)]
+pub(super) struct Program(File);
+
+impl Program {
+    /// The one that this process runs.
+    pub(super) fn own() -> io::Result<Self> {
+        File::open("/proc/self/exe").map(Self)
+    }
+
+    /// The one of this name now.
+    pub(super) fn at(path: &Path) -> io::Result<Self> {
+        File::open(path).map(Self)
+    }
+}
+
+/// How far a director has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Phase {
+    /// It reads its configuration.
+    Preparing,
+    /// It has been told to begin.
+    Beginning,
+    /// It forwards, since then.
+    Ready(Duration),
+    /// It has been told to make way.
+    GivingWay,
+}
+
+/// A director that was started and not yet waited for.
+#[derive(Debug)]
+pub(super) struct Process {
+    child: Child,
+    /// Readable once it has ended.
+    end: OwnedFd,
+    pub(super) channel: Channel,
+    pub(super) phase: Phase,
+    /// When it came into its phase.
+    pub(super) since: Duration,
+}
+
+impl Process {
+    /// Starts a program with the arguments of this process, and one more.
+    pub(super) fn start(program: &Program, arguments: &[OsString], now: Duration) -> io::Result<Self> {
+        let (ours, theirs) = Channel::pair()?;
+        fcntl_setfd(&theirs, FdFlags::empty())?;
+        let mut command = Command::new(format!("/proc/self/fd/{}", program.0.as_raw_fd()));
+        if let Some((name, others)) = arguments.split_first() {
+            command.arg0(name).args(others);
+        }
+        let mut child = command.arg(format!("{OPTION}={}", theirs.as_fd().as_raw_fd())).spawn()?;
+        let end = match pidfd_open(Pid::from_child(&child), PidfdFlags::empty()) {
+            Ok(end) => end,
+            Err(error) => {
+                child.kill()?;
+                child.wait()?;
+                return Err(error.into());
+            }
+        };
+        Ok(Self { child, end, channel: ours, phase: Phase::Preparing, since: now })
+    }
+
+    pub(super) fn enter(&mut self, phase: Phase, now: Duration) {
+        (self.phase, self.since) = (phase, now);
+    }
+
+    /// Readable once it has ended.
+    pub(super) fn end(&self) -> &OwnedFd {
+        &self.end
+    }
+
+    pub(super) fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// How it ended, if it has.
+    pub(super) fn ended(&mut self) -> io::Result<Option<ExitStatus>> {
+        self.child.try_wait()
+    }
+
+    /// One that has ended already needs no signal.
+    pub(super) fn signal(&self, signal: Signal) {
+        let _ = pidfd_send_signal(&self.end, signal);
+    }
+
+    /// Ends it, whatever it does.
+    pub(super) fn kill(mut self) {
+        self.signal(Signal::KILL);
+        let _ = self.child.wait();
+    }
+}

@@ -1,0 +1,128 @@
+//! What the director survives: it is killed, stopped, made to hang and replaced while numbered packets pass through it.
+//! Needs root.
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod traffic;
+
+use std::net::SocketAddr;
+
+use rustix::process::{Pid, Signal, kill_process};
+
+use support::config::Service;
+use support::director::Director;
+use support::eventually;
+use support::hosts::Family::{self, V4, V6};
+use support::lab::Lab;
+use support::netns;
+use traffic::{Outcome, Stream};
+
+const PORT: u16 = 7000;
+
+/// A director under traffic.
+struct Scene {
+    lab: Lab,
+    director: Director,
+    stream: Stream,
+    family: Family,
+}
+
+impl Scene {
+    /// One real server, so that every packet has one way.
+    fn new(lab: Lab, family: Family, workers: usize) -> Self {
+        let service = Service {
+            port: PORT,
+            real_port: PORT,
+            protocol: "UDP",
+            servers: vec![lab.servers[0].address(family).to_string()],
+            ..lab.service(family)
+        };
+        let director = lab.start_with(&format!("workers {workers}"), &[service, lab.service(family)]);
+        let to = SocketAddr::new(lab.vip(family), PORT);
+        let client = lab.clients(family)[0];
+        let stream = Stream::start((&lab.client, client), to, (&lab.servers[0].host, PORT));
+        let scene = Self { lab, director, stream, family };
+        scene.flow();
+        scene
+    }
+
+    /// Waits until some more has been sent.
+    fn flow(&self) {
+        let enough = self.stream.sent() + 400;
+        eventually("packets are sent", || self.stream.sent() > enough);
+    }
+
+    /// How many directors have begun to forward.
+    fn begun(&self) -> usize {
+        self.director.log().matches("ready:").count()
+    }
+
+    /// Does something to the present director that has another one follow it, and waits for that.
+    fn until_followed(&self, fault: impl FnOnce(Pid)) {
+        let begun = self.begun();
+        fault(self.process());
+        eventually("the next director forwards", || self.begun() > begun);
+        self.flow();
+    }
+
+    /// The present director itself, not its supervisor.
+    fn process(&self) -> Pid {
+        let status: serde_json::Value = serde_json::from_str(&self.director.status()).expect("it is JSON");
+        let id = status["process"].as_i64().and_then(|id| i32::try_from(id).ok());
+        id.and_then(Pid::from_raw).expect("a process has an id")
+    }
+
+    /// Packets that directors had in hand when they died, as they themselves tell.
+    fn in_hand(&self) -> u64 {
+        let log = self.director.log();
+        let told = log.lines().filter_map(|line| line.split_once(" packets were in hand"));
+        told.filter_map(|(before, _)| before.rsplit(' ').next()?.parse::<u64>().ok()).sum()
+    }
+
+    /// Ends everything in order, and tells what became of the packets.
+    fn end(mut self) -> Outcome {
+        let in_hand = self.in_hand();
+        self.lab.ask(self.family, 80, 0, 3);
+        let outcome = self.stream.stop();
+        assert!(self.director.end_by(Signal::TERM).success());
+        println!("{outcome:?}, {in_hand} in hand");
+        assert_eq!(Outcome { lost: in_hand, duplicated: 0, reordered: 0, ..outcome }, outcome);
+        outcome
+    }
+}
+
+fn kill(process: Pid) {
+    kill_process(process, Signal::KILL).expect("it is there");
+}
+
+#[test]
+fn a_director_that_is_killed_loses_what_it_had_in_hand() {
+    if !netns::available() {
+        return;
+    }
+    for (lab, family, workers) in [(Lab::nat(), V4, 1), (Lab::dr(), V6, 2)] {
+        let scene = Scene::new(lab, family, workers);
+        for _ in 0..6 {
+            scene.until_followed(kill);
+        }
+        assert!(scene.end().sent > 2000);
+    }
+}
+
+#[test]
+fn an_upgrade_loses_nothing() {
+    if !netns::available() {
+        return;
+    }
+    for (lab, family, workers) in [(Lab::nat(), V6, 2), (Lab::dr(), V4, 1)] {
+        let scene = Scene::new(lab, family, workers);
+        for _ in 0..4 {
+            scene.until_followed(|_| {
+                let told = scene.director.upgrade(&support::director::program());
+                assert!(told.contains("has taken over"), "{told}");
+            });
+        }
+        assert_eq!(scene.end().lost, 0);
+    }
+}
