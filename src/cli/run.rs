@@ -10,7 +10,7 @@ use tracing_subscriber::EnvFilter;
 use crate::config::{self, LoadOptions, Style};
 use crate::control;
 use crate::supervisor::{self, Channel};
-use crate::sys::inherit;
+use crate::sys::{inherit, signals};
 
 /// Forwards traffic as the configuration says, until SIGTERM or SIGINT
 #[derive(Debug, clap::Args)]
@@ -32,7 +32,12 @@ pub struct Args {
 /// Runs a director, or the supervisor of one, to its end. Exit code 1: it did not start, or could not go on.
 pub fn run(args: &Args) -> ExitCode {
     log_to_stderr();
-    match args.supervised.map(inherit::take).transpose() {
+    let inherited = args.supervised.map(|number| {
+        // The supervisor reads its signals elsewhere.
+        signals::unblock_all()?;
+        inherit::take(number)
+    });
+    match inherited.transpose() {
         Ok(None) if !args.foreground_single => supervisor::run(),
         Ok(channel) => direct(args, channel.map(Channel::over)),
         Err(error) => {

@@ -11,6 +11,18 @@ use rustix::process::Signal;
 /// `sizeof(struct signalfd_siginfo)`, of which the first 32 bits are the signal's number (signalfd(2)).
 const RECORD: usize = 128;
 
+/// Lets all signals have their effect: a process inherits what its parent has blocked. To be called before there is a
+/// second thread.
+pub fn unblock_all() -> io::Result<()> {
+    let mut none = MaybeUninit::<libc::sigset_t>::uninit();
+    // SAFETY: the first call makes a set of the memory; the second takes it.
+    let result = unsafe {
+        libc::sigemptyset(none.as_mut_ptr());
+        libc::pthread_sigmask(libc::SIG_SETMASK, none.as_ptr(), std::ptr::null_mut())
+    };
+    if result == 0 { Ok(()) } else { Err(io::Error::from_raw_os_error(result)) }
+}
+
 /// Signals that are read instead of having their effect.
 #[derive(Debug)]
 pub struct Signals(OwnedFd);

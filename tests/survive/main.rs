@@ -103,7 +103,7 @@ fn a_director_that_is_killed_loses_what_it_had_in_hand() {
     }
     for (lab, family, workers) in [(Lab::nat(), V4, 1), (Lab::dr(), V6, 2)] {
         let scene = Scene::new(lab, family, workers);
-        for _ in 0..6 {
+        for _ in 0..4 {
             scene.until_followed(kill);
         }
         assert!(scene.end().sent > 2000);

@@ -18,7 +18,7 @@ const ROOM: usize = 64 << 20;
 
 /// What became of all that was sent.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Outcome {
+pub(crate) struct Outcome {
     pub sent: u64,
     pub lost: u64,
     pub duplicated: u64,
@@ -26,7 +26,7 @@ pub struct Outcome {
 }
 
 /// Datagrams that are being sent.
-pub struct Stream {
+pub(crate) struct Stream {
     stop: Arc<AtomicBool>,
     sent: Arc<AtomicU64>,
     sender: JoinHandle<u64>,
@@ -41,7 +41,7 @@ struct Received {
 
 impl Stream {
     /// From addresses of `client` to the service at `to`, which `server` is behind, by any of its addresses.
-    pub fn start(client: (&Namespace, IpAddr), to: SocketAddr, server: (&Namespace, u16)) -> Self {
+    pub(crate) fn start(client: (&Namespace, IpAddr), to: SocketAddr, server: (&Namespace, u16)) -> Self {
         let any: IpAddr = if to.is_ipv4() { [0; 4].into() } else { [0; 16].into() };
         let inlet = server.0.enter(|| UdpSocket::bind((any, server.1))).expect("the port is free");
         rustix::net::sockopt::set_socket_recv_buffer_size_force(&inlet, ROOM).expect("root may");
@@ -58,12 +58,12 @@ impl Stream {
     }
 
     /// How many were sent so far.
-    pub fn sent(&self) -> u64 {
+    pub(crate) fn sent(&self) -> u64 {
         self.sent.load(Ordering::Relaxed)
     }
 
     /// Stops, and reckons.
-    pub fn stop(self) -> Outcome {
+    pub(crate) fn stop(self) -> Outcome {
         self.stop.store(true, Ordering::Relaxed);
         let each = self.sender.join().expect("the sender does not panic");
         let received = self.receiver.join().expect("the receiver does not panic");
