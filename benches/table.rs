@@ -1,25 +1,44 @@
-//! The connection table alone, one thread: what does finding a connection cost, and making one, by how many there are?
+//! The connection table alone: what finding a connection costs, making one and ending one, by how many there are.
 //!
 //! Keys come in random order, in batches of 64 as the worker does it: hash and ask for the index line in a first pass,
-//! ask for the entry 16 packets ahead of its use in a second.
+//! ask for the entry 16 packets ahead of its use in a second. 10 M connections take 1.1 GiB.
+//!
+//! - `find/hit` / `N`: known connections, one thread
+//! - `insert` / `N`: new ones into an empty table
+//! - `sweep/idle` / `N`: a walk that shows every connection and ends none, per connection; what it takes of a core every
+//!   2 s is in the report
+//! - `sweep/expire` / `N`: walks that end all and free their places
+//!
+//! After them a report: memory, the share of a core that sweeping takes, refusals when there is no more room, and how
+//! much more two threads find than one. Two threads need two idle cores.
 
 use std::hint::black_box;
-use std::sync::Arc;
+use std::sync::{Arc, Barrier};
+use std::thread;
+use std::time::Duration;
 
-use criterion::{BatchSize, BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
+use criterion::measurement::{Measurement, WallTime};
+use criterion::{BatchSize, BenchmarkId, Criterion, Throughput, criterion_group};
 
-use ringmaster::conn::table::{Insert, Record, Table, TableConfig};
+use ringmaster::conn::table::{Fate, Insert, Member, Record, Sweeper, Table, TableConfig};
 use ringmaster::conn::{FlowHash, FlowKey, HashSeed, State};
 use ringmaster::time::{Tick, Ticks};
 use ringmaster::wire::Addr;
 
-const SIZES: [(&str, u32); 3] = [("1k", 1 << 10), ("64k", 1 << 16), ("1M", 1 << 20)];
+const SIZES: [(&str, u32); 5] =
+    [("1k", 1 << 10), ("64k", 1 << 16), ("256k", 1 << 18), ("1M", 1 << 20), ("10M", 10_000_000)];
+/// How often the director walks the whole table.
+const WALK_EVERY: Duration = Duration::from_secs(2);
 const BATCH: usize = 64;
 const AHEAD: usize = 16;
 
 fn table(connections: u32) -> Arc<Table> {
+    table_for(connections, 1)
+}
+
+fn table_for(connections: u32, workers: u32) -> Arc<Table> {
     let seed = HashSeed([0x9e37_79b9_7f4a_7c15, 0xd1b5_4a32_d192_ed03, 0x2545_f491_4f6c_dd1d]);
-    Arc::new(Table::create(&TableConfig { connections, workers: 1, seed }).expect("memory for the table"))
+    Arc::new(Table::create(&TableConfig { connections, workers, seed }).expect("memory for the table"))
 }
 
 /// IPv4 clients with 16 ports each, in random order.
@@ -53,8 +72,8 @@ fn in_batches(table: &Table, keys: &[FlowKey], mut act: impl FnMut(&FlowKey, Flo
     }
 }
 
-fn insert_all(table: &Table, keys: &[FlowKey]) {
-    let record = Record {
+fn record() -> Record {
+    Record {
         pair: 1,
         generation: 1,
         state: State::SynRecv,
@@ -66,30 +85,39 @@ fn insert_all(table: &Table, keys: &[FlowKey]) {
         control: None,
         hop: 0,
         epoch: 1,
-    };
-    in_batches(table, keys, |key, hash| {
-        let outcome = table.insert_or_find(key, hash, |entry| entry.pair() == 1, &record);
-        assert!(matches!(outcome, Insert::Inserted(_)));
+    }
+}
+
+/// Inserts new connections; says how many there was no place for.
+fn insert_all(table: &Table, keys: &[FlowKey]) -> usize {
+    let (record, mut refused) = (record(), 0);
+    in_batches(table, keys, |key, hash| match table.insert_or_find(key, hash, |entry| entry.pair() == 1, &record) {
+        Insert::Inserted(_) => {}
+        Insert::Full => refused += 1,
+        other => panic!("keys are not repeated, and nobody else is there: {other:?}"),
     });
+    refused
+}
+
+fn find_all(member: &Member, keys: &[FlowKey]) {
+    let table = member.table();
+    in_batches(table, keys, |key, hash| {
+        let slot = table.find(key, hash, |entry| entry.pair() == 1).expect("inserted above");
+        black_box(table.entry(slot).generation());
+    });
+    member.end_batch();
 }
 
 fn find(c: &mut Criterion) {
     let mut group = c.benchmark_group("conn/find/hit");
+    group.sample_size(10);
     for (name, count) in SIZES {
         let (table, keys) = (table(count), keys(count));
-        insert_all(&table, &keys);
+        assert_eq!(insert_all(&table, &keys), 0);
         let member = table.member(0).expect("the first worker");
         member.unpark();
         group.throughput(Throughput::Elements(u64::from(count)));
-        group.bench_function(BenchmarkId::from_parameter(name), |b| {
-            b.iter(|| {
-                in_batches(&table, &keys, |key, hash| {
-                    let slot = table.find(key, hash, |entry| entry.pair() == 1).expect("inserted above");
-                    black_box(table.entry(slot).generation());
-                });
-                member.end_batch();
-            });
-        });
+        group.bench_function(BenchmarkId::from_parameter(name), |b| b.iter(|| find_all(&member, &keys)));
     }
     group.finish();
 }
@@ -107,5 +135,109 @@ fn insert(c: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, find, insert);
-criterion_main!(benches);
+fn sweep(c: &mut Criterion) {
+    let mut group = c.benchmark_group("conn/sweep");
+    group.sample_size(10);
+    for (name, count) in SIZES {
+        let keys = keys(count);
+        group.throughput(Throughput::Elements(u64::from(count)));
+        group.bench_function(BenchmarkId::new("idle", name), |b| {
+            let table = table(count);
+            insert_all(&table, &keys);
+            let mut sweeper = table.sweeper().expect("the first");
+            b.iter(|| walk(&mut sweeper, Tick(0)));
+        });
+        group.bench_function(BenchmarkId::new("expire", name), |b| {
+            let filled = || {
+                let table = table(count);
+                insert_all(&table, &keys);
+                table.sweeper().expect("the first")
+            };
+            b.iter_batched_ref(
+                filled,
+                |sweeper| (0..2).for_each(|_| walk(sweeper, Tick(1 << 20))),
+                BatchSize::PerIteration,
+            );
+        });
+    }
+    group.finish();
+}
+
+/// One whole walk as the director does it, ending what has expired by `now`.
+fn walk(sweeper: &mut Sweeper, now: Tick) {
+    let fate = |entry: &ringmaster::conn::table::Entry| if entry.is_expired(now) { Fate::Kill } else { Fate::Keep };
+    let swept = sweeper.sweep(sweeper.groups(), |_, entry| fate(entry), |_, _| {});
+    black_box(swept);
+}
+
+/// What is no time per connection.
+fn report() {
+    const CONNECTIONS: u32 = 10_000_000;
+    let (all, keys) = (table_for(CONNECTIONS, 2), keys(CONNECTIONS / 3 * 4));
+    let (present, more) = keys.split_at(CONNECTIONS as usize);
+    insert_all(&all, present);
+    let bytes = f64::from(all.capacity()) * (64.0 + 8.0 / 7.0);
+    println!(
+        "memory: {:.1} bytes a connection at a load of {:.2}",
+        bytes / f64::from(CONNECTIONS),
+        f64::from(CONNECTIONS) / f64::from(all.capacity())
+    );
+    let start = WallTime.start();
+    walk(&mut all.sweeper().expect("the first"), Tick(0));
+    let walked = WallTime.end(start);
+    println!("sweep: {walked:.1?} a walk, {:.1} % of a core", 100.0 * walked.as_secs_f64() / WALK_EVERY.as_secs_f64());
+    for (part, keys) in more.chunks(more.len() / 4).enumerate() {
+        let refused = insert_all(&all, keys);
+        println!(
+            "full: filled to {:.2}, {refused} of {} refused",
+            all.len() as f64 / f64::from(all.capacity()),
+            keys.len()
+        );
+        assert!(part < 8);
+    }
+    drop(all);
+    for (name, count) in SIZES {
+        let (table, keys) = (table_for(count, 2), keys_in_halves(count));
+        keys.iter().for_each(|half| assert_eq!(insert_all(&table, half), 0));
+        let members = [0, 1].map(|worker| table.member(worker).expect("two workers"));
+        let rounds = (20_000_000 / count).max(2);
+        let alone = rate(&members[..1], &keys, rounds);
+        let both = rate(&members, &keys, rounds);
+        println!("two threads, {name}: {:.2} times what one finds", both / alone);
+    }
+}
+
+/// Each thread's own half of the connections.
+fn keys_in_halves(count: u32) -> [Vec<FlowKey>; 2] {
+    let mut keys = keys(count);
+    let second = keys.split_off(count as usize / 2);
+    [keys, second]
+}
+
+/// Connections found a nanosecond by as many threads as there are members.
+fn rate(members: &[Member], keys: &[Vec<FlowKey>; 2], rounds: u32) -> f64 {
+    let barrier = Barrier::new(members.len());
+    let one = |member: &Member, keys: &[FlowKey]| {
+        member.unpark();
+        find_all(member, keys);
+        barrier.wait();
+        let start = WallTime.start();
+        (0..rounds).for_each(|_| find_all(member, keys));
+        let spent = WallTime.end(start);
+        member.park();
+        f64::from(rounds) * keys.len() as f64 / spent.as_nanos() as f64
+    };
+    thread::scope(|scope| {
+        let threads: Vec<_> =
+            members.iter().zip(keys).map(|(member, keys)| scope.spawn(|| one(member, keys))).collect();
+        threads.into_iter().map(|thread| thread.join().expect("found all")).sum()
+    })
+}
+
+criterion_group!(benches, find, insert, sweep);
+
+fn main() {
+    benches();
+    Criterion::default().configure_from_args().final_summary();
+    report();
+}

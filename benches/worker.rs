@@ -2,9 +2,9 @@
 //!
 //! Everything runs over rings in memory, 64-byte TCP frames in 2 KiB slots, batches of 64, at most 128 frames in flight;
 //! writing the frame into its slot is part of every figure, the floor's too. The floor is a worker that only swaps MAC
-//! addresses, IP addresses and ports.
+//! addresses, IP addresses and ports; it meets the same frames on the same rings, both directions mixed.
 //!
-//! - `floor`: the floor
+//! - `floor4`, `floor6`: the floor
 //! - `nat4`, `dr4`, `tun4`, `nat6`, `dr6`, `tun6` / `N`: established packets of N connections in random order over 256
 //!   pairs of service and server; NAT in both directions mixed
 //! - `open4`, `open6`: new connections
@@ -18,7 +18,7 @@ use criterion::measurement::{Measurement, WallTime};
 use criterion::{BenchmarkGroup, BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use offline::{CLIENTS, SERVERS, Wanted, director, snapshot};
 use ringmaster::io::mem::MemIo;
-use ringmaster::io::{BATCH, Batch, PacketIo};
+use ringmaster::io::{BATCH, Batch, PacketIo, PortId};
 use ringmaster::service::{Method, Options};
 use ringmaster::time::Tick;
 use ringmaster::wire::{Addr, Endpoint};
@@ -26,6 +26,8 @@ use ringmaster::worker::Offline;
 
 const VIPS: u32 = 16;
 const SERVERS_EACH: u32 = 16;
+const SYN: u8 = 0x02;
+const ACK: u8 = 0x10;
 const FLOWS: [(&str, u32); 5] = [("1", 1), ("1k", 1 << 10), ("64k", 1 << 16), ("256k", 1 << 18), ("1M", 1 << 20)];
 
 /// The three ways and both families.
@@ -39,10 +41,10 @@ struct Case {
 const CASES: [Case; 6] = [
     Case { name: "nat4", method: Method::Nat, v6: false },
     Case { name: "dr4", method: Method::Dr, v6: false },
-    Case { name: "tun4", method: Method::Tun, v6: false },
+    Case { name: "tun4", method: Method::IPIP, v6: false },
     Case { name: "nat6", method: Method::Nat, v6: true },
     Case { name: "dr6", method: Method::Dr, v6: true },
-    Case { name: "tun6", method: Method::Tun, v6: true },
+    Case { name: "tun6", method: Method::IPIP, v6: true },
 ];
 
 /// A repeatable source of disorder.
@@ -105,39 +107,101 @@ impl Case {
         (0..VIPS).map(of).collect()
     }
 
-    /// Writes a 64-byte frame (60 without FCS; 74 for IPv6) from one end to the other.
-    fn write(self, frame: &mut [u8], from: Endpoint, to: Endpoint, flags: u8) {
-        frame.fill(0);
-        frame[..12].copy_from_slice(&[2, 0, 0, 0, 0, 0xd0, 2, 0, 0, 0, 0, 0xc0]);
+    /// A 64-byte frame (60 without FCS; 74 for IPv6) that lacks its ends.
+    fn template(self, flags: u8) -> Template {
+        let mut bytes = [0; 74];
+        bytes[..12].copy_from_slice(&[2, 0, 0, 0, 0, 0xd0, 2, 0, 0, 0, 0, 0xc0]);
         let l4 = if self.v6 {
-            frame[12..22].copy_from_slice(&[0x86, 0xdd, 0x60, 0, 0, 0, 0, 20, 6, 64]);
-            frame[22..38].copy_from_slice(&from.addr.octets());
-            frame[38..54].copy_from_slice(&to.addr.octets());
+            bytes[12..22].copy_from_slice(&[0x86, 0xdd, 0x60, 0, 0, 0, 0, 20, 6, 64]);
             54
         } else {
-            frame[12..26].copy_from_slice(&[8, 0, 0x45, 0, 0, 40, 0, 1, 0x40, 0, 64, 6, 0x12, 0x34]);
-            frame[26..30].copy_from_slice(&from.addr.low32().to_be_bytes());
-            frame[30..34].copy_from_slice(&to.addr.low32().to_be_bytes());
+            bytes[12..26].copy_from_slice(&[8, 0, 0x45, 0, 0, 40, 0, 1, 0x40, 0, 64, 6, 0x12, 0x34]);
             34
         };
-        frame[l4..l4 + 2].copy_from_slice(&from.port.to_be_bytes());
-        frame[l4 + 2..l4 + 4].copy_from_slice(&to.port.to_be_bytes());
-        frame[l4 + 12] = 0x50;
-        frame[l4 + 13] = flags;
-        frame[l4 + 16] = 0x55;
+        bytes[l4 + 12] = 0x50;
+        bytes[l4 + 13] = flags;
+        bytes[l4 + 16] = 0x55;
+        Template { bytes, v6: self.v6 }
     }
 
-    fn len(self) -> usize {
-        if self.v6 { 74 } else { 60 }
+    /// Where a packet of `flow` arrives, and its ends. The servers are taken in rotation, so a flow's server follows
+    /// from its number. Requests and replies take turns at random: a branch here would be a cost of the measurement.
+    fn ends(self, flow: u32, reply: bool) -> (PortId, Endpoint, Endpoint) {
+        let vip = flow % VIPS;
+        let (client, virtual_) = (self.client(flow), self.vip(vip));
+        let real = self.real(vip, flow / VIPS % SERVERS_EACH);
+        let ways = [(CLIENTS, client, virtual_), (SERVERS, real, client)];
+        ways[usize::from(reply)]
+    }
+
+    /// Whether the packet at this place of the order is a reply: half of NAT's are.
+    fn is_reply(self, at: usize) -> bool {
+        (self.method == Method::Nat) & (at.count_ones() % 2 == 1)
     }
 }
 
-/// A director with `flows` established connections, and which server each has.
-struct Established {
-    director: Offline<MemIo>,
+/// What all frames of a case have in common.
+#[derive(Clone, Copy)]
+struct Template {
+    bytes: [u8; 74],
+    v6: bool,
+}
+
+impl Template {
+    /// Puts a frame on the wire of a port.
+    #[inline]
+    fn inject(&self, io: &mut MemIo, (port, from, to): (PortId, Endpoint, Endpoint)) {
+        let injected = if self.v6 {
+            io.inject_with(port, 74, |frame| {
+                frame.copy_from_slice(&self.bytes[..74]);
+                frame[22..38].copy_from_slice(&from.addr.octets());
+                frame[38..54].copy_from_slice(&to.addr.octets());
+                put_ports(&mut frame[54..58], from, to);
+            })
+        } else {
+            io.inject_with(port, 60, |frame| {
+                frame.copy_from_slice(&self.bytes[..60]);
+                frame[26..30].copy_from_slice(&from.addr.low32().to_be_bytes());
+                frame[30..34].copy_from_slice(&to.addr.low32().to_be_bytes());
+                put_ports(&mut frame[34..38], from, to);
+            })
+        };
+        assert!(injected);
+    }
+}
+
+fn put_ports(at: &mut [u8], from: Endpoint, to: Endpoint) {
+    at[..2].copy_from_slice(&from.port.to_be_bytes());
+    at[2..].copy_from_slice(&to.port.to_be_bytes());
+}
+
+/// Packets of established connections, in random order.
+struct Traffic {
     case: Case,
+    template: Template,
     order: Vec<u32>,
     at: usize,
+}
+
+impl Traffic {
+    fn new(case: Case, flows: u32) -> Self {
+        Self { case, template: case.template(ACK), order: Shuffle(88172645463325252).order(flows), at: 0 }
+    }
+
+    /// Puts a batch on the wire.
+    fn inject(&mut self, io: &mut MemIo) {
+        for _ in 0..BATCH {
+            self.at = if self.at + 1 < self.order.len() { self.at + 1 } else { 0 };
+            self.template.inject(io, self.case.ends(self.order[self.at], self.case.is_reply(self.at)));
+        }
+    }
+}
+
+/// A director with as many established connections as its traffic has.
+struct Established {
+    director: Offline<MemIo>,
+    traffic: Traffic,
+    syn: Template,
     now: Tick,
 }
 
@@ -145,30 +209,21 @@ impl Established {
     fn new(case: Case, flows: u32, room: u32) -> Self {
         let mut director = director(snapshot(&case.services(), Options::RINGMASTER), (flows + room).max(1 << 16));
         director.worker.io().set_partial_checksums(false);
-        let mut filled = Self { director, case, order: Shuffle(88172645463325252).order(flows), at: 0, now: Tick(1) };
-        for flags in [0x02, 0x10] {
+        let mut filled = Self { director, traffic: Traffic::new(case, flows), syn: case.template(SYN), now: Tick(1) };
+        for template in [filled.syn, filled.traffic.template] {
             for first in (0..flows).step_by(BATCH) {
-                for flow in first..flows.min(first + BATCH as u32) {
-                    filled.inject(flow, false, flags);
-                }
-                filled.turn();
+                filled.requests(first..flows.min(first + BATCH as u32), &template);
             }
         }
         filled
     }
 
-    /// The servers are taken in rotation, so a flow's server follows from its number.
-    fn inject(&mut self, flow: u32, reply: bool, flags: u8) {
-        let case = self.case;
-        let vip = flow % VIPS;
-        let client = case.client(flow);
-        let (port, from, to) = match reply {
-            false => (CLIENTS, client, case.vip(vip)),
-            true => (SERVERS, case.real(vip, flow / VIPS % SERVERS_EACH), client),
-        };
-        let injected =
-            self.director.worker.io().inject_with(port, case.len(), |frame| case.write(frame, from, to, flags));
-        assert!(injected);
+    /// A request of each of these flows.
+    fn requests(&mut self, flows: std::ops::Range<u32>, template: &Template) {
+        for flow in flows {
+            template.inject(self.director.worker.io(), self.traffic.case.ends(flow, false));
+        }
+        self.turn();
     }
 
     fn turn(&mut self) {
@@ -181,33 +236,27 @@ impl Established {
         assert_eq!(sent, received, "every frame of an established connection leaves");
     }
 
-    /// One batch of established packets, requests and (NAT) replies mixed.
+    /// One batch of established packets.
     fn batch(&mut self) {
-        for _ in 0..BATCH {
-            self.at = (self.at + 1) % self.order.len();
-            let flow = self.order[self.at];
-            let reply = self.case.method == Method::Nat && self.at.count_ones() % 2 == 1;
-            self.inject(flow, reply, 0x10);
-        }
+        self.traffic.inject(self.director.worker.io());
         self.turn();
     }
 }
 
 /// The floor: the same rings, the same frames, and nothing but a swap of the ends.
-fn floor_batch(io: &mut MemIo, case: Case, order: &[u32], at: &mut usize) {
-    for _ in 0..BATCH {
-        *at = (*at + 1) % order.len();
-        let (from, to) = (case.client(order[*at]), case.vip(order[*at] % VIPS));
-        assert!(io.inject_with(CLIENTS, case.len(), |frame| case.write(frame, from, to, 0x10)));
-    }
+fn floor_batch(io: &mut MemIo, traffic: &mut Traffic) {
+    traffic.inject(io);
     let mut batch = Batch::new();
+    let mut outgoing = [Batch::new(), Batch::new()];
     io.receive(&mut batch);
-    for frame in &batch {
-        swap_ends(io.slot_mut(frame), case.v6);
+    for frame in batch.drain(..) {
+        swap_ends(io.slot_mut(&frame), traffic.case.v6);
+        outgoing[usize::from(frame.port() == CLIENTS)].push(frame);
     }
-    io.transmit(SERVERS, &mut batch);
-    io.recycle(&mut batch);
-    io.drain_sent(SERVERS, |_| {});
+    for (port, frames) in [CLIENTS, SERVERS].into_iter().zip(&mut outgoing) {
+        io.transmit(port, frames);
+        io.drain_sent(port, |_| {});
+    }
 }
 
 fn swap_ends(slot: &mut [u8], v6: bool) {
@@ -227,9 +276,9 @@ fn bench_floor(group: &mut BenchmarkGroup<'_, WallTime>) {
     for (name, v6) in [("floor4", false), ("floor6", true)] {
         let case = Case { name, method: Method::Nat, v6 };
         let mut io = MemIo::new(&["client0", "server0"], 1024, 2048, 512);
-        let (order, mut at) = (Shuffle(88172645463325252).order(1 << 16), 0);
+        let mut traffic = Traffic::new(case, 1 << 10);
         group.bench_function(BenchmarkId::new(name, ""), |bench| {
-            bench.iter(|| floor_batch(&mut io, case, &order, &mut at));
+            bench.iter(|| floor_batch(&mut io, &mut traffic));
         });
     }
 }
@@ -251,6 +300,7 @@ fn bench_open(group: &mut BenchmarkGroup<'_, WallTime>) {
     for (name, case) in [("open4", CASES[0]), ("open6", CASES[3])] {
         let renew = || Established::new(case, PRESENT, ROOM);
         let (mut established, mut next) = (renew(), PRESENT);
+        let syn = established.syn;
         group.bench_function(BenchmarkId::new(name, "1M"), |bench| {
             bench.iter_custom(|batches| {
                 let mut spent = Duration::ZERO;
@@ -259,10 +309,7 @@ fn bench_open(group: &mut BenchmarkGroup<'_, WallTime>) {
                         (established, next) = (renew(), PRESENT);
                     }
                     let start = WallTime.start();
-                    for flow in next..next + BATCH as u32 {
-                        established.inject(flow, false, 0x02);
-                    }
-                    established.turn();
+                    established.requests(next..next + BATCH as u32, &syn);
                     spent += WallTime.end(start);
                     next += BATCH as u32;
                 }

@@ -9,11 +9,15 @@
 //! | [`limits`] | how much memory may be locked |
 //! | [`packet`] | packet sockets: frames out, IP packets in |
 //! | [`scheduling`] | to let a thread go first |
+//! | [`memory`] | how much memory there is to be had |
+//! | [`names`] | names of hosts |
 
 pub mod affinity;
 pub mod capabilities;
 pub mod clock;
 pub mod interface;
 pub mod limits;
+pub mod memory;
+pub mod names;
 pub mod packet;
 pub mod scheduling;

@@ -8,11 +8,13 @@ mod checks;
 mod election;
 mod groups;
 mod items;
+mod limits;
 mod peers;
 mod routes;
 mod server;
 mod service;
 mod settings;
+mod tunnel;
 mod values;
 mod vrrp;
 
@@ -33,6 +35,7 @@ pub(super) fn build(statements: &[Statement], reports: &mut Reports) -> Config {
         quiet: false,
         services: BTreeSet::new(),
         names: BTreeSet::new(),
+        limits: Vec::new(),
         instances: BTreeMap::new(),
     };
     builder.config(statements)
@@ -50,6 +53,8 @@ struct Builder<'a> {
     names: BTreeSet<String>,
     /// And by interface, virtual_router_id and family.
     instances: BTreeMap<(String, u8, Family), String>,
+    /// The `limit` lines so far.
+    limits: Vec<limits::Limit>,
 }
 
 impl Builder<'_> {
@@ -72,6 +77,7 @@ impl Builder<'_> {
         for item in items.iter().filter(|item| item.name == "vrrp_sync_group") {
             self.sync_group(item, &mut config);
         }
+        self.set_limits(&mut config.services);
         config
     }
 

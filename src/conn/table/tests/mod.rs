@@ -1,10 +1,20 @@
 //! Tests of the table as a whole.
 
+#![cfg_attr(feature = "loom", allow(dead_code, unused_imports, reason = "the checker uses a part"))]
+
+#[cfg(not(feature = "loom"))]
 mod basic;
+#[cfg(not(feature = "loom"))]
 mod capacity;
+#[cfg(not(feature = "loom"))]
 mod crash;
+#[cfg(not(feature = "loom"))]
 pub(super) mod fuse;
+#[cfg(feature = "loom")]
+mod interleavings;
+#[cfg(not(feature = "loom"))]
 mod model;
+#[cfg(not(feature = "loom"))]
 mod race;
 
 use std::sync::Arc;
@@ -45,6 +55,7 @@ fn record(pair: u32) -> Record {
         control: None,
         hop: 9,
         epoch: 3,
+        vip: None,
     }
 }
 
