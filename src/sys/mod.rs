@@ -7,16 +7,18 @@
 //! | [`clock`] | what time it is: the only reader of clocks in the library |
 //! | [`interface`] | what an interface is: index, MTU, address, queues, driver |
 //! | [`limits`] | how much memory may be locked |
-//! | [`packet`] | packet sockets: frames out, IP packets in |
-//! | [`scheduling`] | to let a thread go first |
+//! | [`memfd`] | memory that another process can map |
 //! | [`memory`] | how much memory there is to be had |
 //! | [`names`] | names of hosts |
+//! | [`packet`] | packet sockets: frames out, IP packets in |
+//! | [`scheduling`] | to let a thread go first |
 
 pub mod affinity;
 pub mod capabilities;
 pub mod clock;
 pub mod interface;
 pub mod limits;
+pub mod memfd;
 pub mod memory;
 pub mod names;
 pub mod packet;
