@@ -35,9 +35,9 @@ enum Command {
     Check(check::Args),
     List(list::Args),
     Connections(connections::Args),
-    Vrrp(vrrp::Args),
     Status(status::Args),
     Metrics(metrics::Args),
+    Vrrp(vrrp::Args),
     Replay(replay::Args),
     Ipvsadm(ipvsadm::Args),
 }
@@ -55,9 +55,9 @@ pub fn main() -> ExitCode {
         Command::Check(args) => check::run(&args),
         Command::List(args) => list::run(&args),
         Command::Connections(args) => connections::run(&args),
-        Command::Vrrp(args) => vrrp::run(&args),
         Command::Status(args) => status::run(&args),
         Command::Metrics(args) => metrics::run(&args),
+        Command::Vrrp(args) => vrrp::run(&args),
         Command::Replay(args) => replay::run(&args),
         Command::Ipvsadm(args) => ipvsadm::run(&args),
     }

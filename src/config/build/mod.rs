@@ -51,10 +51,10 @@ struct Builder<'a> {
     services: BTreeSet<ServiceKey>,
     /// The names of the instances so far.
     names: BTreeSet<String>,
-    /// And by interface, virtual_router_id and family.
-    instances: BTreeMap<(String, u8, Family), String>,
     /// The `limit` lines so far.
     limits: Vec<limits::Limit>,
+    /// And by interface, virtual_router_id and family.
+    instances: BTreeMap<(String, u8, Family), String>,
 }
 
 impl Builder<'_> {
@@ -74,10 +74,10 @@ impl Builder<'_> {
                 _ => {}
             }
         }
+        self.set_limits(&mut config.services);
         for item in items.iter().filter(|item| item.name == "vrrp_sync_group") {
             self.sync_group(item, &mut config);
         }
-        self.set_limits(&mut config.services);
         config
     }
 

@@ -36,7 +36,12 @@ pub(super) const RINGMASTER: &[Keyword] = &[
     acts("ftp_ports", Words, "21", "ports on which NAT services speak FTP: at most eight, or `none`"),
     acts("limit", Words, "", "connections, and new ones a second, that a virtual server may have"),
     acts("last_service_ends_all", YesNo, "no", "connections are forgotten with the last service, as in the kernel"),
+    acts("reset_expired", YesNo, "no", "both ends of an established connection that expires are sent a RST"),
     acts("reset_unknown", YesNo, "yes", "a TCP packet of no connection is answered with RST, an SCTP packet by ICMP"),
+    acts("pmtu_disc", YesNo, "yes", "packets with DF too big for a tunnel are refused, not cut; see sysctl of LVS"),
+    acts("tunnel_error_tells_new_mtu", YesNo, "yes", "clients hear of a tunnel's smaller MTU with the first error"),
+    acts("icmp_ratelimit", Number(0, 3_600_000), "1000", "milliseconds between ICMP errors to one host; 0: no limit"),
+    acts("icmp_msgs_per_sec", Number(0, 1_000_000), "1000", "ICMP errors a second of one worker; 0: no limit"),
     acts("signed_sort", YesNo, "no", "listings in the order of ipvsadm, which does not compare addresses as numbers"),
     acts("save_limits", YesNo, "yes", "`ipvsadm -S` saves thresholds and timeouts too"),
 ];

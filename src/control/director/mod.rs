@@ -67,9 +67,6 @@ pub enum DirectorError {
     /// The connection table.
     #[error(transparent)]
     Table(#[from] TableError),
-    /// Elections.
-    #[error(transparent)]
-    Elections(#[from] ElectionError),
     /// A connection table larger than the memory that is to be had.
     #[error(
         "a connection table for {connections} connections needs {needed} MiB of memory, but {available} MiB are available; \
@@ -86,6 +83,9 @@ pub enum DirectorError {
     /// More pairs of service and server than there is room for.
     #[error("the configuration has {0} real servers, each counted once a virtual server; {PAIRS} are possible")]
     Pairs(usize),
+    /// Elections.
+    #[error(transparent)]
+    Elections(#[from] ElectionError),
     /// More workers than queues.
     #[error(
         "{wanted} workers need as many queues, but {interface} has {queues}; set `workers {queues}` or less, or add queues with `ethtool -L`"
@@ -160,8 +160,8 @@ impl Director {
                 Some(answer) = self.probes.join_next() => self.probe_ended(answer),
                 _ = beat.tick() => self.beat().await,
                 _ = confirm.tick() => self.confirm().await,
-                report = self.roles.next() => self.role_changed(report).await,
                 _ = estimate.tick() => self.estimate(),
+                report = self.roles.next() => self.role_changed(report).await,
                 query = socket.next() => query.answer(self),
                 name = signals.next() => {
                     tracing::info!("{name}: stopping");
@@ -217,14 +217,7 @@ impl Director {
     /// Works the desired state out anew and publishes it.
     fn replan(&mut self) {
         self.work_out();
-        self.follow();
-    }
-
-    /// Publishes; without the steering program if it must be.
-    fn follow(&mut self) {
-        if let Err(error) = self.publish() {
-            tracing::error!("the steering program keeps its old rules: {error}");
-        }
+        self.renew();
     }
 
     /// Works the desired state out anew, and keeps it to itself.
@@ -235,6 +228,13 @@ impl Director {
         self.services = Arc::new(services);
         self.shared.loads.link(&self.services.former);
         self.tally();
+    }
+
+    /// Makes workers and steering program follow, or says why the latter does not.
+    fn renew(&mut self) {
+        if let Err(error) = self.publish() {
+            tracing::error!("the steering program keeps its old rules: {error}");
+        }
     }
 
     /// Makes workers and steering program follow services, network and role.
@@ -262,9 +262,9 @@ impl Director {
         self.steering.update(&rules)
     }
 
-    /// Stops in an order that loses nothing more than it must: goodbyes to the backups first, then the addresses, since
-    /// the kernel would reset the connections to an address of its own, then the program, so that the kernel has its
-    /// packets back, then the workers.
+    /// Stops in an order that loses nothing more than it must: goodbyes to the backups first, then the addresses, since the
+    /// kernel would reset the connections to an address of its own, then the program, so that the kernel has its packets
+    /// back, then the workers.
     async fn stop(mut self) -> Result<(), DirectorError> {
         self.roles.stop();
         self.remove_paths().await;
