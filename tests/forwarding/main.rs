@@ -17,6 +17,7 @@ mod rings;
 mod sizes;
 mod textbook;
 mod tun;
+mod wide;
 
 use std::collections::BTreeMap;
 

@@ -6,9 +6,11 @@
 mod addresses;
 mod checks;
 mod election;
+mod group;
 mod groups;
 mod items;
 mod limits;
+mod marks;
 mod peers;
 mod routes;
 mod server;
@@ -22,7 +24,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::keywords::Block;
 use super::model::{Config, Settings};
-use super::text::{Reports, Statement};
+use super::text::{Reports, Span, Statement};
 use crate::service::Options;
 use crate::time::Ticks;
 use crate::wire::{Family, ServiceKey};
@@ -37,6 +39,8 @@ pub(super) fn build(statements: &[Statement], reports: &mut Reports) -> Config {
         names: BTreeSet::new(),
         limits: Vec::new(),
         instances: BTreeMap::new(),
+        groups: BTreeMap::new(),
+        marks: Vec::new(),
     };
     builder.config(statements)
 }
@@ -55,6 +59,10 @@ struct Builder<'a> {
     limits: Vec<limits::Limit>,
     /// And by interface, virtual_router_id and family.
     instances: BTreeMap<(String, u8, Family), String>,
+    /// The members of each `virtual_server_group`.
+    groups: BTreeMap<String, Vec<group::Target>>,
+    /// Marks of virtual servers, and where they stand.
+    marks: Vec<(u32, Span)>,
 }
 
 impl Builder<'_> {
@@ -65,6 +73,10 @@ impl Builder<'_> {
         let mut defaults = election::Defaults::default();
         for item in items.iter().filter(|item| item.name == "global_defs") {
             self.global(item, &mut config, &mut defaults);
+        }
+        // Groups may be defined after their use.
+        for item in items.iter().filter(|item| item.name == "virtual_server_group") {
+            self.group(item);
         }
         for item in &items {
             match item.name {
@@ -78,6 +90,7 @@ impl Builder<'_> {
         for item in items.iter().filter(|item| item.name == "vrrp_sync_group") {
             self.sync_group(item, &mut config);
         }
+        self.marks_are_given(&config);
         config
     }
 
