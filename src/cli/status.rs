@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use super::client::{self, Ask, At, Client, ClientError};
 use crate::control::protocol::{Body, Command};
-use crate::control::view::Status;
+use crate::control::view::{RoleView, Status};
 
 /// Show the director's ports, table and counters
 #[derive(Debug, clap::Args)]
@@ -44,6 +44,10 @@ fn write(out: &mut impl Write, status: &Status, all: bool) -> io::Result<()> {
     for port in ports {
         writeln!(out, "port {}: {}", port.name, port.mode)?;
     }
+    for role in &status.roles {
+        let RoleView { name, state, priority, seconds, .. } = role;
+        writeln!(out, "instance {name}: {state} with priority {priority} for {}", duration(*seconds))?;
+    }
     writeln!(out, "workers: {workers}")?;
     writeln!(out, "connections: {connections} of {table_size}")?;
     writeln!(out, "timeouts: tcp {} s, tcpfin {} s, udp {} s", timeouts.tcp, timeouts.tcp_fin, timeouts.udp)?;
@@ -54,7 +58,7 @@ fn write(out: &mut impl Write, status: &Status, all: bool) -> io::Result<()> {
 }
 
 /// `3 d 04:05:06`.
-fn duration(seconds: u64) -> String {
+pub(super) fn duration(seconds: u64) -> String {
     let (days, rest) = (seconds / 86_400, seconds % 86_400);
     let clock = format!("{:02}:{:02}:{:02}", rest / 3600, rest / 60 % 60, rest % 60);
     if days == 0 { clock } else { format!("{days} d {clock}") }
@@ -74,6 +78,13 @@ mod tests {
             table_size: 1024,
             connections: 2,
             workers: 1,
+            roles: vec![RoleView {
+                name: "VI_1".into(),
+                state: "MASTER".into(),
+                priority: 100,
+                seconds: 70,
+                ..RoleView::default()
+            }],
             ports: vec![PortView { name: "eth0".into(), mode: "native, copy, 2 queues".into() }],
             timeouts: TimeoutsView { tcp: 900, tcp_fin: 120, udp: 300 },
             counters: [("received", 21), ("ended-no-route", 0)].map(|(name, count)| (name.to_owned(), count)).into(),
@@ -87,6 +98,7 @@ mod tests {
         let head = concat!(
             "ringmaster 9.9.9, up 3 d 04:05:06, forwarding\n",
             "port eth0: native, copy, 2 queues\n",
+            "instance VI_1: MASTER with priority 100 for 00:01:10\n",
             "workers: 1\n",
             "connections: 2 of 1024\n",
             "timeouts: tcp 900 s, tcpfin 120 s, udp 300 s\n",

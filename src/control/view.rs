@@ -228,7 +228,7 @@ pub struct Status {
 }
 
 /// An instance of VRRP.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RoleView {
     /// Its name.
     pub name: String,

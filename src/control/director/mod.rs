@@ -250,7 +250,7 @@ impl Director {
             services: Arc::clone(&self.services),
             network: Arc::clone(&self.network),
             options: self.config.settings.options,
-            forwarding: self.roles.forwards(),
+            forwarding: self.forwards(),
         }
     }
 
@@ -258,7 +258,7 @@ impl Director {
         let virtual_ = self.config.instances.iter().flat_map(|instance| &instance.addresses);
         let virtual_ = virtual_.map(|address| address.address.into()).collect();
         let locals = Locals { own: self.kernel.local_addresses().collect(), virtual_ };
-        let rules = self.roles.prune(rules(&self.services, &locals));
+        let rules = self.roles.prune(rules(&self.services, &locals), self.forwards());
         self.steering.update(&rules)
     }
 

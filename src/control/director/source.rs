@@ -43,7 +43,7 @@ impl Source for Director {
         Status {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             uptime: clock::now().saturating_sub(self.started).as_secs(),
-            forwarding: self.roles.forwards(),
+            forwarding: self.forwards(),
             table_size: u64::from(self.shared.table.capacity()),
             connections: self.shared.table.len() as u64,
             workers: self.workers.len(),
