@@ -2,11 +2,13 @@
 
 use std::net::IpAddr;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use crate::check;
 pub use crate::io::options::{Attach, Poll, Transfer};
 use crate::sched;
 use crate::service::{Method, Options, Persistence, Thresholds};
+use crate::vrrp;
 use crate::wire::{Endpoint, ServiceKey};
 
 /// A whole configuration.
@@ -16,6 +18,8 @@ pub struct Config {
     pub global: Global,
     /// `vrrp_instance` blocks, in order.
     pub instances: Vec<VrrpInstance>,
+    /// `vrrp_sync_group` blocks, in order.
+    pub groups: Vec<SyncGroup>,
     /// `virtual_server` blocks, in order.
     pub services: Vec<VirtualServer>,
     /// The `ringmaster` block.
@@ -27,21 +31,28 @@ pub struct Config {
 pub struct Global {
     /// `router_id`: the director's name in messages.
     pub router_id: Option<String>,
+    /// `vrrp_startup_delay`: how long after its start the director takes part in no election.
+    pub startup_delay: Duration,
+    /// `vrrp_delay_after_boot`: the same, after the machine's start.
+    pub boot_delay: Duration,
 }
 
-/// A `vrrp_instance`. Elections are not held yet: a single director owns the addresses.
+/// A `vrrp_instance`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct VrrpInstance {
-    /// Its name.
-    pub name: String,
-    /// `interface`.
-    pub interface: String,
-    /// `virtual_router_id`, 1 to 255.
-    pub virtual_router_id: u8,
-    /// `priority`, 1 to 255.
-    pub priority: u8,
+    /// Its election, with name and interface.
+    pub election: vrrp::Spec,
     /// `virtual_ipaddress`, and after them `virtual_ipaddress_excluded`.
     pub addresses: Vec<VirtualAddress>,
+}
+
+/// A `vrrp_sync_group`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SyncGroup {
+    /// Its name.
+    pub name: String,
+    /// Its members, by their place in [`Config::instances`].
+    pub members: Vec<usize>,
 }
 
 /// One line of `virtual_ipaddress`.

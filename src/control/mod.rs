@@ -12,6 +12,7 @@ pub mod protocol;
 pub mod socket;
 mod steer_rules;
 pub mod view;
+pub mod vrrp;
 
 pub use director::{DirectorError, run};
 pub use ids::Ids;

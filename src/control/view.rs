@@ -171,6 +171,36 @@ pub struct Status {
     pub ports: Vec<PortView>,
     /// Counters by name.
     pub counters: BTreeMap<String, u64>,
+    /// The instances of VRRP, in the order of the configuration.
+    #[serde(default)]
+    pub roles: Vec<RoleView>,
+}
+
+/// An instance of VRRP.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RoleView {
+    /// Its name.
+    pub name: String,
+    /// The interface of its adverts.
+    pub interface: String,
+    /// `virtual_router_id`.
+    pub router: u8,
+    /// Version of VRRP.
+    pub version: u8,
+    /// MASTER, BACKUP, FAULT or STOP.
+    pub state: String,
+    /// How long it has been that, in seconds.
+    pub seconds: u64,
+    /// The effective priority.
+    pub priority: u8,
+    /// The configured one.
+    pub base_priority: u8,
+    /// The master that is known, perhaps this director.
+    pub master: Option<IpAddr>,
+    /// Another master does not give way.
+    pub split_brain: bool,
+    /// Counters by name.
+    pub counters: BTreeMap<String, u64>,
 }
 
 /// A port.

@@ -7,9 +7,13 @@
 //! | [`clock`] | what time it is: the only reader of clocks in the library |
 //! | [`interface`] | what an interface is: index, MTU, address, queues, driver |
 //! | [`limits`] | how much memory may be locked |
+//! | [`packet`] | packet sockets: frames out, IP packets in |
+//! | [`scheduling`] | to let a thread go first |
 
 pub mod affinity;
 pub mod capabilities;
 pub mod clock;
 pub mod interface;
 pub mod limits;
+pub mod packet;
+pub mod scheduling;

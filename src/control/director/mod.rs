@@ -5,6 +5,7 @@
 //! it: to the workers as a snapshot, to the steering program as rules, to the kernel as addresses.
 
 mod ports;
+mod roles;
 mod source;
 mod start;
 mod sweep;
@@ -19,6 +20,7 @@ use tokio::time::{Interval, MissedTickBehavior, interval, sleep};
 
 use super::kernel::{self, Kernel, KernelError, VirtualAddresses};
 use super::socket::{ControlSocket, SocketError};
+use super::vrrp::ElectionError;
 use super::{Ids, plan, rules};
 use crate::check::{self, Failure, Health, Spec};
 use crate::config::Config;
@@ -29,6 +31,7 @@ use crate::io::xdp::SetupError;
 use crate::io::xdp::steer::Steering;
 use crate::service::{Network, Services, Snapshot};
 use crate::sys::{capabilities, clock};
+use roles::Roles;
 use sweep::Sweep;
 use workers::Workers;
 
@@ -61,6 +64,9 @@ pub enum DirectorError {
     /// The connection table.
     #[error(transparent)]
     Table(#[from] TableError),
+    /// Elections.
+    #[error(transparent)]
+    Elections(#[from] ElectionError),
     /// More workers than queues.
     #[error(
         "{wanted} workers need as many queues, but {interface} has {queues}; set `workers {queues}` or less, or add queues with `ethtool -L`"
@@ -94,6 +100,7 @@ pub(crate) struct Director {
     probes: JoinSet<(Arc<Spec>, Result<(), Failure>)>,
     kernel: Kernel,
     addresses: VirtualAddresses,
+    roles: Roles,
     steering: Steering,
     shared: Shared,
     sweep: Sweep,
@@ -130,6 +137,7 @@ impl Director {
                 Some(answer) = self.probes.join_next() => self.probe_ended(answer),
                 _ = beat.tick() => self.beat().await,
                 _ = confirm.tick() => self.confirm().await,
+                report = self.roles.next() => self.role_changed(report).await,
                 query = socket.next() => query.answer(&*self),
                 name = signals.next() => {
                     tracing::info!("{name}: stopping");
@@ -184,6 +192,11 @@ impl Director {
         let health = |specs: &[Spec]| self.health.is_up(specs);
         let services = plan(&self.config, health, &mut self.ids, &self.network, Some(&self.services));
         self.services = Arc::new(services);
+        self.publish();
+    }
+
+    /// Makes workers and steering program follow services, network and role.
+    fn publish(&mut self) {
         self.generation += 1;
         self.workers.publish(&Arc::new(self.snapshot()));
         if let Err(error) = self.steer() {
@@ -197,7 +210,7 @@ impl Director {
             services: Arc::clone(&self.services),
             network: Arc::clone(&self.network),
             options: self.config.settings.options,
-            forwarding: true,
+            forwarding: self.roles.forwards(),
         }
     }
 
@@ -205,13 +218,15 @@ impl Director {
         let virtual_addresses =
             self.config.instances.iter().flat_map(|instance| &instance.addresses).map(|address| address.address.into());
         let local: Vec<_> = self.kernel.local_addresses().chain(virtual_addresses).collect();
-        self.steering.update(&rules(&self.services, local))
+        let rules = self.roles.prune(rules(&self.services, local));
+        self.steering.update(&rules)
     }
 
-    /// Stops in an order that loses nothing more than it must: the addresses first, since the kernel would reset the
+    /// Stops in an order that loses nothing more than it must: goodbyes to the backups first, then the addresses, since the kernel would reset the
     /// connections to an address of its own, then the program, so that the kernel has its packets back, then the
     /// workers.
     async fn stop(mut self) -> Result<(), DirectorError> {
+        self.roles.stop();
         let cleared = self.addresses.clear(self.kernel.handle()).await;
         drop(self.steering);
         self.workers.stop();

@@ -36,12 +36,13 @@ impl Source for Director {
         Status {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             uptime: clock::now().saturating_sub(self.started).as_secs(),
-            forwarding: true,
+            forwarding: self.roles.forwards(),
             table_size: u64::from(self.shared.table.capacity()),
             connections: self.shared.table.len() as u64,
             workers: self.workers.len(),
             ports: self.ports.iter().map(port).collect(),
             counters: self.counters(),
+            roles: self.roles.views(),
         }
     }
 }

@@ -7,12 +7,13 @@ use ahash::RandomState;
 use crossbeam::queue::ArrayQueue;
 use tokio::task::JoinSet;
 
+use super::roles::Roles;
 use super::sweep::Sweep;
 use super::workers::Workers;
 use super::{Director, DirectorError, ports};
 use crate::check::Health;
 use crate::config::Config;
-use crate::config::model::{Settings, VirtualAddress};
+use crate::config::model::Settings;
 use crate::conn::table::TableConfig;
 use crate::conn::{HashSeed, Table};
 use crate::control::kernel::{Kernel, VirtualAddresses};
@@ -58,6 +59,7 @@ impl Director {
             probes: JoinSet::new(),
             kernel,
             addresses,
+            roles: Roles::new(&config),
             steering,
             sweep: Sweep::new(sweeper, shared.clone(), workers),
             shared,
@@ -70,7 +72,7 @@ impl Director {
         Ok(director)
     }
 
-    /// Workers first, then the steering program's rules, then the addresses that bring the traffic.
+    /// Workers first, then the steering program's rules, then the elections that bring addresses and traffic.
     async fn open_for_traffic(&mut self, rings: Vec<XdpIo>) -> Result<(), DirectorError> {
         for io in &rings {
             io.connect(&mut self.steering)?;
@@ -86,11 +88,10 @@ impl Director {
         }
         self.steering.set_fallback(Fallback::Drop)?;
         self.steer()?;
-        let wanted: Vec<VirtualAddress> =
-            self.config.instances.iter().flat_map(|instance| instance.addresses.clone()).collect();
-        self.addresses.set(self.kernel.handle(), &wanted).await?;
+        // What a director before this one left behind; this one holds no address before it is master.
+        self.addresses.clear(self.kernel.handle()).await?;
         self.confirm().await;
-        Ok(())
+        Ok(self.roles.start(&self.config)?)
     }
 
     /// Says what was obtained.

@@ -64,18 +64,20 @@ impl VirtualAddresses {
         socket.with_extension("addresses")
     }
 
-    /// Makes the interfaces carry exactly the `wanted` addresses, as far as they are ours to change.
+    /// Makes the interfaces carry exactly the `wanted` addresses, as far as they are ours to change. One that is refused
+    /// does not keep the others from their places; the first refusal is the result.
     pub async fn set(&mut self, handle: &Handle, wanted: &[VirtualAddress]) -> Result<(), KernelError> {
         let steps = steps(wanted, &self.ours, &present(handle).await?);
+        let mut outcome = Ok(());
         for placed in &steps.remove {
-            self.remove(handle, placed).await?;
+            outcome = outcome.and(self.remove(handle, placed).await);
         }
         self.ours = steps.ours;
         self.record()?;
         for address in &steps.add {
-            add(handle, address).await?;
+            outcome = outcome.and(add(handle, address).await);
         }
-        Ok(())
+        outcome
     }
 
     /// Takes off all that is ours: the last thing before exit.

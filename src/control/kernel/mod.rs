@@ -10,7 +10,7 @@
 //! | [`VirtualAddresses`] | puts virtual addresses on interfaces and takes them off again | yes |
 
 mod addresses;
-mod decode;
+pub(super) mod decode;
 pub mod facts;
 pub mod mirror;
 pub mod resolver;
