@@ -25,6 +25,7 @@
 //!
 //! Imports run one way, from the bottom of this table's idea to its top; `tests/layering.rs` holds the exact order.
 
+pub mod bfd;
 pub mod check;
 pub mod cli;
 pub mod config;

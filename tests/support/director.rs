@@ -30,11 +30,23 @@ impl Director {
         Self::start_by("", host, directory, config)
     }
 
-    /// The same by another command that is put in front, such as `setpriv`.
-    pub fn start_by(command: &str, host: &Namespace, directory: &Path, config: &str) -> Self {
+    /// Starts it and waits until it takes part in elections, as whatever it may.
+    pub fn start_electing(host: &Namespace, directory: &Path, config: &str) -> Self {
+        Self::start_ready("", host, directory, config)
+    }
+
+    fn start_ready(command: &str, host: &Namespace, directory: &Path, config: &str) -> Self {
         let mut director = Self::launch(command, host, directory, config);
         eventually("the director is ready", || director.ended().is_some() || director.has_logged("ready:"));
         assert!(director.has_logged("ready:"), "the director ended before it was ready:\n{}", director.log());
+        director
+    }
+
+    /// Like [`start`](Self::start), by another command that is put in front, such as `setpriv`.
+    pub fn start_by(command: &str, host: &Namespace, directory: &Path, config: &str) -> Self {
+        let director = Self::start_ready(command, host, directory, config);
+        let instances = config.matches("vrrp_instance ").count();
+        eventually("the director is master", || director.log().matches("addresses in place").count() >= instances);
         director
     }
 
@@ -100,7 +112,8 @@ impl Director {
         &self.socket
     }
 
-    fn has_logged(&self, text: &str) -> bool {
+    /// Whether it has written this to standard error.
+    pub fn has_logged(&self, text: &str) -> bool {
         self.log().contains(text)
     }
 

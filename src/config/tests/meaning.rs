@@ -26,7 +26,8 @@ fn reals(config: &Config, service: usize) -> Vec<(String, Method, u32)> {
 fn the_nat_tutorial() {
     let config = config("configs/nat.conf");
     let instance = &config.instances[0];
-    assert_eq!((instance.name.as_str(), instance.virtual_router_id, instance.priority), ("VI_1", 51, 50));
+    let election = &instance.election;
+    assert_eq!((election.name.as_str(), election.router, election.priority), ("VI_1", 51, 50));
     let address = &instance.addresses[0];
     assert_eq!((address.address.to_string().as_str(), address.prefix), ("10.0.0.100", 32));
     let service = &config.services[0];
