@@ -2,6 +2,7 @@
 
 use super::election::Defaults;
 use super::items::{Item, has};
+use super::tracking;
 use super::*;
 use crate::config::model::VrrpInstance;
 use crate::config::text::Word;
@@ -43,7 +44,9 @@ impl Builder<'_> {
         self.election(&items, defaults, &mut spec);
         self.unique(name, &spec);
         let addresses = listed.into_iter().map(|listed| listed.address).collect();
-        instances.push(VrrpInstance { election: spec, addresses });
+        let hooks = self.hooks(&items, defaults.tells_priorities);
+        self.tracked.push(tracking::lines(&items));
+        instances.push(VrrpInstance { election: spec, addresses, hooks });
     }
 
     fn needs(&mut self, name: &Word, keyword: &str, given: bool) {
