@@ -17,16 +17,32 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("io", &["time", "wire"]),
     ("io::xdp", &["time", "wire", "io", "sys"]),
     ("vrrp", &["time", "wire"]),
+    ("bfd", &["time", "wire"]),
+    ("program", &[]),
+    ("track", &["time", "program"]),
+    ("notify", &["time", "program", "vrrp"]),
     ("service", &["time", "wire", "conn", "sched", "io::PortId"]),
-    ("config", &["time", "wire", "conn", "sched", "check", "vrrp", "service", "io::options"]),
+    (
+        "config",
+        &[
+            "time", "wire", "conn", "sched", "check", "vrrp", "bfd", "program", "track", "notify", "service",
+            "io::options",
+        ],
+    ),
     ("forward", &["time", "wire", "conn", "sched", "service", "io"]),
     ("worker", &["time", "wire", "conn", "sched", "service", "io", "forward", "sys"]),
-    ("control", &["time", "wire", "conn", "sched", "check", "vrrp", "service", "config", "io", "forward", "worker", "sys"]),
+    (
+        "control",
+        &[
+            "time", "wire", "conn", "sched", "check", "vrrp", "bfd", "program", "track", "notify", "service", "config",
+            "io", "forward", "worker", "sys",
+        ],
+    ),
     (
         "cli",
         &[
-            "time", "wire", "conn", "sched", "check", "vrrp", "service", "config", "io", "forward", "worker", "control",
-            "sys",
+            "time", "wire", "conn", "sched", "check", "vrrp", "bfd", "program", "track", "notify", "service", "config",
+            "io", "forward", "worker", "control", "sys",
         ],
     ),
 ];

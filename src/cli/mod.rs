@@ -7,6 +7,7 @@ pub mod layout;
 pub mod list;
 pub mod replay;
 pub mod run;
+pub mod vrrp;
 
 use std::process::ExitCode;
 
@@ -26,6 +27,7 @@ enum Command {
     Check(check::Args),
     List(list::Args),
     Connections(connections::Args),
+    Vrrp(vrrp::Args),
     Replay(replay::Args),
 }
 
@@ -36,6 +38,7 @@ pub fn main() -> ExitCode {
         Command::Check(args) => check::run(&args),
         Command::List(args) => list::run(&args),
         Command::Connections(args) => connections::run(&args),
+        Command::Vrrp(args) => vrrp::run(&args),
         Command::Replay(args) => replay::run(&args),
     }
 }

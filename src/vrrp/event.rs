@@ -60,10 +60,7 @@ impl Happening {
     pub fn is_alarming(&self) -> bool {
         match self {
             Happening::Role { to, .. } => *to == Role::Fault,
-            Happening::Deaf { .. }
-            | Happening::SplitBrain(_)
-            | Happening::Mismatch(_)
-            | Happening::Stalled(_) => true,
+            Happening::Deaf { .. } | Happening::SplitBrain(_) | Happening::Mismatch(_) | Happening::Stalled(_) => true,
             Happening::Priority(_) | Happening::Lower(..) | Happening::Healed(_) => false,
         }
     }

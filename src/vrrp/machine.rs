@@ -136,6 +136,8 @@ enum State {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Backup {
     own: Addr,
+    /// `Master_Adver_Interval`.
+    interval: Duration,
     /// When the master counts as down. `None`: it does, and the group is not ready.
     down_at: Option<Duration>,
     /// Since a lower master was first heard: when it need not be respected any longer.
@@ -222,8 +224,7 @@ impl Machine {
         if self.owner_from_start && !self.grouped {
             return self.lead(own, Cause::Owner, now, actions);
         }
-        let down_at = now + self.down_after(self.interval);
-        self.state = State::Backup(Backup { own, down_at: Some(down_at), preempt_at: None, released: false });
+        self.state = self.backup(own, self.interval, now);
         actions.push(Action::Entered(Role::Backup, Cause::Usable));
     }
 
@@ -246,7 +247,7 @@ impl Machine {
     fn hear_as_backup(&self, backup: Backup, heard: Heard, now: Duration) -> Backup {
         if heard.priority == 0 {
             // Never later than before: goodbyes that are repeated do not keep us waiting.
-            let soon = now + skew(self.version, self.interval, self.priority);
+            let soon = now + skew(self.version, backup.interval, self.priority);
             let down_at = backup.down_at.map(|down_at| down_at.min(soon));
             return Backup { down_at, released: true, ..backup };
         }
@@ -262,7 +263,7 @@ impl Machine {
             return Backup { preempt_at, ..backup };
         }
         let interval = if self.version == Version::V3 { heard.interval } else { self.interval };
-        Backup { down_at: Some(now + self.down_after(interval)), preempt_at, released: false, ..backup }
+        Backup { interval, down_at: Some(now + self.down_after(interval)), preempt_at, released: false, ..backup }
     }
 
     fn as_master(&mut self, master: Master, input: Input, now: Duration, actions: &mut Actions) {
@@ -337,7 +338,7 @@ impl Machine {
 
     fn backup(&self, own: Addr, interval: Duration, now: Duration) -> State {
         let down_at = Some(now + self.down_after(interval));
-        State::Backup(Backup { own, down_at, preempt_at: None, released: false })
+        State::Backup(Backup { own, interval, down_at, preempt_at: None, released: false })
     }
 
     fn down_after(&self, interval: Duration) -> Duration {

@@ -33,8 +33,7 @@ impl<'a> Packet<'a> {
 
     fn parse_v4(bytes: &'a [u8]) -> Option<Self> {
         let header: &[u8; 20] = bytes.first_chunk()?;
-        let [start, end] =
-            [usize::from(header[0] & 0xf) * 4, u16::from_be_bytes([header[2], header[3]]).into()];
+        let [start, end] = [usize::from(header[0] & 0xf) * 4, u16::from_be_bytes([header[2], header[3]]).into()];
         let fragment = u16::from_be_bytes([header[6], header[7]]) & 0x3fff;
         if start < 20 || header[9] != PROTOCOL || fragment != 0 {
             return None;

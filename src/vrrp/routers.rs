@@ -102,6 +102,16 @@ impl Routers {
         }
     }
 
+    /// The shell is awake; to be said before anything else of a turn, so that lateness is measured before what was
+    /// received meanwhile moves the timers.
+    pub fn woke(&mut self, now: Duration) {
+        for instance in 0..self.members.len() {
+            if let Some(late) = self.members[instance].lateness(now) {
+                self.tell(instance, Happening::Stalled(late), now);
+            }
+        }
+    }
+
     /// A packet of VRRP came in by `interface`.
     pub fn received(&mut self, interface: &str, packet: &Packet<'_>, now: Duration) {
         let family = packet.ends.source.family();
@@ -127,10 +137,6 @@ impl Routers {
     /// Time has passed. All that was received before must have been handed over.
     pub fn fire(&mut self, now: Duration) {
         for instance in 0..self.members.len() {
-            let late = self.members[instance].lateness(now);
-            if let Some(late) = late {
-                self.tell(instance, Happening::Stalled(late), now);
-            }
             if self.members[instance].machine.role() == Role::Fault {
                 self.settle(instance, now);
             }
@@ -214,8 +220,7 @@ impl Routers {
     fn companions(&self, instance: usize) -> impl Iterator<Item = usize> + use<> {
         let group = self.members[instance].group;
         let same = |member: &Member| member.group.is_some() && member.group == group;
-        let all: Vec<usize> =
-            (0..self.members.len()).filter(|&at| at != instance && same(&self.members[at])).collect();
+        let all: Vec<usize> = (0..self.members.len()).filter(|&at| at != instance && same(&self.members[at])).collect();
         all.into_iter()
     }
 

@@ -129,7 +129,9 @@ impl Advert {
             priority: header[2],
             interval: match version {
                 Version::V2 => Duration::from_secs(header[5].into()),
-                Version::V3 => Duration::from_millis(10) * u32::from(u16::from_be_bytes([header[4], header[5]]) & 0xfff),
+                Version::V3 => {
+                    Duration::from_millis(10) * u32::from(u16::from_be_bytes([header[4], header[5]]) & 0xfff)
+                }
             },
             authentication: match version {
                 Version::V2 => Authentication::read(header[4], &bytes[end..]),

@@ -82,6 +82,11 @@ impl Director {
         self.ask("connections")
     }
 
+    /// What `ringmaster vrrp --json` prints.
+    pub fn vrrp(&self) -> String {
+        self.ask("vrrp --json")
+    }
+
     /// Its process id.
     pub fn pid(&self) -> Pid {
         Pid::from_child(&self.child)
@@ -122,7 +127,7 @@ impl Director {
     }
 
     fn ask(&self, command: &str) -> String {
-        let output = Command::new(program()).arg(command).arg("--socket").arg(&self.socket).output();
+        let output = Command::new(program()).args(command.split(' ')).arg("--socket").arg(&self.socket).output();
         let Output { status, stdout, stderr } = output.expect("the binary is built");
         assert!(status.success(), "`ringmaster {command}`: {}", String::from_utf8_lossy(&stderr));
         String::from_utf8_lossy(&stdout).into_owned()

@@ -121,7 +121,8 @@ impl Builder<'_> {
         };
         if spec.interval != wanted {
             let hint = if spec.version == Version::V2 { "for fractions, set `version 3` on all directors" } else { "" };
-            let message = format!("version {} cannot tell this; {} is used", spec.version.number(), spec.interval.as_secs_f64());
+            let (number, used) = (spec.version.number(), spec.interval.as_secs_f64());
+            let message = format!("adverts of version {number} cannot carry this; {used} s is used");
             self.reports.warning(item.words()[0].span, message, hint);
         }
     }
@@ -134,7 +135,10 @@ impl Builder<'_> {
             let useless = if spec.starts_as_master {
                 Some(("`nopreempt` has no effect with `state MASTER`", "write `state BACKUP`"))
             } else if spec.priority == u8::MAX {
-                Some(("`nopreempt` has no effect with priority 255", "an owner always takes its addresses; lower the priority"))
+                Some((
+                    "`nopreempt` has no effect with priority 255",
+                    "an owner always takes its addresses; lower the priority",
+                ))
             } else {
                 None
             };
@@ -146,7 +150,11 @@ impl Builder<'_> {
         let Some(item) = find("preempt_delay").filter(|_| delay > Duration::ZERO) else { return };
         if spec.starts_as_master {
             spec.preempt = Preempt::After(Duration::ZERO);
-            self.reports.warning(item.span(), "`preempt_delay` has no effect with `state MASTER`", "write `state BACKUP`");
+            self.reports.warning(
+                item.span(),
+                "`preempt_delay` has no effect with `state MASTER`",
+                "write `state BACKUP`",
+            );
         } else if spec.preempt == Preempt::Never {
             self.reports.warning(item.span(), "`preempt_delay` has no effect with `nopreempt`", "");
         }

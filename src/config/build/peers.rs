@@ -17,12 +17,21 @@ impl Builder<'_> {
         let peers: Vec<Peer> =
             lines.iter().flat_map(|item| item.body()).filter_map(|line| self.peer(&line.words, spec.family)).collect();
         let unicast = find("unicast_src_ip").or(find("unicast_ttl")).or(lines.first().copied());
-        spec.source = find("unicast_src_ip").or(find("mcast_src_ip")).and_then(|item| self.of_family(item, spec.family));
+        spec.source =
+            find("unicast_src_ip").or(find("mcast_src_ip")).and_then(|item| self.of_family(item, spec.family));
         if let Some(item) = unicast.filter(|_| peers.is_empty()) {
-            self.reports.warning(item.span(), "no unicast peer is named: adverts go by multicast", "name the other directors in `unicast_peer`");
+            self.reports.warning(
+                item.span(),
+                "no unicast peer is named: adverts go by multicast",
+                "name the other directors in `unicast_peer`",
+            );
         }
         if let Some(item) = unicast.filter(|_| strict) {
-            self.reports.warning(item.span(), "the RFC that strict mode means knows no unicast; it is used all the same", "");
+            self.reports.warning(
+                item.span(),
+                "the RFC that strict mode means knows no unicast; it is used all the same",
+                "",
+            );
         }
         if !peers.is_empty() {
             spec.peers = Peers::Unicast {
@@ -43,7 +52,11 @@ impl Builder<'_> {
         if address.family() == family {
             return Some(address);
         }
-        self.reports.error(item.words()[0].span, format!("`{}` is of another family than the addresses", item.name), "");
+        self.reports.error(
+            item.words()[0].span,
+            format!("`{}` is of another family than the addresses", item.name),
+            "",
+        );
         None
     }
 
@@ -65,7 +78,11 @@ impl Builder<'_> {
                 "min_ttl" => &mut ttl.0,
                 "max_ttl" => &mut ttl.1,
                 other => {
-                    self.reports.warning(pair[0].span, format!("unknown word `{other}` after a peer; ignored"), "each peer needs its own line");
+                    self.reports.warning(
+                        pair[0].span,
+                        format!("unknown word `{other}` after a peer; ignored"),
+                        "each peer needs its own line",
+                    );
                     continue;
                 }
             };

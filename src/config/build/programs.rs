@@ -11,8 +11,8 @@ impl Builder<'_> {
     pub(super) fn program(&mut self, item: &Item<'_>) -> Option<Program> {
         let (line, user) = item.words().split_first()?;
         let Some(program) = Program::parse(&line.text) else {
-            let message = format!("`{}`: this is not a program", item.name);
-            self.reports.error(line.span, message, "a path, perhaps with arguments; each quote needs its end");
+            let message = format!("`{}`: this is not a program; ignored", item.name);
+            self.reports.warning(line.span, message, "a path, perhaps with arguments between double quotes");
             return None;
         };
         Some(Program { user: self.user(user), ..program })

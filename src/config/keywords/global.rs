@@ -56,7 +56,12 @@ pub(super) const GLOBAL_DEFS: &[Keyword] = &[
     tunes("vrrp_garp_master_repeat", Number(1, MANY), "5", "how often each address is told in a burst"),
     tunes("vrrp_garp_master_refresh", seconds(0, 86400), "0", "seconds between repetitions as master; 0 for none"),
     tunes("vrrp_garp_master_refresh_repeat", Number(1, MANY), "1", "how often each address is told in a repetition"),
-    tunes("vrrp_garp_lower_prio_delay", seconds(0, 86400), "master's", "seconds to the second burst after a lower advert"),
+    tunes(
+        "vrrp_garp_lower_prio_delay",
+        seconds(0, 86400),
+        "master's",
+        "seconds to the second burst after a lower advert",
+    ),
     tunes("vrrp_garp_lower_prio_repeat", Number(0, MANY), "master's", "how often each address is told in that burst"),
     tunes("vrrp_min_garp", Takes::Flag, "no", "one announcement only: repeat 1, delay 0"),
     tunes("vrrp_check_unicast_src", Takes::Flag, "no", "adverts must come from a peer"),

@@ -15,7 +15,12 @@ pub(super) const INSTANCE: &[Keyword] = &[
     acts("advert_int", seconds(10_000, 255), "1", "seconds between adverts; hundredths with version 3"),
     acts("version", Number(2, 3), "2; 3 for IPv6", "version of VRRP"),
     acts("authentication", Takes::Block(Block::Authentication), "", "password of adverts; version 2 only"),
-    acts("unicast_peer", Takes::Block(Block::Lines), "", "other directors, instead of multicast: address min_ttl max_ttl"),
+    acts(
+        "unicast_peer",
+        Takes::Block(Block::Lines),
+        "",
+        "other directors, instead of multicast: address min_ttl max_ttl",
+    ),
     acts("nopreempt", Takes::Flag, "", "stay backup when a lower master is there"),
     acts("preempt", Takes::Flag, "", "take over from a lower master"),
     acts("preempt_delay", seconds(0, 1000), "0", "seconds to respect a lower master before taking over"),

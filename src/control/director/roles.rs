@@ -94,7 +94,11 @@ impl Roles {
     }
 
     fn wanted(&self) -> Vec<VirtualAddress> {
-        self.instances.iter().filter(|instance| instance.master).flat_map(|instance| instance.addresses.clone()).collect()
+        self.instances
+            .iter()
+            .filter(|instance| instance.master)
+            .flat_map(|instance| instance.addresses.clone())
+            .collect()
     }
 
     fn log(&self, event: &Event) {

@@ -120,7 +120,8 @@ impl Elections {
         let interfaces = Interfaces::connect().map_err(system("follow interfaces"))?;
         check_devices(config, &interfaces)?;
         let wake = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK);
-        let wake = Arc::new(wake.map_err(|error| ElectionError::System { what: "make a waker", source: error.into() })?);
+        let wake =
+            Arc::new(wake.map_err(|error| ElectionError::System { what: "make a waker", source: error.into() })?);
         let (commands, inbox) = channel();
         let (outbox, reports) = unbounded_channel();
         let board = Arc::new(Mutex::new(Board::default()));

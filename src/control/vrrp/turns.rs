@@ -76,6 +76,7 @@ impl Turns {
         self.interfaces_changed(clock::now());
         loop {
             let now = clock::now();
+            self.routers.woke(now);
             if self.obey(now) {
                 self.routers.stop(now);
                 return self.carry_out(now);

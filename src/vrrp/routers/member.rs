@@ -181,7 +181,12 @@ impl Member {
     }
 
     fn meet_rival(&mut self, heard: Heard, now: Duration) -> Option<Happening> {
-        let before = self.rival.filter(|rival| rival.from == heard.from).map_or(0, |rival| rival.adverts);
+        let before = self.rival.filter(|rival| rival.from == heard.from);
+        // What queued up during a stall is old news: it was sent before our answer.
+        if before.is_some_and(|rival| now < rival.last + self.spec.interval / 2) {
+            return None;
+        }
+        let before = before.map_or(0, |rival| rival.adverts);
         self.rival = Some(Rival { from: heard.from, adverts: before + 1, last: now });
         match before + 1 {
             1 => Some(Happening::Lower(heard.from, heard.priority)),
