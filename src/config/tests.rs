@@ -4,6 +4,7 @@ mod corpus;
 mod golden;
 mod meaning;
 mod random;
+mod tracking;
 
 use std::path::Path;
 

@@ -5,15 +5,19 @@
 //! | [`affinity`] | which cores there are, and to run on one of them |
 //! | [`capabilities`] | what this process may do |
 //! | [`clock`] | what time it is: the only reader of clocks in the library |
+//! | [`datagram`] | UDP datagrams, with the TTL that they arrived with |
 //! | [`interface`] | what an interface is: index, MTU, address, queues, driver |
 //! | [`limits`] | how much memory may be locked |
 //! | [`packet`] | packet sockets: frames out, IP packets in |
 //! | [`scheduling`] | to let a thread go first |
+//! | [`users`] | users and groups by their names |
 
 pub mod affinity;
 pub mod capabilities;
 pub mod clock;
+pub mod datagram;
 pub mod interface;
 pub mod limits;
 pub mod packet;
 pub mod scheduling;
+pub mod users;

@@ -34,25 +34,40 @@ impl Builder<'_> {
             let group = config.groups.iter().find(|group| group.members.contains(&instance));
             let held = group.is_some_and(|group| !group.members_weigh);
             let owner = config.instances[instance].election.priority == u8::MAX;
-            for line in lines {
-                let Some((tracker, weight)) = self.dependence(&line, &mut config.tracking) else { continue };
-                if weight.value != 0 && (held || owner) {
-                    let why = if owner { "an owner's priority does not move" } else { "members of a group move together" };
-                    let message = format!("`{}` has a weight here; ignored, because {why}", line.words[0].text);
-                    self.reports.warning(line.words[0].span, message, "track it in the group, or with weight 0");
-                    continue;
-                }
-                let dependence = Dependence { tracker, instances: vec![instance], group: None, weight };
-                config.tracking.dependences.push(dependence);
-            }
+            let still = match (owner, held) {
+                (true, _) => Some("an owner's priority does not move"),
+                (false, true) => Some("members of a group move together"),
+                (false, false) => None,
+            };
+            self.depend(&lines, &[instance], None, still, &mut config.tracking);
         }
         for (place, lines) in std::mem::take(&mut self.tracked_by_groups) {
             let group = &config.groups[place];
-            let (name, members) = (group.name.clone(), group.members.clone());
-            for line in lines {
-                let Some((tracker, weight)) = self.dependence(&line, &mut config.tracking) else { continue };
-                let dependence = Dependence { tracker, instances: members.clone(), group: Some(name.clone()), weight };
-                config.tracking.dependences.push(dependence);
+            self.depend(&lines, &group.members, Some(&group.name), None, &mut config.tracking);
+        }
+    }
+
+    /// Adds what these lines say of `instances`. `still`: why weights do not count for them.
+    fn depend(
+        &mut self,
+        lines: &[Line],
+        instances: &[usize],
+        group: Option<&str>,
+        still: Option<&str>,
+        tracking: &mut Spec,
+    ) {
+        let mut seen = BTreeSet::new();
+        for line in lines {
+            let name = &line.words[0];
+            let Some((tracker, weight)) = self.dependence(line, tracking) else { continue };
+            if let Some(why) = still.filter(|_| weight.value != 0) {
+                let message = format!("`{}` has a weight here; ignored, because {why}", name.text);
+                self.reports.warning(name.span, message, "track it in the group, or with weight 0");
+            } else if !seen.insert(tracker) {
+                self.reports.warning(name.span, format!("`{}` is tracked here already; ignored", name.text), "");
+            } else {
+                let (instances, group) = (instances.to_vec(), group.map(str::to_owned));
+                tracking.dependences.push(Dependence { tracker, instances, group, weight });
             }
         }
     }
