@@ -31,6 +31,7 @@ pub struct Session {
     sent_at: Option<Duration>,
     send_at: Option<Duration>,
     expires_at: Option<Duration>,
+    detection: Duration,
     since: Duration,
     random: u32,
     out: Vec<Packet>,
@@ -70,6 +71,7 @@ impl Session {
             sent_at: None,
             send_at: None,
             expires_at: None,
+            detection: Duration::ZERO,
             since: now,
             random: seed.max(1),
             out: Vec::new(),
@@ -115,6 +117,11 @@ impl Session {
         self.min_tx().max(self.remote.min_rx)
     }
 
+    /// How long the neighbour may be silent; zero before it is heard.
+    pub fn detection(&self) -> Duration {
+        self.detection
+    }
+
     /// When [`fire`](Self::fire) is due.
     pub fn deadline(&self) -> Option<Duration> {
         [self.send_at, self.expires_at].into_iter().flatten().min()
@@ -141,7 +148,8 @@ impl Session {
         self.polling &= !packet.last;
         // 6.8.4: the neighbour's multiplier, times the slower of what it offers and what we asked for.
         let pace = self.spec.min_rx.max(packet.min_tx);
-        self.expires_at = Some(now + pace * u32::from(packet.multiplier));
+        self.detection = pace * u32::from(packet.multiplier);
+        self.expires_at = Some(now + self.detection);
         let silent = self.send_at.is_none();
         self.follow(packet.state, now);
         if packet.poll {

@@ -2,6 +2,7 @@
 //!
 //! [`Packet::parse`] refuses what RFC 5880 6.8.6 says must be discarded before a session is looked for.
 
+use std::fmt;
 use std::time::Duration;
 
 /// What a system says about its end of a session (RFC 5880 4.1, "Sta").
@@ -67,6 +68,18 @@ impl Diagnostic {
             3 => Diagnostic::Neighbour,
             7 => Diagnostic::Administrative,
             number => Diagnostic::Other(number),
+        }
+    }
+}
+
+impl fmt::Display for Diagnostic {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Diagnostic::None => f.write_str("for no reason"),
+            Diagnostic::Expired => f.write_str("the neighbour is silent"),
+            Diagnostic::Neighbour => f.write_str("the neighbour says so"),
+            Diagnostic::Administrative => f.write_str("it was stopped"),
+            Diagnostic::Other(number) => write!(f, "diagnostic {number}"),
         }
     }
 }

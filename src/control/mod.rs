@@ -4,13 +4,17 @@
 //! decided by functions without input or output ([`plan()`], [`rules`], [`Ids`]); around them stand thin shells that talk
 //! to the kernel and to clients.
 
+pub mod bfd;
 mod director;
 mod ids;
 pub mod kernel;
+pub mod notify;
 mod plan;
+pub mod programs;
 pub mod protocol;
 pub mod socket;
 mod steer_rules;
+pub mod track;
 pub mod view;
 pub mod vrrp;
 

@@ -9,6 +9,7 @@
 //! | [`interface`] | what an interface is: index, MTU, address, queues, driver |
 //! | [`limits`] | how much memory may be locked |
 //! | [`packet`] | packet sockets: frames out, IP packets in |
+//! | [`readable`] | waiting for descriptors that the runtime has no type for |
 //! | [`scheduling`] | to let a thread go first |
 //! | [`users`] | users and groups by their names |
 
@@ -19,5 +20,6 @@ pub mod datagram;
 pub mod interface;
 pub mod limits;
 pub mod packet;
+pub mod readable;
 pub mod scheduling;
 pub mod users;

@@ -43,6 +43,8 @@ impl Source for Director {
             ports: self.ports.iter().map(port).collect(),
             counters: self.counters(),
             roles: self.roles.views(),
+            trackers: self.roles.tracked(),
+            bfd: self.roles.neighbours(),
         }
     }
 }
