@@ -1,12 +1,15 @@
 //! The command line: one file a subcommand.
 
+pub mod bfd;
 pub mod check;
 mod client;
 pub mod connections;
+mod grid;
 pub mod layout;
 pub mod list;
 pub mod replay;
 pub mod run;
+pub mod trackers;
 pub mod vrrp;
 
 use std::process::ExitCode;
@@ -28,6 +31,8 @@ enum Command {
     List(list::Args),
     Connections(connections::Args),
     Vrrp(vrrp::Args),
+    Trackers(trackers::Args),
+    Bfd(bfd::Args),
     Replay(replay::Args),
 }
 
@@ -39,6 +44,8 @@ pub fn main() -> ExitCode {
         Command::List(args) => list::run(&args),
         Command::Connections(args) => connections::run(&args),
         Command::Vrrp(args) => vrrp::run(&args),
+        Command::Trackers(args) => trackers::run(&args),
+        Command::Bfd(args) => bfd::run(&args),
         Command::Replay(args) => replay::run(&args),
     }
 }

@@ -13,6 +13,7 @@ use crate::config::Config;
 use crate::config::model::VirtualAddress;
 use crate::control::bfd::Neighbours;
 use crate::control::notify::Notifier;
+use crate::control::programs::Programs;
 use crate::control::track::Trackers;
 use crate::control::view::{BfdView, RoleView, TrackerView};
 use crate::control::vrrp::{Command, Elections, Report};
@@ -56,6 +57,9 @@ impl Roles {
     /// Begins to hold elections, with everything that moves them or is told of them. `random` gives numbers that nobody
     /// can guess.
     pub(super) fn start(&mut self, config: &Config, random: impl FnMut() -> u32) -> Result<(), DirectorError> {
+        for complaint in Programs::review(config) {
+            tracing::error!("{complaint}");
+        }
         self.neighbours = Neighbours::start(&config.bfd, random)?;
         self.notifier = Some(Notifier::start(config));
         let (trackers, first) = Trackers::start(config, self.neighbours.as_mut());
