@@ -6,6 +6,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod belongings;
 mod capture;
 mod lab;
 mod rejections;

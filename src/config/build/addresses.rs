@@ -91,7 +91,7 @@ impl Builder<'_> {
     }
 }
 
-fn parse_prefixed(word: &Word) -> Result<(IpAddr, u8), Fault> {
+pub(super) fn parse_prefixed(word: &Word) -> Result<(IpAddr, u8), Fault> {
     let (address, prefix) = match word.text.split_once('/') {
         Some((address, prefix)) => (address, Some(prefix)),
         None => (word.text.as_str(), None),
@@ -106,7 +106,7 @@ fn parse_prefixed(word: &Word) -> Result<(IpAddr, u8), Fault> {
 }
 
 /// The kernel's number of a scope (`/etc/iproute2/rt_scopes`).
-fn scope(name: &str) -> Option<u8> {
+pub(super) fn scope(name: &str) -> Option<u8> {
     match name {
         "global" | "universe" => Some(0),
         "site" => Some(200),

@@ -10,6 +10,7 @@ mod groups;
 mod items;
 mod peers;
 mod programs;
+mod routes;
 mod server;
 mod service;
 mod settings;

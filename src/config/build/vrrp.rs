@@ -44,9 +44,10 @@ impl Builder<'_> {
         self.election(&items, defaults, &mut spec);
         self.unique(name, &spec);
         let addresses = listed.into_iter().map(|listed| listed.address).collect();
+        let (routes, rules) = (self.routes(&items), self.rules(&items));
         let hooks = self.hooks(&items, defaults.tells_priorities);
         self.tracked.push(tracking::lines(&items));
-        instances.push(VrrpInstance { election: spec, addresses, hooks });
+        instances.push(VrrpInstance { election: spec, addresses, routes, rules, hooks });
     }
 
     fn needs(&mut self, name: &Word, keyword: &str, given: bool) {

@@ -61,8 +61,8 @@ pub(super) const INSTANCE: &[Keyword] = &[
     later("vmac_xmit_base", "adverts without the virtual MAC address"),
     later("use_ipvlan", "an ipvlan instead of a virtual MAC address"),
     later("vrf", "the VRF that the instance is in"),
-    later("virtual_routes", "routes of the master").with_block(Block::Lines),
-    later("virtual_rules", "rules of the master").with_block(Block::Lines),
+    acts("virtual_routes", Takes::Block(Block::Lines), "", "routes of the master, in the words of `ip route`"),
+    acts("virtual_rules", Takes::Block(Block::Lines), "", "rules of the master, in the words of `ip rule`"),
 ];
 
 pub(super) const AUTHENTICATION: &[Keyword] = &[

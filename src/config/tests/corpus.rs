@@ -60,7 +60,6 @@ const LOADED: &[&str] = &[
     "charnet1019-keepalived-api-samples",
     "debian-sample-smtp-check",
     "debian-sample-virtualhost",
-    "debian-sample-vrrp.rules",
     "devel-tools-1865",
     "devel-tools-thig2",
     "efim-a-efim-keepalived-cluster-pg-test-01",

@@ -231,6 +231,7 @@ impl Director {
     /// workers.
     async fn stop(mut self) -> Result<(), DirectorError> {
         self.roles.stop();
+        self.remove_paths().await;
         let cleared = self.addresses.clear(self.kernel.handle()).await;
         drop(self.steering);
         self.workers.stop();

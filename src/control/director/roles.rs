@@ -12,6 +12,7 @@ use super::{Director, DirectorError};
 use crate::config::Config;
 use crate::config::model::VirtualAddress;
 use crate::control::bfd::Neighbours;
+use crate::control::kernel::Paths;
 use crate::control::notify::Notifier;
 use crate::control::programs::Programs;
 use crate::control::track::Trackers;
@@ -37,6 +38,7 @@ pub(super) struct Roles {
 struct Instance {
     name: String,
     addresses: Vec<VirtualAddress>,
+    paths: Paths,
     master: bool,
 }
 
@@ -46,6 +48,7 @@ impl Roles {
         let instance = |instance: &crate::config::model::VrrpInstance| Instance {
             name: instance.election.name.clone(),
             addresses: instance.addresses.clone(),
+            paths: Paths { routes: instance.routes.clone(), rules: instance.rules.clone() },
             master: false,
         };
         let instances: Vec<Instance> = config.instances.iter().map(instance).collect();
@@ -169,7 +172,10 @@ impl Director {
             next = self.roles.elections.as_mut().and_then(Elections::try_next);
         }
         if !left.is_empty() {
-            left.iter().for_each(|&instance| self.roles.instances[instance].master = false);
+            for &instance in &left {
+                self.roles.instances[instance].master = false;
+                self.roles.instances[instance].paths.remove(self.kernel.handle()).await;
+            }
             self.place().await;
             self.publish();
         }
@@ -178,9 +184,20 @@ impl Director {
             self.publish();
             self.place().await;
             for &instance in &taken {
+                if let Err(error) = self.roles.instances[instance].paths.add(self.kernel.handle()).await {
+                    tracing::error!("instance {}: {error}", self.roles.instances[instance].name);
+                }
                 tracing::info!("instance {}: addresses in place", self.roles.instances[instance].name);
                 self.roles.elections.iter().for_each(|elections| elections.tell(Command::Placed(instance)));
             }
+        }
+    }
+
+    /// Removes routes and rules of all instances: at the start those that a director before this one left, at the end
+    /// those of this one.
+    pub(super) async fn remove_paths(&self) {
+        for instance in &self.roles.instances {
+            instance.paths.remove(self.kernel.handle()).await;
         }
     }
 
@@ -196,4 +213,61 @@ impl Director {
 fn addresses(instances: &[Instance], which: impl Fn(&Instance) -> bool) -> impl Iterator<Item = Addr> {
     let chosen = instances.iter().filter(move |instance| which(instance));
     chosen.flat_map(|instance| &instance.addresses).map(|address| address.address.into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config;
+    use crate::wire::ServiceKey;
+
+    const TWO_INSTANCES: &str = "vrrp_instance A {\n interface eth0\n virtual_router_id 1\n virtual_ipaddress {\n \
+        192.0.2.1\n 192.0.2.9\n }\n}\nvrrp_instance B {\n interface eth0\n virtual_router_id 2\n virtual_ipaddress {\n \
+        192.0.2.2\n 192.0.2.9 dev eth1\n }\n}\n";
+
+    fn service(vip: &str) -> String {
+        format!("virtual_server {vip} 80 {{\n lb_algo rr\n lb_kind NAT\n real_server 10.0.0.1 80 {{\n }}\n}}\n")
+    }
+
+    fn roles(text: &str, masters: &[usize]) -> (Roles, Rules) {
+        let config = config::parse_str("x.conf", text).unwrap().config;
+        let mut roles = Roles::new(&config);
+        masters.iter().for_each(|&master| roles.instances[master].master = true);
+        let mut rules = Rules::default();
+        for service in &config.services {
+            rules.services.insert(service.key);
+            rules.vips.insert(service.key.virtual_.addr);
+            rules.servers.insert((6, service.servers[0].real));
+        }
+        (roles, rules)
+    }
+
+    #[test]
+    fn a_director_forwards_what_it_is_master_of_and_what_no_instance_is_about() {
+        let owned = TWO_INSTANCES.to_owned() + &["192.0.2.1", "192.0.2.2", "192.0.2.9"].map(service).concat();
+        let free = owned.clone() + &service("192.0.2.3");
+        // (configuration, masters, last bytes of the virtual addresses that are steered to the workers)
+        let cases: [(&str, &[usize], &[u32]); 7] = [
+            (&owned, &[], &[]),
+            (&owned, &[0], &[1, 9]),
+            (&owned, &[1], &[2, 9]),
+            (&owned, &[0, 1], &[1, 2, 9]),
+            (&free, &[], &[3]),
+            (&free, &[0], &[1, 3, 9]),
+            (&service("192.0.2.5"), &[], &[5]),
+        ];
+        for (text, masters, steered) in cases {
+            let (roles, rules) = roles(text, masters);
+            let pruned = roles.prune(rules);
+            let last = |key: &ServiceKey| key.virtual_.addr.low32() & 0xff;
+            let mut got: Vec<u32> = pruned.services.iter().map(last).collect();
+            got.sort_unstable();
+            assert_eq!(got, steered, "masters of {masters:?}");
+            assert_eq!(pruned.vips.len(), steered.len());
+            assert_eq!(roles.forwards(), !steered.is_empty());
+            assert_eq!(pruned.servers.is_empty(), steered.is_empty(), "a backup takes no replies of servers either");
+        }
+        let config = config::parse_str("x.conf", "").unwrap().config;
+        assert!(Roles::new(&config).forwards(), "without instances there is nothing to be elected for");
+    }
 }

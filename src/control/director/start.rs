@@ -89,6 +89,7 @@ impl Director {
         self.steering.set_fallback(Fallback::Drop)?;
         self.steer()?;
         // What a director before this one left behind; this one holds no address before it is master.
+        self.remove_paths().await;
         self.addresses.clear(self.kernel.handle()).await?;
         self.confirm().await;
         let mut salt = 5;
