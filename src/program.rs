@@ -81,7 +81,6 @@ mod tests {
         for (line, expected) in [
             ("/bin/true", Some(vec!["/bin/true"])),
             ("  killall -0   haproxy ", Some(vec!["killall", "-0", "haproxy"])),
-            // As observed of keepalived 2.2.7.
             (r#"/n.sh 'a b' "c d" e\ f"#, Some(vec!["/n.sh", "a b", "c d", "e f"])),
             (r"x 'a\b' \'", Some(vec!["x", r"a\b", "'"])),
             (r#"x "" y"#, Some(vec!["x", "", "y"])),

@@ -7,6 +7,7 @@ pub mod decapsulate;
 pub mod director;
 pub mod hosts;
 pub mod http;
+pub mod keepalived;
 pub mod lab;
 pub mod netns;
 pub mod udp;

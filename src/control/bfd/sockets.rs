@@ -14,8 +14,9 @@ use crate::bfd::spec::MULTIHOP_PORT;
 use crate::sys::datagram::Listener;
 use crate::wire::{Addr, Family};
 
-/// Source ports that are allowed (RFC 5881 4).
-const PORTS: std::ops::RangeInclusive<u16> = 49152..=65535;
+/// Source ports, a part of those that RFC 5881 4 allows (from 49152 on): tcpdump takes the first of them for another
+/// protocol's.
+const PORTS: std::ops::RangeInclusive<u16> = 53784..=65535;
 /// Datagrams taken from one socket in one turn: a flood must not keep our own packets waiting.
 const PORTION: usize = 256;
 /// The longest datagram worth reading: the longest control packet has 255 bytes, as its length is one byte.
