@@ -3,8 +3,9 @@
 use std::io::{self, BufWriter, Write};
 use std::process::ExitCode;
 
-use super::client::{self, At, Client, ClientError};
-use super::grid::{age, grid};
+use super::client::{self, Ask as _, At, Client, ClientError};
+use super::grid::grid;
+use super::status::duration;
 use crate::control::protocol::{Body, Command};
 use crate::control::view::BfdView;
 
@@ -47,7 +48,7 @@ fn row(session: &BfdView) -> [String; 10] {
         session.name.clone(),
         session.state.clone(),
         session.remote_state.clone(),
-        age(session.seconds),
+        duration(session.seconds),
         session.neighbour.to_string(),
         millis(session.interval),
         millis(session.detection),
@@ -85,8 +86,8 @@ mod tests {
         assert_eq!(
             String::from_utf8(text).unwrap(),
             "\
-Session  State  Neighbour says  For    Neighbour  Interval  Detection  Sent  Heard  Downs
-peer     Up     Up              1m01s  192.0.2.9  33.25ms   150ms      12    3      1
+Session  State  Neighbour says  For       Neighbour  Interval  Detection  Sent  Heard  Downs
+peer     Up     Up              00:01:01  192.0.2.9  33.25ms   150ms      12    3      1
 "
         );
     }

@@ -3,7 +3,7 @@
 use std::io::{self, BufWriter, Write};
 use std::process::ExitCode;
 
-use super::client::{self, At, Client, ClientError};
+use super::client::{self, Ask as _, At, Client, ClientError};
 use super::grid::grid;
 use crate::control::protocol::{Body, Command};
 use crate::control::view::{EffectView, TrackerView};

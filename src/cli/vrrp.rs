@@ -3,8 +3,9 @@
 use std::io::{self, BufWriter, Write};
 use std::process::ExitCode;
 
-use super::client::{self, At, Client, ClientError};
-use super::grid::{age, grid};
+use super::client::{self, Ask as _, At, Client, ClientError};
+use super::grid::grid;
+use super::status::duration;
 use crate::control::protocol::{Body, Command};
 use crate::control::view::RoleView;
 
@@ -57,7 +58,7 @@ fn row(role: &RoleView) -> [String; 10] {
         role.name.clone(),
         role.state.clone(),
         priority,
-        age(role.seconds),
+        duration(role.seconds),
         role.master.map_or_else(|| "-".to_owned(), |master| master.to_string()),
         count("adverts-sent").to_string(),
         count("adverts-received").to_string(),
@@ -100,9 +101,9 @@ mod tests {
         assert_eq!(
             String::from_utf8(text).unwrap(),
             "\
-Instance  State   Priority  For    Master      Sent  Heard  Refused  Interface  VRID
-VI_1      MASTER  80 (100)  4m10s  192.0.2.11  12    3      7        eth0       51
-LONGER    FAULT   80        4m10s  -           12    3      7        eth0       51
+Instance  State   Priority  For       Master      Sent  Heard  Refused  Interface  VRID
+VI_1      MASTER  80 (100)  00:04:10  192.0.2.11  12    3      7        eth0       51
+LONGER    FAULT   80        00:04:10  -           12    3      7        eth0       51
 VI_1: SPLIT BRAIN, another master does not give way
 "
         );

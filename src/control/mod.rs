@@ -4,10 +4,12 @@
 //! decided by functions without input or output ([`plan()`], [`rules`], [`Ids`]); around them stand thin shells that talk
 //! to the kernel and to clients.
 
+pub mod admin;
 pub mod bfd;
 mod director;
 mod ids;
 pub mod kernel;
+mod ledger;
 pub mod notify;
 mod plan;
 pub mod programs;
@@ -19,6 +21,7 @@ pub mod view;
 pub mod vrrp;
 
 pub use director::{DirectorError, run};
-pub use ids::Ids;
+pub use ids::{Ids, PAIRS};
+pub use ledger::{Counts, Ledger};
 pub use plan::plan;
-pub use steer_rules::rules;
+pub use steer_rules::{Locals, rules};

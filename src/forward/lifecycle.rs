@@ -49,7 +49,7 @@ pub(super) fn change_state(
     if change != 0 {
         shared.loads.add(lane, PairId(entry.pair()), change, -change);
     }
-    if next == State::Established {
+    if next.is_established() {
         assure(shared, entry);
     }
 }
@@ -82,6 +82,7 @@ pub fn ended(shared: &Shared, lane: usize, entry: &Entry) {
 
 fn settle(shared: &Shared, lane: usize, state: State, entry: &Entry) {
     if matches!(state, State::Template | State::TemplateAssured) {
+        shared.loads.add_template(lane, PairId(entry.pair()), -1);
         return;
     }
     let active = i32::from(state.is_active());

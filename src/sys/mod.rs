@@ -8,6 +8,8 @@
 //! | [`datagram`] | UDP datagrams, with the TTL that they arrived with |
 //! | [`interface`] | what an interface is: index, MTU, address, queues, driver |
 //! | [`limits`] | how much memory may be locked |
+//! | [`memory`] | how much memory there is to be had |
+//! | [`names`] | names of hosts |
 //! | [`packet`] | packet sockets: frames out, IP packets in |
 //! | [`readable`] | waiting for descriptors that the runtime has no type for |
 //! | [`scheduling`] | to let a thread go first |
@@ -19,6 +21,8 @@ pub mod clock;
 pub mod datagram;
 pub mod interface;
 pub mod limits;
+pub mod memory;
+pub mod names;
 pub mod packet;
 pub mod readable;
 pub mod scheduling;

@@ -8,6 +8,7 @@ mod checks;
 mod election;
 mod groups;
 mod items;
+mod limits;
 mod peers;
 mod programs;
 mod routes;
@@ -16,6 +17,7 @@ mod service;
 mod settings;
 mod trackers;
 mod tracking;
+mod tunnel;
 mod values;
 mod vrrp;
 
@@ -37,6 +39,7 @@ pub(super) fn build(statements: &[Statement], reports: &mut Reports) -> Config {
         quiet: false,
         services: BTreeSet::new(),
         names: BTreeSet::new(),
+        limits: Vec::new(),
         instances: BTreeMap::new(),
         trackers: Vec::new(),
         tracked: Vec::new(),
@@ -57,6 +60,8 @@ struct Builder<'a> {
     names: BTreeSet<String>,
     /// And by interface, virtual_router_id and family.
     instances: BTreeMap<(String, u8, Family), String>,
+    /// The `limit` lines so far.
+    limits: Vec<limits::Limit>,
     /// What can be tracked.
     trackers: Vec<trackers::Definition>,
     /// What each instance tracks, and each group that tracks something.
@@ -89,6 +94,7 @@ impl Builder<'_> {
         for item in items.iter().filter(|item| item.name == "vrrp_sync_group") {
             self.sync_group(item, &defaults, &mut config);
         }
+        self.set_limits(&mut config.services);
         self.tracking(&mut config);
         config
     }

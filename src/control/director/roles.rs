@@ -20,7 +20,7 @@ use crate::control::view::{BfdView, RoleView, TrackerView};
 use crate::control::vrrp::{Command, Elections, Report};
 use crate::io::xdp::steer::Rules;
 use crate::vrrp::Event;
-use crate::wire::Addr;
+use crate::wire::{Addr, ServiceKey};
 
 /// The roles of a director; see the module documentation.
 #[derive(Debug)]
@@ -30,8 +30,6 @@ pub(super) struct Roles {
     neighbours: Option<Neighbours>,
     notifier: Option<Notifier>,
     instances: Vec<Instance>,
-    /// Some service has an address that no instance is about.
-    free: bool,
 }
 
 #[derive(Debug)]
@@ -51,10 +49,8 @@ impl Roles {
             paths: Paths { routes: instance.routes.clone(), rules: instance.rules.clone() },
             master: false,
         };
-        let instances: Vec<Instance> = config.instances.iter().map(instance).collect();
-        let owned: BTreeSet<Addr> = addresses(&instances, |_| true).collect();
-        let free = config.services.iter().any(|service| !owned.contains(&service.key.virtual_.addr));
-        Self { elections: None, trackers: None, neighbours: None, notifier: None, instances, free }
+        let instances = config.instances.iter().map(instance).collect();
+        Self { elections: None, trackers: None, neighbours: None, notifier: None, instances }
     }
 
     /// Begins to hold elections, with everything that moves them or is told of them. `random` gives numbers that nobody
@@ -103,20 +99,26 @@ impl Roles {
         }
     }
 
-    /// Whether there is anything to forward.
-    pub(super) fn forwards(&self) -> bool {
-        self.free || self.instances.is_empty() || self.instances.iter().any(|instance| instance.master)
+    /// Whether there is anything to forward for these services. Those of firewall marks have no address of their own; they
+    /// follow the instances.
+    fn forwards(&self, mut services: impl Iterator<Item = ServiceKey>) -> bool {
+        let owned: BTreeSet<Addr> = addresses(&self.instances, |_| true).collect();
+        self.instances.is_empty()
+            || self.instances.iter().any(|instance| instance.master)
+            || services.any(|key| key.mark().is_none() && !owned.contains(&key.virtual_.addr))
     }
 
-    /// Without what belongs to a master elsewhere.
-    pub(super) fn prune(&self, mut rules: Rules) -> Rules {
-        if !self.forwards() {
-            return Rules { local_addresses: rules.local_addresses, ..Rules::default() };
+    /// Without what belongs to a master elsewhere: all of it, unless this director `forwards`.
+    pub(super) fn prune(&self, mut rules: Rules, forwards: bool) -> Rules {
+        if !forwards {
+            let Rules { local_addresses, own_addresses, .. } = rules;
+            return Rules { local_addresses, own_addresses, ..Rules::default() };
         }
         let held: BTreeSet<Addr> = addresses(&self.instances, |instance| instance.master).collect();
         let elsewhere: BTreeSet<Addr> =
             addresses(&self.instances, |instance| !instance.master).filter(|address| !held.contains(address)).collect();
         rules.vips.retain(|vip| !elsewhere.contains(vip));
+        rules.ftp.retain(|vip| !elsewhere.contains(vip));
         rules.services.retain(|key| !elsewhere.contains(&key.virtual_.addr));
         rules
     }
@@ -159,6 +161,11 @@ impl Roles {
 }
 
 impl Director {
+    /// Whether there is anything to forward.
+    pub(super) fn forwards(&self) -> bool {
+        self.roles.forwards(self.services.list.iter().map(|service| service.key))
+    }
+
     /// Takes in a report and all that have come in with it: a director of many instances changes role once.
     pub(super) async fn role_changed(&mut self, first: Report) {
         let (mut taken, mut left) = (BTreeSet::new(), BTreeSet::new());
@@ -177,11 +184,11 @@ impl Director {
                 self.roles.instances[instance].paths.remove(self.kernel.handle()).await;
             }
             self.place().await;
-            self.publish();
+            self.follow();
         }
         if !taken.is_empty() {
             taken.iter().for_each(|&instance| self.roles.instances[instance].master = true);
-            self.publish();
+            self.follow();
             self.place().await;
             for &instance in &taken {
                 if let Err(error) = self.roles.instances[instance].paths.add(self.kernel.handle()).await {
@@ -219,7 +226,6 @@ fn addresses(instances: &[Instance], which: impl Fn(&Instance) -> bool) -> impl 
 mod tests {
     use super::*;
     use crate::config;
-    use crate::wire::ServiceKey;
 
     const TWO_INSTANCES: &str = "vrrp_instance A {\n interface eth0\n virtual_router_id 1\n virtual_ipaddress {\n \
         192.0.2.1\n 192.0.2.9\n }\n}\nvrrp_instance B {\n interface eth0\n virtual_router_id 2\n virtual_ipaddress {\n \
@@ -229,7 +235,7 @@ mod tests {
         format!("virtual_server {vip} 80 {{\n lb_algo rr\n lb_kind NAT\n real_server 10.0.0.1 80 {{\n }}\n}}\n")
     }
 
-    fn roles(text: &str, masters: &[usize]) -> (Roles, Rules) {
+    fn roles(text: &str, masters: &[usize]) -> (Roles, Rules, bool) {
         let config = config::parse_str("x.conf", text).unwrap().config;
         let mut roles = Roles::new(&config);
         masters.iter().for_each(|&master| roles.instances[master].master = true);
@@ -239,7 +245,8 @@ mod tests {
             rules.vips.insert(service.key.virtual_.addr);
             rules.servers.insert((6, service.servers[0].real));
         }
-        (roles, rules)
+        let forwards = roles.forwards(config.services.iter().map(|service| service.key));
+        (roles, rules, forwards)
     }
 
     #[test]
@@ -257,17 +264,20 @@ mod tests {
             (&service("192.0.2.5"), &[], &[5]),
         ];
         for (text, masters, steered) in cases {
-            let (roles, rules) = roles(text, masters);
-            let pruned = roles.prune(rules);
+            let (roles, rules, forwards) = roles(text, masters);
+            let pruned = roles.prune(rules, forwards);
             let last = |key: &ServiceKey| key.virtual_.addr.low32() & 0xff;
             let mut got: Vec<u32> = pruned.services.iter().map(last).collect();
             got.sort_unstable();
             assert_eq!(got, steered, "masters of {masters:?}");
             assert_eq!(pruned.vips.len(), steered.len());
-            assert_eq!(roles.forwards(), !steered.is_empty());
+            assert_eq!(forwards, !steered.is_empty());
             assert_eq!(pruned.servers.is_empty(), steered.is_empty(), "a backup takes no replies of servers either");
         }
         let config = config::parse_str("x.conf", "").unwrap().config;
-        assert!(Roles::new(&config).forwards(), "without instances there is nothing to be elected for");
+        assert!(
+            Roles::new(&config).forwards(std::iter::empty()),
+            "without instances there is nothing to be elected for"
+        );
     }
 }

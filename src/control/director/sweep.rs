@@ -2,14 +2,16 @@
 
 use std::collections::BTreeSet;
 
-use crate::conn::table::Sweeper;
+use crate::conn::table::{Fate, Sweeper};
 use crate::control::Ids;
-use crate::forward::{Shared, lifecycle};
+use crate::forward::{Culling, Shared, lifecycle};
 use crate::service::{Options, PairFlags, PairId, Services};
 use crate::time::Tick;
 
 /// Slices a walk of the whole table is cut into. With a slice a tick, a walk takes two seconds.
 const SLICES: u32 = 128;
+/// How many slices at once while the table is all but full: places that were ended are free again the sooner.
+const HURRY: u32 = 4;
 
 /// The sweeper with its place in the rhythm of the control thread.
 #[derive(Debug)]
@@ -19,6 +21,8 @@ pub(super) struct Sweep {
     /// The sweeper's lane in the loads.
     lane: usize,
     last: Tick,
+    /// What goes to make room.
+    culling: Culling,
     /// Removed pairs that were met in the present walk.
     met: BTreeSet<PairId>,
     /// Removed pairs when the present walk began.
@@ -35,6 +39,7 @@ impl Sweep {
             shared,
             lane,
             last: Tick::default(),
+            culling: Culling::default(),
             met: nothing(),
             candidates: BTreeSet::new(),
             empty: BTreeSet::new(),
@@ -47,14 +52,20 @@ impl Sweep {
             return;
         }
         self.last = now;
-        let Self { sweeper, shared, lane, met, .. } = self;
-        let groups = sweeper.groups().div_ceil(SLICES);
+        let Self { sweeper, shared, lane, met, culling, .. } = self;
+        culling.step(shared, options, now);
+        let pace = if culling.is_urgent() { HURRY } else { 1 };
+        let groups = sweeper.groups().div_ceil(SLICES) * pace;
         let decide = |_, entry: &_| {
             note(services, entry, met);
-            lifecycle::fate(services, options, entry, now)
+            match lifecycle::fate(services, options, entry, now) {
+                Fate::Keep if culling.takes(shared, entry, now) => Fate::Kill,
+                fate => fate,
+            }
         };
         let swept = sweeper.sweep(groups, decide, |_, entry| lifecycle::ended(shared, *lane, entry));
         if swept.wrapped {
+            self.culling.walk(now);
             self.walk_ended(services, settled);
         }
     }
