@@ -25,7 +25,17 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     (
         "config",
         &[
-            "time", "wire", "conn", "sched", "check", "vrrp", "bfd", "program", "track", "notify", "service",
+            "time",
+            "wire",
+            "conn",
+            "sched",
+            "check",
+            "vrrp",
+            "bfd",
+            "program",
+            "track",
+            "notify",
+            "service",
             "io::options",
         ],
     ),

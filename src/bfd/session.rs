@@ -220,8 +220,7 @@ impl Session {
     /// Whether packets go out by themselves (6.8.7).
     fn speaks(&self) -> bool {
         let waits = self.spec.passive && self.remote.discriminator == 0;
-        let spared =
-            self.remote.demand && self.state == State::Up && self.remote.state == State::Up && !self.polling;
+        let spared = self.remote.demand && self.state == State::Up && self.remote.state == State::Up && !self.polling;
         !waits && !spared && !self.remote.min_rx.is_zero()
     }
 

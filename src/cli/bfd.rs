@@ -38,7 +38,8 @@ fn show(args: &Args, out: &mut impl Write) -> Result<(), ClientError> {
 }
 
 fn table(out: &mut impl Write, sessions: &[BfdView]) -> io::Result<()> {
-    let head = ["Session", "State", "Neighbour says", "For", "Neighbour", "Interval", "Detection", "Sent", "Heard", "Downs"];
+    let head =
+        ["Session", "State", "Neighbour says", "For", "Neighbour", "Interval", "Detection", "Sent", "Heard", "Downs"];
     grid(out, head, sessions.iter().map(row))
 }
 

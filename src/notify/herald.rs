@@ -190,12 +190,8 @@ mod tests {
         let lower = Happening::Lower(Addr::v4(1), 50);
         let one = ["backup", "any extra INSTANCE VI_1 BACKUP 100", "| INSTANCE \"VI_1\" BACKUP 100"];
         assert_eq!(hear(&mut herald, 0, role(Role::Backup, 100)), one);
-        let rest = [
-            "| INSTANCE \"VI_2\" BACKUP 90",
-            "g_backup",
-            "g_any extra GROUP G1 BACKUP 0",
-            "| GROUP \"G1\" BACKUP 0",
-        ];
+        let rest =
+            ["| INSTANCE \"VI_2\" BACKUP 90", "g_backup", "g_any extra GROUP G1 BACKUP 0", "| GROUP \"G1\" BACKUP 0"];
         assert_eq!(hear(&mut herald, 1, role(Role::Backup, 90)), rest, "a group follows its last member");
         assert_eq!(hear(&mut herald, 0, Happening::Priority(70)), ["| INSTANCE \"VI_1\" BACKUP_PRIORITY 70"]);
         assert_eq!(hear(&mut herald, 1, Happening::Priority(60)), [""; 0], "only whose file asks for it");

@@ -152,7 +152,11 @@ mod tests {
             (line(&["/bin/a", "b c"], Exact), "a", "/bin/a\0b\0c\0", false),
         ];
         for (pattern, name, command_line, counts) in table {
-            assert_eq!(pattern.matches(name.as_bytes(), command_line.as_bytes()), counts, "{pattern:?} {command_line:?}");
+            assert_eq!(
+                pattern.matches(name.as_bytes(), command_line.as_bytes()),
+                counts,
+                "{pattern:?} {command_line:?}"
+            );
         }
     }
 

@@ -72,9 +72,13 @@ pub struct Machine {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Run {
     Idle,
-    Running { until: Duration },
+    Running {
+        until: Duration,
+    },
     /// Has counted as failed.
-    Ending { until: Duration },
+    Ending {
+        until: Duration,
+    },
     /// Was killed: only the kernel can keep it now.
     Killed,
 }

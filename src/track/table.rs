@@ -60,7 +60,8 @@ impl Table {
     fn follow(&mut self, tracker: usize) -> Vec<Order> {
         let (watched, reading) = &self.trackers[tracker];
         let mut orders = Vec::new();
-        for (dependence, effect) in self.dependences.iter_mut().filter(|(dependence, _)| dependence.tracker == tracker) {
+        for (dependence, effect) in self.dependences.iter_mut().filter(|(dependence, _)| dependence.tracker == tracker)
+        {
             let before = std::mem::replace(effect, dependence.weight.effect(*reading));
             let (condition, weight) = (before.met != effect.met, before.weight != effect.weight);
             if condition || weight {

@@ -57,7 +57,9 @@ fn with_keepalived(addresses: [&str; 2], extra: &str) {
     eventually("both are up", || is_up(&ours));
     eventually("the priority has risen", || priority(&ours) == 105);
     eventually("keepalived sees us", || theirs.log().contains("Changing effective priority from 100 to 105"));
-    eventually("the pace is agreed on", || session(&ours)["interval"] == 50_000 && session(&ours)["detection"] == 200_000);
+    eventually("the pace is agreed on", || {
+        session(&ours)["interval"] == 50_000 && session(&ours)["detection"] == 200_000
+    });
 
     // A dead neighbour is seen within its detection time. What is measured includes the loop that looks.
     let dead = SystemTime::now();
@@ -109,7 +111,8 @@ fn between_ourselves_and_in_the_form_of_the_rfc() {
     assert_eq!(text.matches("ttl 255").count(), headers, "every packet has come from next door:\n{text}");
     assert_eq!(text.matches("BFDv1, length: 24").count(), headers, "tcpdump understands them:\n{text}");
     for line in text.lines().filter(|line| line.contains(".3784: BFDv1")) {
-        let source: u32 = line.trim().split(' ').next().and_then(|end| end.rsplit('.').next()?.parse().ok()).expect("a port");
+        let source: u32 =
+            line.trim().split(' ').next().and_then(|end| end.rsplit('.').next()?.parse().ok()).expect("a port");
         assert!(source >= 49152, "RFC 5881 4: {line}");
     }
     let dead = SystemTime::now();
@@ -127,7 +130,8 @@ fn packets_from_afar_and_broken_ones_do_not_count() {
     let ours = lab.ours(0, &config(0, V4, ""));
     let good = {
         let neighbour = ringmaster::wire::Addr::v4(1);
-        let mut session = ringmaster::bfd::Session::new(ringmaster::bfd::Spec::new("x", neighbour), 7, 1, Duration::ZERO);
+        let mut session =
+            ringmaster::bfd::Session::new(ringmaster::bfd::Spec::new("x", neighbour), 7, 1, Duration::ZERO);
         session.fire(Duration::ZERO);
         session.take_packets()[0].emit()
     };

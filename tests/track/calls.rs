@@ -160,14 +160,8 @@ vrrp_instance VI_1 {
         Step { act: |lab| write(lab, "-5"), lines: &["INSTANCE \"VI_1\" MASTER_PRIORITY 120"] },
         Step { act: |lab| write(lab, "200"), lines: &["INSTANCE \"VI_1\" MASTER_PRIORITY 254"] },
         Step { act: |lab| write(lab, "0"), lines: &["INSTANCE \"VI_1\" MASTER_PRIORITY 130"] },
-        Step {
-            act: |lab| write(lab, "-127"),
-            lines: &["INSTANCE \"VI_1\" FAULT 130"],
-        },
-        Step {
-            act: |lab| write(lab, "0"),
-            lines: &["INSTANCE \"VI_1\" BACKUP 130", "INSTANCE \"VI_1\" MASTER 130"],
-        },
+        Step { act: |lab| write(lab, "-127"), lines: &["INSTANCE \"VI_1\" FAULT 130"] },
+        Step { act: |lab| write(lab, "0"), lines: &["INSTANCE \"VI_1\" BACKUP 130", "INSTANCE \"VI_1\" MASTER 130"] },
         Step {
             act: |lab| _ = lab.hosts[0].exec("ip link set eth1 down"),
             lines: &["INSTANCE \"VI_1\" MASTER_PRIORITY 119"],
@@ -198,7 +192,13 @@ fn tell(story: &Story, ours: bool) -> Option<Tale> {
     lab.hosts[0].exec("ip link set eth1 up");
     let calls = lab.file("calls");
     // One write a line: calls of keepalived overlap.
-    lab.script("call", &format!("line=\"$(id -un):$(id -gn)\"\nfor word; do line=\"$line|$word\"; done\necho \"$line\" >>{}", calls.display()));
+    lab.script(
+        "call",
+        &format!(
+            "line=\"$(id -un):$(id -gn)\"\nfor word; do line=\"$line|$word\"; done\necho \"$line\" >>{}",
+            calls.display()
+        ),
+    );
     fs::write(&calls, "").expect("the directory is writable");
     std::os::unix::fs::chown(&calls, Some(65534), Some(65534)).expect("root may");
     fs::write(lab.file("switch"), "0").expect("the directory is writable");

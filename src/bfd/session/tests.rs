@@ -133,7 +133,10 @@ fn a_dead_neighbour_is_seen_after_its_multiplier_times_the_pace() {
         let (at, change) = *pair.changes[0].last().expect("it changed");
         assert_eq!(change, Change { up: false, diagnostic: Diagnostic::Expired });
         let took = at - died;
-        assert!(took <= MS * detection && took >= MS * detection - MS * min_tx.max(min_rx), "{took:?} for {detection} ms");
+        assert!(
+            took <= MS * detection && took >= MS * detection - MS * min_tx.max(min_rx),
+            "{took:?} for {detection} ms"
+        );
         let (heard, change) = *pair.changes[1].last().expect("it heard of it");
         assert_eq!(change, Change { up: false, diagnostic: Diagnostic::Neighbour }, "the other way still works");
         assert_eq!(heard, at + pair.delay, "and is told at once");

@@ -23,7 +23,11 @@ impl Builder<'_> {
         let (name, rest) = words.split_first()?;
         let group = rest.first().map(|group| group.text.clone());
         if let Some(surplus) = rest.get(1) {
-            self.reports.warning(surplus.span, "ignored after user and group", "arguments of a program belong into its quotes");
+            self.reports.warning(
+                surplus.span,
+                "ignored after user and group",
+                "arguments of a program belong into its quotes",
+            );
         }
         Some(User { name: name.text.clone(), group })
     }

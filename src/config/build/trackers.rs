@@ -80,8 +80,7 @@ impl Builder<'_> {
             _ => Matching::Exact,
         };
         let by_line = words.len() > 1 || has(&items, "full_command") || has(&items, "param_match");
-        let pattern =
-            if by_line { Pattern::CommandLine { words, matching } } else { Pattern::Name(words[0].clone()) };
+        let pattern = if by_line { Pattern::CommandLine { words, matching } } else { Pattern::Name(words[0].clone()) };
         let seconds = |name: &str| find(name).and_then(Item::seconds);
         let delay = seconds("delay").unwrap_or_default();
         let most = find("quorum_max").and_then(Item::number).unwrap_or(u32::MAX);

@@ -138,7 +138,11 @@ impl Builder<'_> {
                 }
             }
             let Some(&down) = delays.first() else {
-                self.reports.warning(name.span, format!("`{}` has no delay; ignored", name.text), "seconds down, seconds up");
+                self.reports.warning(
+                    name.span,
+                    format!("`{}` has no delay; ignored", name.text),
+                    "seconds down, seconds up",
+                );
                 continue;
             };
             tracking.delays.insert(name.text.clone(), Delays { down, up: delays.get(1).copied().unwrap_or(down) });

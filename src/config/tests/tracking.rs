@@ -207,7 +207,10 @@ fn who_is_notified() {
     let config = config();
     let hooks = &config.instances[0].hooks;
     let master = hooks.master.as_ref().unwrap();
-    assert_eq!((&master.words[..], &master.user), (&["/bin/tell".into(), "the boss".into()][..], &user("nobody", None)));
+    assert_eq!(
+        (&master.words[..], &master.user),
+        (&["/bin/tell".into(), "the boss".into()][..], &user("nobody", None))
+    );
     assert_eq!(hooks.any.as_ref().unwrap().name(), "/bin/any");
     assert!(!hooks.priorities && config.instances[1].hooks.priorities);
     assert_eq!(config.groups[0].hooks.fault.as_ref().unwrap().name(), "/bin/alarm");

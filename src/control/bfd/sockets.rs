@@ -46,9 +46,8 @@ impl Sockets {
                 ears.push((key, listener.map_err(|source| BfdError::Port { port: key.1, source })?));
             }
         }
-        let mouth = |spec: &Spec| {
-            Mouth::open(spec).map_err(|source| BfdError::Source { name: spec.name.clone(), source })
-        };
+        let mouth =
+            |spec: &Spec| Mouth::open(spec).map_err(|source| BfdError::Source { name: spec.name.clone(), source });
         let mouths: Result<_, _> = specs.iter().map(mouth).collect();
         let ears = ears.into_iter().map(|((_, port), listener)| (listener, port == MULTIHOP_PORT)).collect();
         Ok(Self { ears, mouths: mouths? })

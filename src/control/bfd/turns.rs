@@ -79,7 +79,8 @@ impl Turns {
             return;
         }
         if let Ok(mut board) = self.board.try_lock() {
-            *board = self.sessions.iter().map(|(session, counters)| (view(session, counters), session.since())).collect();
+            *board =
+                self.sessions.iter().map(|(session, counters)| (view(session, counters), session.since())).collect();
             self.posted = Some(now);
         }
     }

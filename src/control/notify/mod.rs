@@ -74,7 +74,9 @@ impl Notifier {
     pub async fn finish(self) {
         drop(self.queue);
         if timeout(FAREWELL, self.runner).await.is_err() {
-            tracing::warn!("notification: programs took longer than {FAREWELL:?}; those that did not start yet will not");
+            tracing::warn!(
+                "notification: programs took longer than {FAREWELL:?}; those that did not start yet will not"
+            );
         }
         for pipe in self.pipes {
             pipe.close().await;

@@ -49,8 +49,7 @@ fn initialise(spec: &Spec) -> io::Result<()> {
     let Some(initial) = spec.initial else { return Ok(()) };
     let mut options = File::options();
     let options = options.write(true);
-    let options =
-        if initial.overwrite { options.create(true).truncate(true) } else { options.create_new(true) };
+    let options = if initial.overwrite { options.create(true).truncate(true) } else { options.create_new(true) };
     match options.open(&spec.path) {
         Ok(mut file) => writeln!(file, "{}", initial.value),
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),

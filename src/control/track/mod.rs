@@ -66,12 +66,20 @@ impl Trackers {
             let name = &tracker.name;
             match &tracker.watch {
                 Watch::Script(spec) => {
-                    _ = self.tasks.spawn_local(scripts::watch(name.clone(), spec.clone(), programs.clone(), place, reports.clone()));
+                    _ = self.tasks.spawn_local(scripts::watch(
+                        name.clone(),
+                        spec.clone(),
+                        programs.clone(),
+                        place,
+                        reports.clone(),
+                    ));
                 }
                 Watch::File(spec) => _ = self.tasks.spawn_local(files::watch(spec.clone(), place, reports.clone())),
                 Watch::Process(spec) => processes.push((place, spec.clone())),
                 Watch::Interface => links.push((place, name.clone())),
-                Watch::Bfd => sessions.extend(config.bfd.iter().position(|spec| spec.name == *name).map(|at| (at, place))),
+                Watch::Bfd => {
+                    sessions.extend(config.bfd.iter().position(|spec| spec.name == *name).map(|at| (at, place)))
+                }
             }
         }
         if !processes.is_empty() {
