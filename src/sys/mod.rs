@@ -8,6 +8,7 @@
 //! | [`datagram`] | UDP datagrams, with the TTL that they arrived with |
 //! | [`interface`] | what an interface is: index, MTU, address, queues, driver |
 //! | [`limits`] | how much memory may be locked |
+//! | [`memfd`] | memory that another process can map |
 //! | [`memory`] | how much memory there is to be had |
 //! | [`names`] | names of hosts |
 //! | [`packet`] | packet sockets: frames out, IP packets in |
@@ -21,6 +22,7 @@ pub mod clock;
 pub mod datagram;
 pub mod interface;
 pub mod limits;
+pub mod memfd;
 pub mod memory;
 pub mod names;
 pub mod packet;

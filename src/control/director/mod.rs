@@ -30,6 +30,7 @@ use crate::config::Config;
 use crate::conn::table::TableError;
 use crate::forward::Shared;
 use crate::io::PortInfo;
+use crate::io::xdp::LossGauge;
 use crate::io::xdp::SetupError;
 use crate::io::xdp::steer::Steering;
 use crate::service::{Network, Services, Snapshot};
@@ -131,6 +132,7 @@ pub(crate) struct Director {
     sweep: Sweep,
     workers: Workers,
     ports: Vec<PortInfo>,
+    gauges: Vec<LossGauge>,
     started: Duration,
 }
 
