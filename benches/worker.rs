@@ -102,6 +102,8 @@ impl Case {
             method: self.method,
             persistence: None,
             thresholds: Default::default(),
+            limits: Default::default(),
+            one_packet: false,
             servers: (0..SERVERS_EACH).map(|server| (self.real(vip, server), 1)).collect(),
         };
         (0..VIPS).map(of).collect()

@@ -17,8 +17,12 @@ mod connections;
 mod counting;
 #[path = "engine/defence.rs"]
 mod defence;
+#[path = "engine/farewell.rs"]
+mod farewell;
 #[path = "engine/ftp.rs"]
 mod ftp;
+#[path = "engine/lifetimes.rs"]
+mod lifetimes;
 #[path = "engine/methods.rs"]
 mod methods;
 #[path = "engine/neighbours.rs"]

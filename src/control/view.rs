@@ -7,7 +7,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use serde::{Deserialize, Serialize};
 
-use super::admin::{Change, Refusal, ServiceName, TunnelSpec, name_of, tunnel_of};
+use super::admin::{Change, Refusal, ServiceName, TunnelSpec, name_of};
 use super::{Counts, Ledger};
 use crate::conn::Timeouts;
 use crate::conn::table::Listed;
@@ -402,7 +402,7 @@ fn server(server: &Server, loads: &Loads, ledger: &Ledger) -> ServerView {
     ServerView {
         address: socket(server.real),
         method: server.method.into(),
-        tunnel: tunnel_of(server.method),
+        tunnel: TunnelSpec::of(server.method),
         weight: server.weight,
         active: load.active,
         inactive: load.inactive,

@@ -166,6 +166,9 @@ impl Forwarder {
         let first_of_tick = entry.last_seen() != now;
         entry.touch(now);
         entry.count_request(look.way == Way::In);
+        if view.options.reset_expired && look.way == Way::In && look.protocol == Protocol::TCP {
+            self.keep_numbers(packet, entry, look);
+        }
         if next != state || next_flags != word.flags() {
             lifecycle::change_state(&self.shared, self.lane, view.options, entry, word, next, next_flags);
         } else if first_of_tick {

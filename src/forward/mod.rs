@@ -26,6 +26,7 @@ mod culling;
 mod decision;
 mod defence;
 mod established;
+pub mod farewell;
 mod ftp;
 pub mod lifecycle;
 mod look;
@@ -69,6 +70,8 @@ pub struct Shared {
     pub loads: Arc<Loads>,
     /// What the defences have workers do at this moment.
     pub defence: Arc<Defence>,
+    /// What the ends of expired connections are still to be told; any worker empties it.
+    pub farewells: Arc<ArrayQueue<farewell::Farewell>>,
     /// Neighbours that some worker needs and nobody has resolved yet; the control thread empties it.
     pub wanted: Arc<ArrayQueue<NextHop>>,
 }

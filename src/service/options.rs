@@ -33,6 +33,8 @@ pub struct Options {
     pub defences: Defences,
     /// NAT services on these ports have their data connections translated too (module `ip_vs_ftp`).
     pub ftp_ports: FtpPorts,
+    /// Both ends of an established TCP connection that expires are sent a RST, instead of none.
+    pub reset_expired: bool,
     /// A packet of no known connection is answered as the local stack would, TCP with RST, SCTP with an ICMP error,
     /// instead of dropped.
     pub reset_unknown: bool,
@@ -57,6 +59,7 @@ impl Options {
         last_service_ends_all: true,
         defences: Defences::OFF,
         ftp_ports: FtpPorts::NONE,
+        reset_expired: false,
         reset_unknown: true,
         signed_sort: true,
         save_limits: false,

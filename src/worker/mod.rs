@@ -114,6 +114,7 @@ impl<I: PacketIo, O: Observer> Worker<I, O> {
         if !self.waiting.is_empty() && (fresh || self.waiting.is_due(now)) {
             self.try_waiting(now);
         }
+        self.forwarder.say_farewell(&mut self.io, &mut self.received);
         self.io.receive(&mut self.received);
         let count = self.received.len();
         if count != 0 {

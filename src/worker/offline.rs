@@ -10,6 +10,7 @@ use crossbeam::queue::ArrayQueue;
 use super::{Mailbox, Observer, Worker};
 use crate::conn::table::{Fate, Sweeper, TableConfig, TableError};
 use crate::conn::{HashSeed, Table};
+use crate::forward::farewell::{self, FAREWELLS};
 use crate::forward::{Counters, Culling, Forwarder, Shared, lifecycle};
 use crate::io::PacketIo;
 use crate::service::{Loads, Snapshot};
@@ -55,6 +56,7 @@ impl<I: PacketIo, O: Observer> Offline<I, O> {
         let shared = Shared {
             loads: Arc::new(Loads::new(2, config.pairs)),
             defence: Arc::default(),
+            farewells: Arc::new(ArrayQueue::new(FAREWELLS)),
             wanted: Arc::new(ArrayQueue::new(WANTED)),
             table: Arc::clone(&table),
         };
@@ -98,9 +100,16 @@ impl<I: PacketIo, O: Observer> Offline<I, O> {
         let groups = sweeper.groups();
         sweeper.sweep(
             groups,
-            |_, entry| match lifecycle::fate(&snapshot.services, &snapshot.options, entry, now) {
+            |slot, entry| match lifecycle::fate(&snapshot.services, &snapshot.options, entry, now) {
                 Fate::Keep if culling.takes(shared, entry, now) => Fate::Kill,
-                fate => fate,
+                Fate::Keep => Fate::Keep,
+                Fate::Kill => farewell::on_expiry(
+                    shared,
+                    SWEEPER_LANE,
+                    (&snapshot.services, &snapshot.options),
+                    (slot, entry),
+                    now,
+                ),
             },
             |_, entry| lifecycle::ended(shared, SWEEPER_LANE, entry),
         );

@@ -37,6 +37,27 @@ fn the_outer_header_may_be_of_the_other_family() {
     }
 }
 
+#[test]
+fn gre_and_gue_reach_their_servers_too() {
+    if !netns::available() {
+        return;
+    }
+    let lab = Lab::tun();
+    let method = |family, method| Service { method, ..lab.service(family) };
+    let crossed = |inner, outer, method| Service { servers: lab.service(outer).servers, method, ..lab.service(inner) };
+    for services in [
+        [method(V4, "TUN type gre"), method(V6, "TUN type gre csum")],
+        [crossed(V4, V6, "TUN type gre csum"), crossed(V6, V4, "TUN type gre")],
+        [method(V4, "TUN type gue port 6080"), method(V6, "TUN type gue port 6080 csum")],
+        [crossed(V4, V6, "TUN type gue port 6080 remcsum"), crossed(V6, V4, "TUN type gue port 6080 csum")],
+    ] {
+        let _director = lab.start(&services);
+        for family in [V4, V6] {
+            assert_eq!(shares(&lab.ask(family, 80, 0, 9)), alike(3), "{family:?}: {services:?}");
+        }
+    }
+}
+
 /// A client sends segments that fill its MTU; with the outer header they no longer fit, and it must be told.
 #[test]
 fn an_upload_learns_of_the_smaller_path() {

@@ -99,6 +99,7 @@ impl Builder<'_> {
             "ftp_ports" => options.ftp_ports = self.ftp_ports(item),
             "limit" => self.limit(item),
             "last_service_ends_all" => options.last_service_ends_all = item.is_on(),
+            "reset_expired" => options.reset_expired = item.is_on(),
             "reset_unknown" => options.reset_unknown = item.is_on(),
             "signed_sort" => options.signed_sort = item.is_on(),
             "save_limits" => options.save_limits = item.is_on(),

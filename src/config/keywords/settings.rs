@@ -36,6 +36,7 @@ pub(super) const RINGMASTER: &[Keyword] = &[
     acts("ftp_ports", Words, "21", "ports on which NAT services speak FTP: at most eight, or `none`"),
     acts("limit", Words, "", "connections, and new ones a second, that a virtual server may have"),
     acts("last_service_ends_all", YesNo, "no", "connections are forgotten with the last service, as in the kernel"),
+    acts("reset_expired", YesNo, "no", "both ends of an established connection that expires are sent a RST"),
     acts("reset_unknown", YesNo, "yes", "a TCP packet of no connection is answered with RST, an SCTP packet by ICMP"),
     acts("signed_sort", YesNo, "no", "listings in the order of ipvsadm, which does not compare addresses as numbers"),
     acts("save_limits", YesNo, "yes", "`ipvsadm -S` saves thresholds and timeouts too"),

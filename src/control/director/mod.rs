@@ -164,8 +164,8 @@ impl Director {
                 Some(answer) = self.probes.join_next() => self.probe_ended(answer),
                 _ = beat.tick() => self.beat().await,
                 _ = confirm.tick() => self.confirm().await,
-                report = self.roles.next() => self.role_changed(report).await,
                 _ = estimate.tick() => self.estimate(),
+                report = self.roles.next() => self.role_changed(report).await,
                 query = socket.next() => query.answer(self),
                 name = signals.next() => {
                     tracing::info!("{name}: stopping");

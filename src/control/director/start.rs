@@ -18,7 +18,7 @@ use crate::conn::table::TableConfig;
 use crate::conn::{HashSeed, Table};
 use crate::control::kernel::{Kernel, VirtualAddresses};
 use crate::control::{Ids, Ledger, PAIRS, plan};
-use crate::forward::{Counters, Forwarder, Shared};
+use crate::forward::{Counters, Forwarder, Shared, farewell};
 use crate::io::PacketIo;
 use crate::io::options::{Driver, RingOptions};
 use crate::io::xdp::steer::{AttachMode, Fallback, Steering};
@@ -219,6 +219,7 @@ fn share(settings: &Settings, workers: usize) -> Result<Shared, DirectorError> {
         // One lane a worker, and the sweeper's.
         loads: Arc::new(Loads::new(workers + 1, PAIRS)),
         defence: Arc::default(),
+        farewells: Arc::new(ArrayQueue::new(farewell::FAREWELLS)),
         wanted: Arc::new(ArrayQueue::new(WANTED)),
     })
 }

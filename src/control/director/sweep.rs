@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use crate::conn::table::{Fate, Sweeper};
 use crate::control::Ids;
-use crate::forward::{Culling, Shared, lifecycle};
+use crate::forward::{Culling, Shared, farewell, lifecycle};
 use crate::service::{Options, PairFlags, PairId, Services};
 use crate::time::Tick;
 
@@ -56,11 +56,12 @@ impl Sweep {
         culling.step(shared, options, now);
         let pace = if culling.is_urgent() { HURRY } else { 1 };
         let groups = sweeper.groups().div_ceil(SLICES) * pace;
-        let decide = |_, entry: &_| {
+        let decide = |slot, entry: &_| {
             note(services, entry, met);
             match lifecycle::fate(services, options, entry, now) {
                 Fate::Keep if culling.takes(shared, entry, now) => Fate::Kill,
-                fate => fate,
+                Fate::Keep => Fate::Keep,
+                Fate::Kill => farewell::on_expiry(shared, *lane, (services, options), (slot, entry), now),
             }
         };
         let swept = sweeper.sweep(groups, decide, |_, entry| lifecycle::ended(shared, *lane, entry));

@@ -68,5 +68,5 @@ fn source_port(look: &Look) -> u16 {
     const RANGE: std::ops::RangeInclusive<u16> = 32768..=60999;
     let ports = u64::from(RANGE.end() - RANGE.start()) + 1;
     // The product's upper half is below `ports`, and so below 2^16.
-    RANGE.start() + ((look.hash.0 >> 32) * ports >> 32) as u16
+    RANGE.start() + (((look.hash.0 >> 32) * ports) >> 32) as u16
 }

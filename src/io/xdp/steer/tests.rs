@@ -273,6 +273,23 @@ fn rules_come_and_go_and_the_fallback_is_chosen_at_run_time() {
     );
 }
 
+#[test]
+fn ports_whose_numbers_collide_have_entries_of_their_own() {
+    let Some(mut steering) = loaded() else { return };
+    let size = steering.map::<Array<_, [u32; 2]>>("ports").len();
+    for (interface, first_socket) in [(3, 10), (3 + size, 20), (3, 30), (2 * size - 1, 40), (size - 1, 50)] {
+        steering.enter_port(interface, first_socket).unwrap();
+    }
+    let ports = steering.map::<Array<_, [u32; 2]>>("ports");
+    let entries = [3, 4, size - 1, 0].map(|at| ports.get(&at, 0).unwrap());
+    assert_eq!(entries, [[3, 30], [3 + size, 20], [2 * size - 1, 40], [size - 1, 50]]);
+    for interface in 1000..1000 + size - 4 {
+        steering.enter_port(interface, 0).unwrap();
+    }
+    let full = steering.enter_port(9999, 0).unwrap_err();
+    assert!(matches!(full, SetupError::TooManyQueues { .. }), "{full}");
+}
+
 fn ethernet(ethertype: u16, payload: &[u8]) -> Vec<u8> {
     [&[2, 0, 0, 0, 0, 1, 2, 0, 0, 0, 0, 2], &ethertype.to_be_bytes()[..], payload].concat()
 }
