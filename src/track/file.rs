@@ -33,12 +33,11 @@ pub fn number(contents: &[u8]) -> i64 {
         rest => (false, rest),
     };
     let digits = digits.iter().take_while(|byte| byte.is_ascii_digit());
-    let value = digits.fold(0_i64, |value, digit| {
+    digits.fold(0_i64, |value, digit| {
         let digit = i64::from(digit - b'0');
         let value = value.saturating_mul(10);
         if negative { value.saturating_sub(digit) } else { value.saturating_add(digit) }
-    });
-    value
+    })
 }
 
 #[cfg(test)]

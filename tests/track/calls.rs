@@ -204,7 +204,7 @@ fn tell(story: &Story, ours: bool) -> Option<Tale> {
     fs::write(lab.file("switch"), "0").expect("the directory is writable");
     lab.hosts[0].exec(&format!("mkfifo {}", lab.file("pipe").display()));
     let pipe = collect(&lab.file("pipe"));
-    let config = story.config.replace("DIR", &lab.file("").display().to_string().trim_end_matches('/'));
+    let config = story.config.replace("DIR", lab.file("").display().to_string().trim_end_matches('/'));
     let mut program =
         if ours { Program::Ours(lab.ours(0, &config)) } else { Program::Keepalived(lab.keepalived(0, &config)) };
     let mut expected = Vec::new();
