@@ -112,7 +112,7 @@ vrrp_script extra {
     fall 2
 }
 vrrp_script turned {
-    script "/usr/bin/test ! -e DIR/turned"
+    script "/usr/bin/test -e DIR/turned"
     interval 1
     weight 7 reverse
 }
@@ -145,33 +145,26 @@ vrrp_instance VI_1 {
 }
 "#,
     steps: &[
-        Step {
-            act: |_| (),
-            lines: &[
-                "INSTANCE \"VI_1\" BACKUP 100",
-                "INSTANCE \"VI_1\" BACKUP_PRIORITY 93",
-                "INSTANCE \"VI_1\" MASTER 93",
-            ],
-        },
-        Step { act: |lab| toggle(&lab.file("bad"), true), lines: &["INSTANCE \"VI_1\" MASTER_PRIORITY 73"] },
-        Step { act: |lab| toggle(&lab.file("bad"), false), lines: &["INSTANCE \"VI_1\" MASTER_PRIORITY 93"] },
-        Step { act: |lab| toggle(&lab.file("extra"), true), lines: &["INSTANCE \"VI_1\" MASTER_PRIORITY 123"] },
-        Step { act: |lab| toggle(&lab.file("turned"), true), lines: &["INSTANCE \"VI_1\" MASTER_PRIORITY 130"] },
-        Step { act: |lab| write(lab, "-5"), lines: &["INSTANCE \"VI_1\" MASTER_PRIORITY 120"] },
+        Step { act: |_| (), lines: &["INSTANCE \"VI_1\" BACKUP 100", "INSTANCE \"VI_1\" MASTER 100"] },
+        Step { act: |lab| toggle(&lab.file("bad"), true), lines: &["INSTANCE \"VI_1\" MASTER_PRIORITY 80"] },
+        Step { act: |lab| toggle(&lab.file("bad"), false), lines: &["INSTANCE \"VI_1\" MASTER_PRIORITY 100"] },
+        Step { act: |lab| toggle(&lab.file("extra"), true), lines: &["INSTANCE \"VI_1\" MASTER_PRIORITY 130"] },
+        Step { act: |lab| toggle(&lab.file("turned"), true), lines: &["INSTANCE \"VI_1\" MASTER_PRIORITY 123"] },
+        Step { act: |lab| write(lab, "-5"), lines: &["INSTANCE \"VI_1\" MASTER_PRIORITY 113"] },
         Step { act: |lab| write(lab, "200"), lines: &["INSTANCE \"VI_1\" MASTER_PRIORITY 254"] },
-        Step { act: |lab| write(lab, "0"), lines: &["INSTANCE \"VI_1\" MASTER_PRIORITY 130"] },
-        Step { act: |lab| write(lab, "-127"), lines: &["INSTANCE \"VI_1\" FAULT 130"] },
-        Step { act: |lab| write(lab, "0"), lines: &["INSTANCE \"VI_1\" BACKUP 130", "INSTANCE \"VI_1\" MASTER 130"] },
+        Step { act: |lab| write(lab, "0"), lines: &["INSTANCE \"VI_1\" MASTER_PRIORITY 123"] },
+        Step { act: |lab| write(lab, "-127"), lines: &["INSTANCE \"VI_1\" FAULT 123"] },
+        Step { act: |lab| write(lab, "0"), lines: &["INSTANCE \"VI_1\" BACKUP 123", "INSTANCE \"VI_1\" MASTER 123"] },
         Step {
             act: |lab| _ = lab.hosts[0].exec("ip link set eth1 down"),
-            lines: &["INSTANCE \"VI_1\" MASTER_PRIORITY 119"],
+            lines: &["INSTANCE \"VI_1\" MASTER_PRIORITY 112"],
         },
         Step {
             act: |lab| _ = lab.hosts[0].exec("ip link set eth1 up"),
-            lines: &["INSTANCE \"VI_1\" MASTER_PRIORITY 130"],
+            lines: &["INSTANCE \"VI_1\" MASTER_PRIORITY 123"],
         },
     ],
-    last: &["INSTANCE \"VI_1\" STOP 130"],
+    last: &["INSTANCE \"VI_1\" STOP 123"],
 };
 
 fn write(lab: &Lab, number: &str) {
@@ -296,12 +289,12 @@ fn weights_move_the_priority_like_keepalived_does() {
     let any = |state: &str, priority: u8| format!("root:root|any|INSTANCE|VI_1|{state}|{priority}");
     let calls = [
         any("BACKUP", 100),
-        any("MASTER", 93),
+        any("MASTER", 100),
         "root:root|fault".to_owned(),
-        any("FAULT", 130),
-        any("BACKUP", 130),
-        any("MASTER", 130),
-        any("STOP", 130),
+        any("FAULT", 123),
+        any("BACKUP", 123),
+        any("MASTER", 123),
+        any("STOP", 123),
     ];
     compare(&WEIGHTS, &calls.each_ref().map(String::as_str));
 }
