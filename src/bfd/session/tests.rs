@@ -118,6 +118,9 @@ fn one_missing_packet_that_counts_leaves_a_tenth_to_spare() {
     pair.run(Duration::from_secs(60));
     assert_eq!(pair.states(), [State::Up, State::Up]);
     assert_eq!(pair.changes[0].len(), 1, "it never expired");
+    let times: Vec<_> = pair.sent[0].iter().map(|(at, _)| *at).filter(|at| *at > START + MS * 3000).collect();
+    let longest = times.windows(2).map(|pair| pair[1] - pair[0]).max().expect("it sent");
+    assert!(longest <= MS * 90, "{longest:?}: RFC 5880 6.8.7");
 }
 
 #[test]
