@@ -7,6 +7,10 @@
 #![expect(unsafe_code, reason = "an allocator, fork and prctl")]
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
+#[path = "support/fragments.rs"]
+mod fragments;
+#[path = "support/icmp.rs"]
+mod icmp;
 #[path = "support/offline.rs"]
 mod offline;
 #[path = "support/packets.rs"]
@@ -61,8 +65,8 @@ fn sctp(source: &str, destination: &str, chunk: u8) -> Vec<u8> {
     frame
 }
 
-/// Every kind of frame: new and established connections by each method and scheduler, replies, templates, answers,
-/// frames that are passed, dropped and held.
+/// Every kind of frame: new and established connections by each method and scheduler, replies, templates, answers, pieces
+/// of datagrams, packets to be cut, ICMP errors, frames that are passed, dropped and held.
 struct Traffic {
     director: Offline<MemIo>,
     frames: Vec<(ringmaster::io::PortId, Vec<u8>)>,
@@ -124,6 +128,15 @@ impl Traffic {
             for chunk in [1, 10, 0, 6, 0] {
                 frames.push((CLIENTS, sctp(&client, "192.0.2.18:5000", chunk)));
             }
+            let long = udp(&client, "192.0.2.10:53", &[1; 1473]).bytes();
+            frames.extend(fragments::cut(&long, n, &[800]).into_iter().map(|piece| (CLIENTS, piece)));
+            frames.push((CLIENTS, fragments::piece(&long, n + 100, 0, &[1; 800], true)));
+            let mut may_be_cut = long;
+            may_be_cut[20] = 0;
+            fragments::fix_header(&mut may_be_cut);
+            frames.push((CLIENTS, may_be_cut));
+            let reply = tcp("192.0.2.10:80", &client, "A").bytes();
+            frames.push((CLIENTS, icmp::error("203.0.113.1", "192.0.2.10:80", (3, 4), 1300, &reply, 28)));
         }
         let mut director = director(snapshot, 10_000);
         // Sets the levels of the defences.
@@ -159,6 +172,8 @@ fn a_worker_in_its_loop_neither_allocates_nor_calls_the_system() {
         traffic.director.worker.held() > 0 && traffic.director.counters.answered.get() > 100,
         "all kinds are there"
     );
+    let counters = &traffic.director.counters;
+    assert!(counters.gathered.get() > 100 && counters.cut.get() > 100 && traffic.director.worker.gathered() > 0);
     assert_eq!(traffic.director.worker.io().in_hand(), traffic.director.worker.held());
     for reason in [Reason::Defence, Reason::Limit] {
         assert!(traffic.director.counters.reason(reason) > 0, "{}", reason.name());

@@ -113,7 +113,7 @@ mod tests {
             bfd: vec![session()],
             ports: vec![PortView { name: "eth0".into(), mode: "native, copy, 2 queues".into() }],
             timeouts: TimeoutsView { tcp: 900, tcp_fin: 120, udp: 300 },
-            counters: [("received", 21), ("ended-fragment", 0)].map(|(name, count)| (name.to_owned(), count)).into(),
+            counters: [("received", 21), ("ended-no-route", 0)].map(|(name, count)| (name.to_owned(), count)).into(),
             ..Status::default()
         };
         let text = |all| {
@@ -134,7 +134,7 @@ mod tests {
         );
         let received = "  received                    21\n";
         assert_eq!(text(false), format!("{head}{received}"));
-        assert_eq!(text(true), format!("{head}  ended-fragment               0\n{received}"));
+        assert_eq!(text(true), format!("{head}  ended-no-route               0\n{received}"));
         assert_eq!(duration(59), "00:00:59");
     }
 }

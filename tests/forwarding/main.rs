@@ -14,8 +14,10 @@ mod lifecycle;
 mod movement;
 mod nat;
 mod rings;
+mod sizes;
 mod textbook;
 mod tun;
+mod wide;
 
 use std::collections::BTreeMap;
 

@@ -6,9 +6,11 @@
 mod addresses;
 mod checks;
 mod election;
+mod group;
 mod groups;
 mod items;
 mod limits;
+mod marks;
 mod peers;
 mod programs;
 mod routes;
@@ -26,7 +28,7 @@ use std::time::Duration;
 
 use super::keywords::Block;
 use super::model::{Config, Settings};
-use super::text::{Reports, Statement};
+use super::text::{Reports, Span, Statement};
 use crate::service::Options;
 use crate::time::Ticks;
 use crate::wire::{Family, ServiceKey};
@@ -41,6 +43,8 @@ pub(super) fn build(statements: &[Statement], reports: &mut Reports) -> Config {
         names: BTreeSet::new(),
         limits: Vec::new(),
         instances: BTreeMap::new(),
+        groups: BTreeMap::new(),
+        marks: Vec::new(),
         trackers: Vec::new(),
         tracked: Vec::new(),
         tracked_by_groups: Vec::new(),
@@ -58,10 +62,14 @@ struct Builder<'a> {
     services: BTreeSet<ServiceKey>,
     /// The names of the instances so far.
     names: BTreeSet<String>,
-    /// And by interface, virtual_router_id and family.
-    instances: BTreeMap<(String, u8, Family), String>,
     /// The `limit` lines so far.
     limits: Vec<limits::Limit>,
+    /// And by interface, virtual_router_id and family.
+    instances: BTreeMap<(String, u8, Family), String>,
+    /// The members of each `virtual_server_group`.
+    groups: BTreeMap<String, Vec<group::Target>>,
+    /// Marks of virtual servers, and where they stand.
+    marks: Vec<(u32, Span)>,
     /// What can be tracked.
     trackers: Vec<trackers::Definition>,
     /// What each instance tracks, and each group that tracks something.
@@ -78,6 +86,10 @@ impl Builder<'_> {
         for item in items.iter().filter(|item| item.name == "global_defs") {
             self.global(item, &mut config, &mut defaults);
         }
+        // Groups may be defined after their use.
+        for item in items.iter().filter(|item| item.name == "virtual_server_group") {
+            self.group(item);
+        }
         for item in &items {
             match item.name {
                 "ringmaster" => self.settings(item, &mut config.settings),
@@ -91,10 +103,11 @@ impl Builder<'_> {
                 _ => {}
             }
         }
+        self.set_limits(&mut config.services);
         for item in items.iter().filter(|item| item.name == "vrrp_sync_group") {
             self.sync_group(item, &defaults, &mut config);
         }
-        self.set_limits(&mut config.services);
+        self.marks_are_given(&config);
         self.tracking(&mut config);
         config
     }

@@ -46,6 +46,9 @@ impl Builder<'_> {
         for item in &items {
             self.setting(item, settings);
         }
+        for item in items.iter().filter(|item| item.name == "mark") {
+            self.mark(item, &mut settings.marks);
+        }
         if let Some(item) = items.iter().find(|item| item.name == "busy_poll")
             && settings.busy_poll.is_some()
             && settings.driver == Driver::XskRs
@@ -101,6 +104,10 @@ impl Builder<'_> {
             "last_service_ends_all" => options.last_service_ends_all = item.is_on(),
             "reset_expired" => options.reset_expired = item.is_on(),
             "reset_unknown" => options.reset_unknown = item.is_on(),
+            "pmtu_disc" => options.pmtu_disc = item.is_on(),
+            "tunnel_error_tells_new_mtu" => options.tunnel_error_tells_new_mtu = item.is_on(),
+            "icmp_ratelimit" => options.icmp_ratelimit = Ticks::from_millis(item.number().unwrap_or_default()),
+            "icmp_msgs_per_sec" => options.icmp_msgs_per_sec = item.number().unwrap_or_default(),
             "signed_sort" => options.signed_sort = item.is_on(),
             "save_limits" => options.save_limits = item.is_on(),
             _ => {}

@@ -69,6 +69,8 @@ pub enum Block {
     BfdCheck,
     /// `ringmaster`.
     Ringmaster,
+    /// `mark`.
+    Mark,
 }
 
 /// What a keyword takes.
@@ -187,7 +189,7 @@ const MANY: u64 = u32::MAX as u64;
 
 impl Block {
     /// Every block that has keywords, in the order of the reference: what matters most comes first.
-    pub const ALL: [Block; 26] = [
+    pub const ALL: [Block; 27] = [
         Block::Root,
         Block::GlobalDefs,
         Block::VirtualServer,
@@ -198,6 +200,7 @@ impl Block {
         Block::VrrpInstance,
         Block::Authentication,
         Block::Ringmaster,
+        Block::Mark,
         Block::VrrpSyncGroup,
         Block::VrrpScript,
         Block::TrackProcess,
@@ -246,6 +249,7 @@ impl Block {
             Block::FileCheck => "FILE_CHECK",
             Block::BfdCheck => "BFD_CHECK",
             Block::Ringmaster => "ringmaster",
+            Block::Mark => "mark",
         }
     }
 
@@ -279,6 +283,7 @@ impl Block {
             Block::FileCheck => [checks::FILE_CHECK, &[], &[]],
             Block::BfdCheck => [checks::BFD_CHECK, checks::TIMING, &[]],
             Block::Ringmaster => [settings::RINGMASTER, &[], &[]],
+            Block::Mark => [settings::MARK, &[], &[]],
         };
         parts.into_iter().flatten()
     }

@@ -117,7 +117,16 @@ fn the_clean_file_sets_everything() {
     assert_eq!((settings.attach, settings.transfer, settings.poll), (Attach::Generic, Transfer::Copy, Poll::Spin));
     assert_eq!((settings.driver, settings.busy_poll), (Driver::Own, Some(BusyPoll { microseconds: 50 })));
     assert_eq!((settings.connections, settings.frames), (65536, 8192));
-    let mut options = Options { conn_reuse_mode: 2, expire_nodest_conn: true, reset_unknown: false, ..Options::KERNEL };
+    let mut options = Options {
+        conn_reuse_mode: 2,
+        expire_nodest_conn: true,
+        reset_unknown: false,
+        pmtu_disc: false,
+        tunnel_error_tells_new_mtu: true,
+        icmp_ratelimit: Ticks(16),
+        icmp_msgs_per_sec: 77,
+        ..Options::KERNEL
+    };
     options.timeouts.tcp = Ticks::from_secs(600);
     options.timeouts.tcp_fin = Ticks::from_secs(60);
     options.timeouts.udp = Ticks::from_secs(30);

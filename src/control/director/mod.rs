@@ -68,12 +68,6 @@ pub enum DirectorError {
     /// The connection table.
     #[error(transparent)]
     Table(#[from] TableError),
-    /// Elections.
-    #[error(transparent)]
-    Elections(#[from] ElectionError),
-    /// BFD.
-    #[error(transparent)]
-    Bfd(#[from] BfdError),
     /// A connection table larger than the memory that is to be had.
     #[error(
         "a connection table for {connections} connections needs {needed} MiB of memory, but {available} MiB are available; \
@@ -90,6 +84,12 @@ pub enum DirectorError {
     /// More pairs of service and server than there is room for.
     #[error("the configuration has {0} real servers, each counted once a virtual server; {PAIRS} are possible")]
     Pairs(usize),
+    /// Elections.
+    #[error(transparent)]
+    Elections(#[from] ElectionError),
+    /// BFD.
+    #[error(transparent)]
+    Bfd(#[from] BfdError),
     /// More workers than queues.
     #[error(
         "{wanted} workers need as many queues, but {interface} has {queues}; set `workers {queues}` or less, or add queues with `ethtool -L`"
@@ -221,14 +221,7 @@ impl Director {
     /// Works the desired state out anew and publishes it.
     fn replan(&mut self) {
         self.work_out();
-        self.follow();
-    }
-
-    /// Publishes; without the steering program if it must be.
-    fn follow(&mut self) {
-        if let Err(error) = self.publish() {
-            tracing::error!("the steering program keeps its old rules: {error}");
-        }
+        self.renew();
     }
 
     /// Works the desired state out anew, and keeps it to itself.
@@ -239,6 +232,13 @@ impl Director {
         self.services = Arc::new(services);
         self.shared.loads.link(&self.services.former);
         self.tally();
+    }
+
+    /// Makes workers and steering program follow, or says why the latter does not.
+    fn renew(&mut self) {
+        if let Err(error) = self.publish() {
+            tracing::error!("the steering program keeps its old rules: {error}");
+        }
     }
 
     /// Makes workers and steering program follow services, network and role.
@@ -266,9 +266,9 @@ impl Director {
         self.steering.update(&rules)
     }
 
-    /// Stops in an order that loses nothing more than it must: goodbyes to the backups first, then the addresses, since
-    /// the kernel would reset the connections to an address of its own, then the program, so that the kernel has its
-    /// packets back, then the workers.
+    /// Stops in an order that loses nothing more than it must: goodbyes to the backups first, then the addresses, since the
+    /// kernel would reset the connections to an address of its own, then the program, so that the kernel has its packets
+    /// back, then the workers.
     async fn stop(mut self) -> Result<(), DirectorError> {
         self.roles.stop();
         self.remove_paths().await;

@@ -184,11 +184,11 @@ impl Director {
                 self.roles.instances[instance].paths.remove(self.kernel.handle()).await;
             }
             self.place().await;
-            self.follow();
+            self.renew();
         }
         if !taken.is_empty() {
             taken.iter().for_each(|&instance| self.roles.instances[instance].master = true);
-            self.follow();
+            self.renew();
             self.place().await;
             for &instance in &taken {
                 if let Err(error) = self.roles.instances[instance].paths.add(self.kernel.handle()).await {

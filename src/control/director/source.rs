@@ -67,6 +67,8 @@ impl Director {
             ("transmitted", sum(|counters| &counters.transmitted)),
             ("answered", sum(|counters| &counters.answered)),
             ("passed", sum(|counters| &counters.passed)),
+            ("gathered", sum(|counters| &counters.gathered)),
+            ("cut", sum(|counters| &counters.cut)),
             ("checksum-completed", sum(|counters| &counters.checksum_completed)),
         ]
         .map(|(name, count)| (name.to_owned(), count))
