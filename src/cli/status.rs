@@ -48,6 +48,12 @@ fn write(out: &mut impl Write, status: &Status, all: bool) -> io::Result<()> {
         let RoleView { name, state, priority, seconds, .. } = role;
         writeln!(out, "instance {name}: {state} with priority {priority} for {}", duration(*seconds))?;
     }
+    for tracker in status.trackers.iter().filter(|tracker| tracker.kind != "bfd") {
+        writeln!(out, "{} {}: {}", tracker.kind, tracker.name, tracker.reading)?;
+    }
+    for session in &status.bfd {
+        writeln!(out, "bfd {}: {} for {}", session.name, session.state, duration(session.seconds))?;
+    }
     writeln!(out, "workers: {workers}")?;
     writeln!(out, "connections: {connections} of {table_size}")?;
     writeln!(out, "timeouts: tcp {} s, tcpfin {} s, udp {} s", timeouts.tcp, timeouts.tcp_fin, timeouts.udp)?;
@@ -67,7 +73,25 @@ pub(super) fn duration(seconds: u64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::control::view::{PortView, TimeoutsView};
+    use crate::control::view::{BfdView, PortView, TimeoutsView, TrackerView};
+
+    fn tracker() -> TrackerView {
+        TrackerView { kind: String::new(), name: "x".into(), reading: "down".into(), effects: Vec::new() }
+    }
+
+    fn session() -> BfdView {
+        BfdView {
+            name: "peer".into(),
+            neighbour: [192, 0, 2, 9].into(),
+            state: "Up".into(),
+            remote_state: "Up".into(),
+            diagnostic: 0,
+            seconds: 5,
+            interval: 0,
+            detection: 0,
+            counters: Default::default(),
+        }
+    }
 
     #[test]
     fn the_status_is_readable_and_leaves_out_what_never_happened() {
@@ -85,6 +109,8 @@ mod tests {
                 seconds: 70,
                 ..RoleView::default()
             }],
+            trackers: ["script", "bfd"].map(|kind| TrackerView { kind: kind.into(), ..tracker() }).into(),
+            bfd: vec![session()],
             ports: vec![PortView { name: "eth0".into(), mode: "native, copy, 2 queues".into() }],
             timeouts: TimeoutsView { tcp: 900, tcp_fin: 120, udp: 300 },
             counters: [("received", 21), ("ended-no-route", 0)].map(|(name, count)| (name.to_owned(), count)).into(),
@@ -99,6 +125,8 @@ mod tests {
             "ringmaster 9.9.9, up 3 d 04:05:06, forwarding\n",
             "port eth0: native, copy, 2 queues\n",
             "instance VI_1: MASTER with priority 100 for 00:01:10\n",
+            "script x: down\n",
+            "bfd peer: Up for 00:00:05\n",
             "workers: 1\n",
             "connections: 2 of 1024\n",
             "timeouts: tcp 900 s, tcpfin 120 s, udp 300 s\n",

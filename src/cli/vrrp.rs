@@ -4,6 +4,7 @@ use std::io::{self, BufWriter, Write};
 use std::process::ExitCode;
 
 use super::client::{self, Ask as _, At, Client, ClientError};
+use super::grid::grid;
 use super::status::duration;
 use crate::control::protocol::{Body, Command};
 use crate::control::view::RoleView;
@@ -38,14 +39,7 @@ fn show(args: &Args, out: &mut impl Write) -> Result<(), ClientError> {
 
 fn table(out: &mut impl Write, roles: &[RoleView]) -> io::Result<()> {
     let head = ["Instance", "State", "Priority", "For", "Master", "Sent", "Heard", "Refused", "Interface", "VRID"];
-    let mut rows = vec![head.map(str::to_owned)];
-    rows.extend(roles.iter().map(row));
-    let width = |column: usize| rows.iter().map(|row| row[column].len()).max().unwrap_or_default();
-    let widths: Vec<usize> = (0..head.len()).map(width).collect();
-    for row in &rows {
-        let line: String = row.iter().zip(&widths).map(|(cell, &width)| format!("{cell:<width$}  ")).collect();
-        writeln!(out, "{}", line.trim_end())?;
-    }
+    grid(out, head, roles.iter().map(row))?;
     for role in roles.iter().filter(|role| role.split_brain) {
         writeln!(out, "{}: SPLIT BRAIN, another master does not give way", role.name)?;
     }

@@ -225,6 +225,59 @@ pub struct Status {
     /// The instances of VRRP, in the order of the configuration.
     #[serde(default)]
     pub roles: Vec<RoleView>,
+    /// What instances track, in the order of the configuration.
+    #[serde(default)]
+    pub trackers: Vec<TrackerView>,
+    /// The sessions of BFD, in the order of the configuration.
+    #[serde(default)]
+    pub bfd: Vec<BfdView>,
+}
+
+/// Something that is tracked.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TrackerView {
+    /// script, process, file, interface or bfd.
+    pub kind: String,
+    /// Its name.
+    pub name: String,
+    /// up, down, unknown, or the number in a file.
+    pub reading: String,
+    /// Who depends on it.
+    pub effects: Vec<EffectView>,
+}
+
+/// What a tracker does to an instance or a group.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EffectView {
+    /// The instance, or the group.
+    pub subject: String,
+    /// Whether it may take part, as far as this tracker is concerned.
+    pub met: bool,
+    /// What is added to its priority just now.
+    pub weight: i16,
+}
+
+/// A session of BFD.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BfdView {
+    /// Its name.
+    pub name: String,
+    /// The neighbour's address.
+    pub neighbour: IpAddr,
+    /// AdminDown, Down, Init or Up.
+    pub state: String,
+    /// What the neighbour says of its end.
+    pub remote_state: String,
+    /// Why it went down last, as in RFC 5880 4.1.
+    pub diagnostic: u8,
+    /// How long it has had its state, in seconds.
+    pub seconds: u64,
+    /// Microseconds between our packets, before they are spread.
+    pub interval: u64,
+    /// Microseconds of silence after which the neighbour counts as dead.
+    pub detection: u64,
+    /// Counters by name.
+    pub counters: BTreeMap<String, u64>,
 }
 
 /// An instance of VRRP.

@@ -19,6 +19,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::task::JoinSet;
 use tokio::time::{Interval, MissedTickBehavior, interval, sleep};
 
+use super::bfd::BfdError;
 use super::kernel::{self, Kernel, KernelError, VirtualAddresses};
 use super::ledger::ESTIMATE;
 use super::socket::{ControlSocket, SocketError};
@@ -86,6 +87,9 @@ pub enum DirectorError {
     /// Elections.
     #[error(transparent)]
     Elections(#[from] ElectionError),
+    /// BFD.
+    #[error(transparent)]
+    Bfd(#[from] BfdError),
     /// More workers than queues.
     #[error(
         "{wanted} workers need as many queues, but {interface} has {queues}; set `workers {queues}` or less, or add queues with `ethtool -L`"
@@ -271,6 +275,7 @@ impl Director {
         let cleared = self.addresses.clear(self.kernel.handle()).await;
         drop(self.steering);
         self.workers.stop();
+        self.roles.farewell().await;
         Ok(cleared?)
     }
 }

@@ -8,12 +8,16 @@
 
 use std::collections::BTreeSet;
 
-use super::Director;
+use super::{Director, DirectorError};
 use crate::config::Config;
 use crate::config::model::VirtualAddress;
+use crate::control::bfd::Neighbours;
 use crate::control::kernel::Paths;
-use crate::control::view::RoleView;
-use crate::control::vrrp::{Command, ElectionError, Elections, Report};
+use crate::control::notify::Notifier;
+use crate::control::programs::Programs;
+use crate::control::track::Trackers;
+use crate::control::view::{BfdView, RoleView, TrackerView};
+use crate::control::vrrp::{Command, Elections, Report};
 use crate::io::xdp::steer::Rules;
 use crate::vrrp::Event;
 use crate::wire::{Addr, ServiceKey};
@@ -22,6 +26,9 @@ use crate::wire::{Addr, ServiceKey};
 #[derive(Debug)]
 pub(super) struct Roles {
     elections: Option<Elections>,
+    trackers: Option<Trackers>,
+    neighbours: Option<Neighbours>,
+    notifier: Option<Notifier>,
     instances: Vec<Instance>,
 }
 
@@ -42,30 +49,54 @@ impl Roles {
             paths: Paths { routes: instance.routes.clone(), rules: instance.rules.clone() },
             master: false,
         };
-        Self { elections: None, instances: config.instances.iter().map(instance).collect() }
+        let instances = config.instances.iter().map(instance).collect();
+        Self { elections: None, trackers: None, neighbours: None, notifier: None, instances }
     }
 
-    /// Begins to hold elections.
-    pub(super) fn start(&mut self, config: &Config) -> Result<(), ElectionError> {
-        self.elections = Elections::start(config)?;
+    /// Begins to hold elections, with everything that moves them or is told of them. `random` gives numbers that nobody
+    /// can guess.
+    pub(super) fn start(&mut self, config: &Config, random: impl FnMut() -> u32) -> Result<(), DirectorError> {
+        for complaint in Programs::review(config) {
+            tracing::error!("{complaint}");
+        }
+        self.neighbours = Neighbours::start(&config.bfd, random)?;
+        self.notifier = Some(Notifier::start(config));
+        let (trackers, first) = Trackers::start(config, self.neighbours.as_mut());
+        self.trackers = Some(trackers);
+        self.elections = Elections::start(config, first)?;
         Ok(())
     }
 
     /// Ends them: when this returns, the backups know.
     pub(super) fn stop(&mut self) {
         for event in self.elections.take().into_iter().flat_map(Elections::stop) {
-            self.log(&event);
+            self.tell(&event);
+        }
+        self.neighbours.take().into_iter().for_each(Neighbours::stop);
+    }
+
+    /// Waits, within reason, until everybody is told what was to be told.
+    pub(super) async fn farewell(&mut self) {
+        if let Some(notifier) = self.notifier.take() {
+            notifier.finish().await;
         }
     }
 
-    /// What the elections report next. May be dropped while waiting; nothing is lost.
+    /// What the elections report next; trackers move them meanwhile. May be dropped while waiting; nothing is lost.
     pub(super) async fn next(&mut self) -> Report {
-        if let Some(elections) = &mut self.elections
-            && let Some(report) = elections.next().await
-        {
-            return report;
+        let (Some(elections), Some(trackers)) = (&mut self.elections, &mut self.trackers) else {
+            return std::future::pending().await;
+        };
+        loop {
+            let commands = tokio::select! {
+                report = elections.next() => match report {
+                    Some(report) => return report,
+                    None => return std::future::pending().await,
+                },
+                commands = trackers.next() => commands,
+            };
+            commands.into_iter().for_each(|command| elections.tell(command));
         }
-        std::future::pending().await
     }
 
     /// Whether there is anything to forward for these services. Those of firewall marks have no address of their own; they
@@ -97,6 +128,16 @@ impl Roles {
         self.elections.as_ref().map(Elections::roles).unwrap_or_default()
     }
 
+    /// What instances track, for listings.
+    pub(super) fn tracked(&self) -> Vec<TrackerView> {
+        self.trackers.as_ref().map(Trackers::views).unwrap_or_default()
+    }
+
+    /// The sessions of BFD, for listings.
+    pub(super) fn neighbours(&self) -> Vec<BfdView> {
+        self.neighbours.as_ref().map(Neighbours::views).unwrap_or_default()
+    }
+
     fn wanted(&self) -> Vec<VirtualAddress> {
         self.instances
             .iter()
@@ -105,7 +146,11 @@ impl Roles {
             .collect()
     }
 
-    fn log(&self, event: &Event) {
+    /// Tells the log and whom the configuration names.
+    fn tell(&mut self, event: &Event) {
+        if let Some(notifier) = &mut self.notifier {
+            notifier.tell(event);
+        }
         let name = &self.instances[event.instance].name;
         if event.what.is_alarming() {
             tracing::warn!("instance {name}: {}", event.what);
@@ -129,7 +174,7 @@ impl Director {
             match report {
                 Report::Take(instance) => _ = (taken.insert(instance), left.remove(&instance)),
                 Report::Leave(instance) => _ = (left.insert(instance), taken.remove(&instance)),
-                Report::Happened(event) => self.roles.log(&event),
+                Report::Happened(event) => self.roles.tell(&event),
             }
             next = self.roles.elections.as_mut().and_then(Elections::try_next);
         }

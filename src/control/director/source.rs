@@ -52,6 +52,8 @@ impl Source for Director {
             listing: (&self.config.settings.options).into(),
             counters: self.counters(),
             roles: self.roles.views(),
+            trackers: self.roles.tracked(),
+            bfd: self.roles.neighbours(),
         }
     }
 }
