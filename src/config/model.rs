@@ -1,12 +1,13 @@
 //! What a configuration means, once it is known to be valid.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 use std::path::PathBuf;
 
 use crate::check;
 pub use crate::io::options::{Attach, Poll, Transfer};
 use crate::sched;
 use crate::service::{Method, Options, Persistence, Thresholds};
+use crate::time::Ticks;
 use crate::wire::{Endpoint, ServiceKey};
 
 /// A whole configuration.
@@ -27,6 +28,63 @@ pub struct Config {
 pub struct Global {
     /// `router_id`: the director's name in messages.
     pub router_id: Option<String>,
+    /// `lvs_sync_daemon`.
+    pub sync_daemon: Option<SyncDaemon>,
+}
+
+/// `lvs_sync_daemon INTERFACE [INSTANCE] [id N] [maxlen N] [port N] [ttl N] [group A]`: connection synchronisation.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SyncDaemon {
+    /// The interface that messages take.
+    pub interface: String,
+    /// The `vrrp_instance` whose role decides between telling and listening; without one both is done.
+    pub instance: Option<String>,
+    /// `id`: the number of the group of directors, 0 to 255. A backup with 0 listens to all.
+    pub id: u8,
+    /// `maxlen`: the longest message, in bytes.
+    pub maxlen: u16,
+    /// `port`: of UDP.
+    pub port: u16,
+    /// `ttl`: hops that messages may take.
+    pub ttl: u8,
+    /// `group`: the multicast group.
+    pub group: IpAddr,
+}
+
+impl SyncDaemon {
+    /// On an interface, with the defaults of LVS.
+    pub fn on(interface: &str) -> Self {
+        Self {
+            interface: interface.to_owned(),
+            instance: None,
+            id: 0,
+            maxlen: 1472,
+            port: 8848,
+            ttl: 1,
+            group: Ipv4Addr::new(224, 0, 0, 81).into(),
+        }
+    }
+}
+
+/// How connections are synchronised beyond what `lvs_sync_daemon` says: the `sync_*` keys of the `ringmaster` block.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SyncChoices {
+    /// `sync_key`: the secret of directors that authenticate each other.
+    pub key: Option<String>,
+    /// `sync_peer_port`: the UDP port where they do.
+    pub peer_port: u16,
+    /// `sync_kernel_peers`: despite a key, kernels are told and listened to as well.
+    pub kernel_peers: bool,
+    /// `sync_refresh_period`: how often a connection that goes on is told of again.
+    pub refresh: Ticks,
+    /// `sync_persist_mode`: of persistent services only the templates are told.
+    pub templates_only: bool,
+}
+
+impl Default for SyncChoices {
+    fn default() -> Self {
+        Self { key: None, peer_port: 8948, kernel_peers: false, refresh: Ticks::from_secs(60), templates_only: false }
+    }
 }
 
 /// A `vrrp_instance`. Elections are not held yet: a single director owns the addresses.
@@ -114,6 +172,8 @@ pub struct Settings {
     pub socket: PathBuf,
     /// `profile ringmaster|kernel`, the single choices, and `lvs_timeouts`.
     pub options: Options,
+    /// The `sync_*` keys.
+    pub sync: SyncChoices,
 }
 
 /// Where the control socket is unless the file says otherwise.
@@ -132,6 +192,7 @@ impl Default for Settings {
             frames: 4096,
             socket: PathBuf::from(DEFAULT_SOCKET),
             options: Options::default(),
+            sync: SyncChoices::default(),
         }
     }
 }

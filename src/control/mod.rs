@@ -11,6 +11,7 @@ mod plan;
 pub mod protocol;
 pub mod socket;
 mod steer_rules;
+pub mod sync;
 pub mod view;
 
 pub use director::{DirectorError, run};

@@ -171,6 +171,61 @@ pub struct Status {
     pub ports: Vec<PortView>,
     /// Counters by name.
     pub counters: BTreeMap<String, u64>,
+    /// Connection synchronisation, if a daemon runs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sync: Option<SyncView>,
+}
+
+/// Connection synchronisation.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SyncView {
+    /// The daemons that run, the master first.
+    pub daemons: Vec<SyncDaemonView>,
+    /// Whether all that living masters know has come.
+    pub in_sync: bool,
+    /// Directors that share our key, as far as they are heard.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub peers: Vec<SyncPeerView>,
+    /// Counters by name.
+    pub counters: BTreeMap<String, u64>,
+}
+
+/// A sync daemon, as `ipvsadm -L --daemon` shows it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SyncDaemonView {
+    /// Whether it tells (master) or listens (backup).
+    pub master: bool,
+    /// Its interface.
+    pub interface: String,
+    /// The number of its group of directors; a backup's 0 accepts all.
+    pub syncid: u8,
+    /// The longest message, in bytes.
+    pub maxlen: u16,
+    /// The multicast group.
+    pub group: IpAddr,
+    /// Its UDP port.
+    pub port: u16,
+    /// Hops that messages may take.
+    pub ttl: u8,
+}
+
+/// Another director.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SyncPeerView {
+    /// Names its run, in hexadecimal.
+    pub session: String,
+    /// Whether it tells of its connections.
+    pub master: bool,
+    /// Whether it has shown that it hears us; until then nothing is taken from it.
+    pub proven: bool,
+    /// Whether all that it has told has come.
+    pub in_sync: bool,
+    /// How many of its messages never came.
+    pub lost: u64,
+    /// How many of our messages it had not acknowledged with its last beat.
+    pub lag: u64,
+    /// Since it was last heard, in milliseconds.
+    pub silent_ms: u64,
 }
 
 /// A port.

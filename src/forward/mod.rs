@@ -21,6 +21,7 @@
 //! system call; a frame that gets the verdict `Wait` or `Pass` is untouched.
 
 mod answer;
+mod changes;
 mod counters;
 mod decision;
 mod established;
@@ -32,6 +33,7 @@ mod rewrite;
 mod tunnel;
 mod verdict;
 
+pub use changes::{Change, Changes};
 pub use counters::{Counter, Counters, PairCounters};
 pub use decision::Decision;
 pub use verdict::{Reason, Verdict};
@@ -60,6 +62,8 @@ pub struct Shared {
     pub loads: Arc<Loads>,
     /// Neighbours that some worker needs and nobody has resolved yet; the control thread empties it.
     pub wanted: Arc<ArrayQueue<NextHop>>,
+    /// Connections that other directors should soon hear of.
+    pub changes: Arc<Changes>,
 }
 
 /// The parts of a snapshot that the packet path asks, taken apart once a batch.

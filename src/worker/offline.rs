@@ -10,7 +10,7 @@ use crossbeam::queue::ArrayQueue;
 use super::{Mailbox, Observer, Worker};
 use crate::conn::table::{Sweeper, TableConfig, TableError};
 use crate::conn::{HashSeed, Table};
-use crate::forward::{Counters, Forwarder, Shared, lifecycle};
+use crate::forward::{Changes, Counters, Forwarder, Shared, lifecycle};
 use crate::io::PacketIo;
 use crate::service::{Loads, Snapshot};
 use crate::time::Tick;
@@ -54,6 +54,7 @@ impl<I: PacketIo, O: Observer> Offline<I, O> {
         let shared = Shared {
             loads: Arc::new(Loads::new(2, config.pairs)),
             wanted: Arc::new(ArrayQueue::new(WANTED)),
+            changes: Arc::new(Changes::new(1)),
             table: Arc::clone(&table),
         };
         let counters = Arc::new(Counters::new(config.pairs));

@@ -8,6 +8,7 @@ mod items;
 mod server;
 mod service;
 mod settings;
+mod sync;
 mod values;
 mod vrrp;
 
@@ -15,7 +16,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::keywords::Block;
 use super::model::{Config, Settings};
-use super::text::{Reports, Statement};
+use super::text::{Reports, Span, Statement};
 use crate::service::Options;
 use crate::time::Ticks;
 use crate::wire::ServiceKey;
@@ -29,6 +30,7 @@ pub(super) fn build(statements: &[Statement], reports: &mut Reports) -> Config {
         services: BTreeSet::new(),
         names: BTreeSet::new(),
         instances: BTreeMap::new(),
+        sync_daemon: None,
     };
     builder.config(statements)
 }
@@ -45,6 +47,8 @@ struct Builder<'a> {
     names: BTreeSet<String>,
     /// And by interface and virtual_router_id.
     instances: BTreeMap<(String, u8), String>,
+    /// Where `lvs_sync_daemon` stands.
+    sync_daemon: Option<Span>,
 }
 
 impl Builder<'_> {
@@ -66,6 +70,7 @@ impl Builder<'_> {
                 _ => {}
             }
         }
+        self.check_sync(&config);
         config
     }
 
@@ -73,6 +78,7 @@ impl Builder<'_> {
         for item in self.items(Block::GlobalDefs, block.body()) {
             match item.name {
                 "router_id" => config.global.router_id = item.text().map(str::to_owned),
+                "lvs_sync_daemon" => config.global.sync_daemon = self.sync_daemon(&item),
                 "lvs_timeouts" => self.lvs_timeouts(&item, &mut config.settings),
                 _ => {}
             }

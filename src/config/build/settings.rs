@@ -79,7 +79,7 @@ impl Builder<'_> {
             "sloppy_tcp" => options.sloppy_tcp = item.is_on(),
             "last_service_ends_all" => options.last_service_ends_all = item.is_on(),
             "reset_unknown" => options.reset_unknown = item.is_on(),
-            _ => {}
+            _ => self.sync_choice(item, &mut settings.sync),
         }
     }
 

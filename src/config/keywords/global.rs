@@ -65,7 +65,7 @@ pub(super) const GLOBAL_DEFS: &[Keyword] = &[
     later("set_supplementary_groups", "scripts get all groups of their user"),
     later("use_symlink_paths", "keep symbolic links in script paths"),
     later("default_interface", "interface where none is named"),
-    later("lvs_sync_daemon", "connection synchronisation"),
+    acts("lvs_sync_daemon", Words, "", "tells other directors of connections; an interface follows, then options"),
     later("lvs_sync_daemon_interface", "interface of connection synchronisation"),
     later("lvs_flush", "remove all virtual servers at start"),
     later("lvs_flush_on_stop", "remove all virtual servers at stop"),

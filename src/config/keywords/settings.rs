@@ -22,4 +22,14 @@ pub(super) const RINGMASTER: &[Keyword] = &[
     acts("sloppy_tcp", YesNo, "no", "any TCP segment but a RST opens a connection"),
     acts("last_service_ends_all", YesNo, "no", "connections are forgotten with the last service, as in the kernel"),
     acts("reset_unknown", YesNo, "yes", "a TCP packet of no connection is answered with RST"),
+    acts("sync_key", Text, "", "secret of directors that tell each other of connections under a seal"),
+    acts("sync_peer_port", Number(1, 65535), "8948", "UDP port of messages under a seal"),
+    acts("sync_kernel_peers", YesNo, "no", "despite `sync_key`, plain messages of LVS are sent and taken as well"),
+    acts(
+        "sync_refresh_period",
+        Number(1, 3600),
+        "60",
+        "seconds until peers are told again of a connection that goes on",
+    ),
+    acts("sync_persist_mode", YesNo, "no", "of persistent services only the templates are told"),
 ];

@@ -8,6 +8,7 @@ mod ports;
 mod source;
 mod start;
 mod sweep;
+mod synchronise;
 mod workers;
 
 use std::sync::Arc;
@@ -19,6 +20,7 @@ use tokio::time::{Interval, MissedTickBehavior, interval, sleep};
 
 use super::kernel::{self, Kernel, KernelError, VirtualAddresses};
 use super::socket::{ControlSocket, SocketError};
+use super::sync::Synchronisation;
 use super::{Ids, plan, rules};
 use crate::check::{self, Failure, Health, Spec};
 use crate::config::Config;
@@ -97,6 +99,9 @@ pub(crate) struct Director {
     steering: Steering,
     shared: Shared,
     sweep: Sweep,
+    sync: Synchronisation,
+    /// Why it does not run as it should, if it does not.
+    sync_failure: Option<String>,
     workers: Workers,
     ports: Vec<PortInfo>,
     started: Duration,
@@ -130,6 +135,7 @@ impl Director {
                 Some(answer) = self.probes.join_next() => self.probe_ended(answer),
                 _ = beat.tick() => self.beat().await,
                 _ = confirm.tick() => self.confirm().await,
+                () = self.sync.readable() => self.sync.receive(clock::now()),
                 query = socket.next() => query.answer(&*self),
                 name = signals.next() => {
                     tracing::info!("{name}: stopping");
@@ -168,13 +174,15 @@ impl Director {
             self.kernel.resolve(next, now).await;
         }
         let settled = self.workers.all_up_to_date();
-        self.sweep.step(&self.services, &self.config.settings.options, settled, clock::tick());
+        self.sweep.step(&self.services, &self.config.settings.options, settled, &mut self.sync, now);
+        self.sync.beat(clock::now());
         if settled && self.sweep.vacate(&self.services, &mut self.ids) {
             self.replan();
         }
     }
 
     async fn confirm(&mut self) {
+        self.follow_sync_role();
         let wanted = kernel::wanted(&self.services, &self.network);
         self.kernel.keep_resolved(&wanted, clock::now()).await;
     }
@@ -184,6 +192,7 @@ impl Director {
         let health = |specs: &[Spec]| self.health.is_up(specs);
         let services = plan(&self.config, health, &mut self.ids, &self.network, Some(&self.services));
         self.services = Arc::new(services);
+        self.sync.plan_changed(&self.services);
         self.generation += 1;
         self.workers.publish(&Arc::new(self.snapshot()));
         if let Err(error) = self.steer() {

@@ -42,6 +42,7 @@ impl Source for Director {
             workers: self.workers.len(),
             ports: self.ports.iter().map(port).collect(),
             counters: self.counters(),
+            sync: self.sync.view(clock::now()),
         }
     }
 }

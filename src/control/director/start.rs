@@ -16,8 +16,9 @@ use crate::config::model::{Settings, VirtualAddress};
 use crate::conn::table::TableConfig;
 use crate::conn::{HashSeed, Table};
 use crate::control::kernel::{Kernel, VirtualAddresses};
+use crate::control::sync::Synchronisation;
 use crate::control::{Ids, plan};
-use crate::forward::{Counters, Forwarder, Shared};
+use crate::forward::{Changes, Counters, Forwarder, Shared};
 use crate::io::PacketIo;
 use crate::io::xdp::steer::{AttachMode, Fallback, Steering};
 use crate::io::xdp::{PortSetup, SetupError, XdpIo};
@@ -30,6 +31,8 @@ use crate::worker::{Mailbox, Worker};
 const PAIRS: usize = 1 << 16;
 /// Neighbours that workers may ask for at once.
 const WANTED: usize = 1024;
+/// Changed connections that may wait for a beat: more than two million a second.
+const CHANGES: usize = 1 << 14;
 
 impl Director {
     /// Brings everything up: when this returns, packets are being forwarded.
@@ -60,12 +63,21 @@ impl Director {
             addresses,
             steering,
             sweep: Sweep::new(sweeper, shared.clone(), workers),
+            sync: Synchronisation::new(
+                shared.clone(),
+                workers,
+                &config.settings.sync,
+                config.settings.options,
+                random(5),
+            ),
+            sync_failure: None,
             shared,
             workers: Workers::new(),
             ports: rings[0].ports().to_vec(),
             started: clock::now(),
             config,
         };
+        director.sync.plan_changed(&director.services);
         director.open_for_traffic(rings).await?;
         Ok(director)
     }
@@ -186,6 +198,7 @@ fn share(settings: &Settings, workers: usize) -> Result<Shared, DirectorError> {
         // One lane a worker, and the sweeper's.
         loads: Arc::new(Loads::new(workers + 1, PAIRS)),
         wanted: Arc::new(ArrayQueue::new(WANTED)),
+        changes: Arc::new(Changes::new(CHANGES)),
     })
 }
 
