@@ -28,6 +28,8 @@ pub mod read;
 pub mod receiver;
 pub mod seal;
 pub mod sender;
+#[cfg(test)]
+mod stage;
 pub mod states;
 pub mod wire;
 

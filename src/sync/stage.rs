@@ -1,0 +1,156 @@
+//! A director's table and plan, for tests.
+
+use std::sync::Arc;
+
+use crossbeam::queue::ArrayQueue;
+
+use super::receiver::Delivery;
+use super::wire::SyncRecord;
+use super::{Ledger, Names, Outcome, Receiver, Sender};
+use crate::conn::table::{Insert, Listed, Record, Slot, TableConfig};
+use crate::conn::{FlowKey, HashSeed, State, Table};
+use crate::forward::{Changes, Shared, lifecycle};
+use crate::service::{
+    Load, Loads, Method, Network, Options, PairId, Server, Service, ServiceId, Services, ServicesBuilder, Thresholds,
+};
+use crate::time::{Tick, Ticks};
+use crate::wire::{Endpoint, ServiceKey};
+
+/// Ids of the pairs: the first service's two servers by NAT, the second's by DR, one over IPv6 by TUN, one of UDP.
+pub(super) const NAT: [PairId; 2] = [PairId(0), PairId(1)];
+pub(super) const DR: PairId = PairId(2);
+pub(super) const TUN6: PairId = PairId(3);
+pub(super) const UDP: PairId = PairId(4);
+
+pub(super) struct Stage {
+    pub(super) shared: Shared,
+    pub(super) services: Services,
+    pub(super) names: Names,
+    pub(super) options: Options,
+    pub(super) ledger: Ledger,
+    pub(super) sender: Sender,
+    pub(super) now: Tick,
+}
+
+impl Stage {
+    pub(super) fn new() -> Self {
+        let seed = HashSeed([1, 2, 3]);
+        let table = Arc::new(Table::create(&TableConfig { connections: 1024, workers: 1, seed }).unwrap());
+        let shared = Shared {
+            table: Arc::clone(&table),
+            loads: Arc::new(Loads::new(2, 8)),
+            wanted: Arc::new(ArrayQueue::new(1)),
+            changes: Arc::new(Changes::new(4)),
+        };
+        let services = services();
+        let names = Names::of(&services);
+        let ledger = Ledger::new(table.capacity());
+        let (options, sender) = (Options::RINGMASTER, Sender::default());
+        Self { shared, services, names, options, ledger, sender, now: Tick(1000) }
+    }
+
+    pub(super) fn pass(&mut self, seconds: u32) {
+        self.now = self.now.plus(Ticks::from_secs(seconds));
+    }
+
+    fn receiver(&mut self) -> Receiver<'_> {
+        let Self { shared, services, names, options, ledger, now, .. } = self;
+        Receiver { shared, lane: 1, services, names, options, ledger, now: *now }
+    }
+
+    pub(super) fn apply(&mut self, record: &SyncRecord) -> Outcome {
+        self.receiver().apply(record, Delivery::Live)
+    }
+
+    pub(super) fn apply_bulk(&mut self, record: &SyncRecord) -> Outcome {
+        self.receiver().apply(record, Delivery::Bulk)
+    }
+
+    pub(super) fn delete(&mut self, record: &SyncRecord) -> Outcome {
+        self.receiver().delete(record)
+    }
+
+    /// Opens a connection as a worker would.
+    pub(super) fn open(&mut self, client: &str, id: PairId, state: State) -> Slot {
+        let client: Endpoint = client.parse().unwrap();
+        let pair = *self.services.pair(id).unwrap();
+        let template = matches!(state, State::Template | State::TemplateAssured);
+        let key = match template {
+            true => FlowKey::template(pair.protocol, client.addr),
+            false => FlowKey::connection(pair.protocol, client.addr, client.port),
+        };
+        let timeout = if template { Ticks::from_secs(360) } else { self.options.timeouts.of(state) };
+        let record = Record {
+            pair: id.0,
+            generation: pair.generation,
+            state,
+            flags: if pair.method == Method::Nat || template { 0 } else { lifecycle::NO_OUTPUT },
+            timeout,
+            last_seen: self.now,
+            vport: pair.ports[0],
+            rport: pair.ports[1],
+            control: None,
+            hop: 0,
+            epoch: 0,
+        };
+        let table = &self.shared.table;
+        let Insert::Inserted(slot) = table.insert_or_find(&key, table.hash(&key), |_| true, &record) else {
+            panic!("there is room, and it is new");
+        };
+        lifecycle::adopt(&self.shared, 0, id, state);
+        slot
+    }
+
+    /// A packet of a connection: its state may change.
+    pub(super) fn packet(&self, slot: Slot, next: State) {
+        let entry = self.shared.table.entry(slot);
+        entry.touch(self.now);
+        let word = entry.state_word();
+        if word.state() != next {
+            lifecycle::change_state(&self.shared, 0, &self.options, entry, word, next, word.flags());
+        }
+    }
+
+    /// Shows an entry to the sender.
+    pub(super) fn observe(&mut self, slot: Slot) -> Option<SyncRecord> {
+        let Self { shared, services, ledger, sender, .. } = self;
+        sender.observe(ledger, services, slot, shared.table.entry(slot))
+    }
+
+    pub(super) fn entries(&self) -> Vec<Listed> {
+        self.shared.table.entries().collect()
+    }
+
+    pub(super) fn load(&self, id: PairId) -> (u32, u32) {
+        let Load { active, inactive } = self.shared.loads.load(id);
+        (active, inactive)
+    }
+}
+
+fn services() -> Services {
+    let mut builder = ServicesBuilder::default();
+    let plan: [(u8, &str, &[(PairId, &str, Method)]); 4] = [
+        (6, "192.0.2.1:80", &[(NAT[0], "10.1.0.11:8080", Method::Nat), (NAT[1], "10.1.0.12:8080", Method::Nat)]),
+        (6, "192.0.2.2:443", &[(DR, "10.1.0.11:443", Method::Dr)]),
+        (6, "[2001:db8:1::1]:443", &[(TUN6, "[2001:db8:2::b]:443", Method::Tun)]),
+        (17, "192.0.2.1:53", &[(UDP, "10.1.0.11:53", Method::Nat)]),
+    ];
+    for (at, (protocol, virtual_, servers)) in (0..).zip(plan) {
+        let server = |&(pair, real, method): &(PairId, &str, Method)| Server {
+            pair,
+            real: real.parse().unwrap(),
+            method,
+            weight: 1,
+            thresholds: Thresholds::default(),
+        };
+        let service = Service {
+            id: ServiceId(at),
+            key: ServiceKey { protocol, virtual_: virtual_.parse().unwrap() },
+            scheduler: Arc::new(crate::sched::Scheduler::new(crate::sched::Kind::Rr, &[])),
+            persistence: None,
+            servers: servers.iter().map(server).collect(),
+        };
+        builder.add(service, &vec![7; servers.len()], &Network::default());
+    }
+    builder.build()
+}
