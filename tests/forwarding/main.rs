@@ -12,6 +12,7 @@ mod lifecycle;
 mod movement;
 mod nat;
 mod rings;
+mod synchronisation;
 mod textbook;
 mod tun;
 
