@@ -41,10 +41,10 @@ struct Case {
 const CASES: [Case; 6] = [
     Case { name: "nat4", method: Method::Nat, v6: false },
     Case { name: "dr4", method: Method::Dr, v6: false },
-    Case { name: "tun4", method: Method::Tun, v6: false },
+    Case { name: "tun4", method: Method::IPIP, v6: false },
     Case { name: "nat6", method: Method::Nat, v6: true },
     Case { name: "dr6", method: Method::Dr, v6: true },
-    Case { name: "tun6", method: Method::Tun, v6: true },
+    Case { name: "tun6", method: Method::IPIP, v6: true },
 ];
 
 /// A repeatable source of disorder.

@@ -15,9 +15,17 @@ mod checksums;
 mod connections;
 #[path = "engine/counting.rs"]
 mod counting;
+#[path = "engine/defence.rs"]
+mod defence;
+#[path = "engine/ftp.rs"]
+mod ftp;
 #[path = "engine/methods.rs"]
 mod methods;
 #[path = "engine/neighbours.rs"]
 mod neighbours;
 #[path = "engine/persistence.rs"]
 mod persistence;
+#[path = "engine/sctp.rs"]
+mod sctp;
+#[path = "engine/tunnels.rs"]
+mod tunnels;

@@ -19,11 +19,18 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("service", &["time", "wire", "conn", "sched", "io::PortId"]),
     ("config", &["time", "wire", "conn", "sched", "check", "service", "io::options"]),
     ("forward", &["time", "wire", "conn", "sched", "service", "io"]),
+    ("sync", &["time", "wire", "conn", "service", "forward"]),
     ("worker", &["time", "wire", "conn", "sched", "service", "io", "forward", "sys"]),
-    ("control", &["time", "wire", "conn", "sched", "check", "service", "config", "io", "forward", "worker", "sys"]),
+    (
+        "control",
+        &["time", "wire", "conn", "sched", "check", "service", "config", "io", "forward", "sync", "worker", "sys"],
+    ),
     (
         "cli",
-        &["time", "wire", "conn", "sched", "check", "service", "config", "io", "forward", "worker", "control", "sys"],
+        &[
+            "time", "wire", "conn", "sched", "check", "service", "config", "io", "forward", "sync", "worker",
+            "control", "sys",
+        ],
     ),
 ];
 

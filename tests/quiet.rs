@@ -62,7 +62,7 @@ impl Traffic {
         let mut services = vec![
             Wanted::tcp("192.0.2.10:80", Method::Nat, &servers),
             Wanted::tcp("192.0.2.11:80", Method::Dr, &servers).persistent(50, 24),
-            Wanted::tcp("192.0.2.12:80", Method::Tun, &servers).scheduled(Kind::Wrr),
+            Wanted::tcp("192.0.2.12:80", Method::IPIP, &servers).scheduled(Kind::Wrr),
             Wanted::tcp("[2001:db8::10]:80", Method::Nat, &["[2001:db8:1::11]:80"]).scheduled(Kind::Mh),
             Wanted::udp("192.0.2.10:53", Method::Nat, &servers).scheduled(Kind::Lc),
             Wanted::tcp("192.0.2.13:80", Method::Nat, &[]),

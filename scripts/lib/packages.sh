@@ -4,7 +4,7 @@
 build_packages=(build-essential pkg-config m4 clang llvm libclang-dev libelf-dev zlib1g-dev)
 
 # COMMAND:PACKAGE. A command that is there is good enough, whatever package it came from.
-lab_tools=(ip:iproute2 nginx:nginx-light curl:curl tcpdump:tcpdump nft:nftables ethtool:ethtool
+lab_tools=(ip:iproute2 nginx:nginx-light vsftpd:vsftpd curl:curl tcpdump:tcpdump nft:nftables ethtool:ethtool
     ping:iputils-ping sysctl:procps setpriv:util-linux)
 
 # What the director is compared with.
@@ -54,17 +54,20 @@ missing_tools() {
     done
 }
 
-# Debian starts nginx when it is installed. Ours run only inside namespaces, so the system's stays off meanwhile.
+# Debian starts nginx and vsftpd when they are installed. Ours run only inside namespaces, so the system's stay off
+# meanwhile.
 install_packages() {
-    local masked=''
-    if [[ " $* " == *" nginx-light "* ]] && [ -d /run/systemd/system ]; then
-        systemctl -q mask --runtime nginx.service && masked=yes
-    fi
+    local service masked=()
+    for service in nginx vsftpd; do
+        if [[ " $* " == *" $service"* ]] && [ -d /run/systemd/system ]; then
+            systemctl -q mask --runtime "$service.service" && masked+=("$service.service")
+        fi
+    done
     if ! apt_install "$@" &>/dev/null; then # most often: there are no package lists yet
         quietly apt-get -qq update
         quietly apt_install "$@"
     fi
-    [ -z "$masked" ] || systemctl -q unmask --runtime nginx.service
+    [ "${#masked[@]}" -eq 0 ] || systemctl -q unmask --runtime "${masked[@]}"
 }
 
 apt_install() {

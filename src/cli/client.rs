@@ -16,13 +16,24 @@ const PATIENCE: Duration = Duration::from_secs(10);
 #[derive(Debug, clap::Args)]
 pub(super) struct At {
     /// The director's control socket
-    #[arg(long, value_name = "PATH", default_value = DEFAULT_SOCKET)]
+    #[arg(long, value_name = "PATH", default_value_os_t = default_socket())]
     pub(super) socket: PathBuf,
+}
+
+/// The socket to ask at when nobody names one: that of the variable `RINGMASTER_SOCKET`, or the usual one.
+pub(super) fn default_socket() -> PathBuf {
+    std::env::var_os("RINGMASTER_SOCKET").map_or_else(|| DEFAULT_SOCKET.into(), PathBuf::from)
+}
+
+/// Who can be asked: a director, near or far.
+pub trait Ask {
+    /// Asks and waits for the answer, which is never [`Body::Error`].
+    fn ask(&mut self, command: Command) -> Result<Body, ClientError>;
 }
 
 /// Why there is no answer.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum ClientError {
+pub enum ClientError {
     /// There is no socket, or nobody behind it.
     #[error("no director listens on {}; start one with `ringmaster run`, or name its socket with --socket", .0.display())]
     Nobody(PathBuf),
@@ -68,16 +79,6 @@ impl Client {
         Ok(Self { stream: BufReader::new(stream), path })
     }
 
-    /// Asks and waits for the answer, which is never [`Body::Error`].
-    pub(super) fn ask(&mut self, command: Command) -> Result<Body, ClientError> {
-        let response = self.exchange(&Request::new(command));
-        let Response { body, .. } = response.map_err(|error| ClientError::Broken { path: self.path.clone(), error })?;
-        match body {
-            Body::Error(reason) => Err(ClientError::Refused(reason)),
-            body => Ok(body),
-        }
-    }
-
     fn exchange(&mut self, request: &Request) -> io::Result<Response> {
         let mut line = serde_json::to_string(request)?;
         line.push('\n');
@@ -87,6 +88,39 @@ impl Client {
             return Err(io::ErrorKind::UnexpectedEof.into());
         }
         Ok(serde_json::from_str(&line)?)
+    }
+}
+
+impl Ask for Client {
+    fn ask(&mut self, command: Command) -> Result<Body, ClientError> {
+        let response = self.exchange(&Request::new(command));
+        let Response { body, .. } = response.map_err(|error| ClientError::Broken { path: self.path.clone(), error })?;
+        match body {
+            Body::Error(reason) => Err(ClientError::Refused(reason)),
+            body => Ok(body),
+        }
+    }
+}
+
+/// A director that is not looked for before it is asked.
+pub(super) struct Later {
+    path: PathBuf,
+    client: Option<Client>,
+}
+
+impl Later {
+    pub(super) fn at(path: PathBuf) -> Self {
+        Self { path, client: None }
+    }
+}
+
+impl Ask for Later {
+    fn ask(&mut self, command: Command) -> Result<Body, ClientError> {
+        let client = match self.client.take() {
+            Some(client) => client,
+            None => Client::connect(&self.path)?,
+        };
+        self.client.insert(client).ask(command)
     }
 }
 

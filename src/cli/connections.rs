@@ -3,7 +3,7 @@
 use std::io::{BufWriter, Write};
 use std::process::ExitCode;
 
-use super::client::{self, At, Client, ClientError};
+use super::client::{self, Ask, At, Client, ClientError};
 use super::layout;
 use crate::control::protocol::{Body, Command};
 
@@ -25,7 +25,7 @@ pub fn run(args: &Args) -> ExitCode {
 pub(super) fn list(args: &Args, out: &mut impl Write) -> Result<(), ClientError> {
     let mut client = Client::connect(&args.at.socket)?;
     if !args.json {
-        layout::connections_head(out)?;
+        layout::connections::head(out, false)?;
     }
     let mut cursor = 0;
     loop {
@@ -35,7 +35,7 @@ pub(super) fn list(args: &Args, out: &mut impl Write) -> Result<(), ClientError>
         for connection in &page.entries {
             match args.json {
                 true => writeln!(out, "{}", serde_json::to_string(connection).map_err(std::io::Error::from)?)?,
-                false => layout::connection(out, connection)?,
+                false => layout::connections::line(out, None, connection)?,
             }
         }
         match page.next {

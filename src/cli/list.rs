@@ -3,8 +3,8 @@
 use std::io::{BufWriter, Write};
 use std::process::ExitCode;
 
-use super::client::{self, At, Client, ClientError};
-use super::layout;
+use super::client::{self, Ask, At, Client, ClientError};
+use super::layout::{self, Layout};
 use crate::control::protocol::{Body, Command};
 
 /// List virtual services and their real servers
@@ -31,7 +31,8 @@ pub(super) fn list(args: &Args, out: &mut impl Write) -> Result<(), ClientError>
         }
     } else {
         let Body::Status(status) = client.ask(Command::Status)? else { return Err(ClientError::Unexpected) };
-        layout::services(out, status.table_size, &services)?;
+        layout::version(out, status.table_size)?;
+        Layout::default().services(out, &services)?;
     }
     Ok(out.flush()?)
 }

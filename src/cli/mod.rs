@@ -1,16 +1,24 @@
 //! The command line: one file a subcommand.
 
 pub mod check;
-mod client;
+pub mod client;
 pub mod connections;
+pub mod ipvsadm;
 pub mod layout;
 pub mod list;
+pub mod metrics;
+pub mod names;
 pub mod replay;
 pub mod run;
+pub mod status;
 
+use std::ffi::OsString;
+use std::path::Path;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+
+use ipvsadm::Program;
 
 /// A user-space Linux Virtual Server over AF_XDP, from a keepalived.conf.
 #[derive(Debug, Parser)]
@@ -26,16 +34,28 @@ enum Command {
     Check(check::Args),
     List(list::Args),
     Connections(connections::Args),
+    Status(status::Args),
+    Metrics(metrics::Args),
     Replay(replay::Args),
+    Ipvsadm(ipvsadm::Args),
 }
 
-/// Runs the command line and gives the exit code.
+/// Runs the command line and gives the exit code. Called by the name of one of them, the program is that one.
 pub fn main() -> ExitCode {
+    let words: Vec<OsString> = std::env::args_os().collect();
+    if let Some((name, words)) = words.split_first()
+        && let Some(program) = Program::called(Path::new(name))
+    {
+        return ipvsadm::be(program, &name.to_string_lossy(), words);
+    }
     match CommandLine::parse().command {
         Command::Run(args) => run::run(&args),
         Command::Check(args) => check::run(&args),
         Command::List(args) => list::run(&args),
         Command::Connections(args) => connections::run(&args),
+        Command::Status(args) => status::run(&args),
+        Command::Metrics(args) => metrics::run(&args),
         Command::Replay(args) => replay::run(&args),
+        Command::Ipvsadm(args) => ipvsadm::run(&args),
     }
 }

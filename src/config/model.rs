@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use crate::check;
 pub use crate::io::options::{Attach, Poll, Transfer};
 use crate::sched;
-use crate::service::{Method, Options, Persistence, Thresholds};
+use crate::service::{Limits, MarkRule, Method, Options, Persistence, Thresholds};
 use crate::time::Ticks;
 use crate::wire::{Endpoint, ServiceKey};
 
@@ -120,12 +120,16 @@ pub struct VirtualAddress {
 /// A `virtual_server`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct VirtualServer {
-    /// Protocol, VIP and port.
+    /// Protocol, VIP and port, or a firewall mark.
     pub key: ServiceKey,
     /// `lvs_sched` (`lb_algo`) and its `sh-port`, `mh-fallback` and so on.
     pub scheduler: sched::Setup,
     /// `persistence_timeout` and `persistence_granularity`.
     pub persistence: Option<Persistence>,
+    /// `limit` in the `ringmaster` block.
+    pub limits: Limits,
+    /// `ops`.
+    pub one_packet: bool,
     /// `real_server` blocks, in order.
     pub servers: Vec<RealServer>,
     /// `sorry_server`: takes all connections when no real server is left.
@@ -149,6 +153,15 @@ pub struct RealServer {
     pub checks: Vec<check::Spec>,
 }
 
+/// One rule of a `mark` block. A block with several addresses, say, is as many rules.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Mark {
+    /// Which packets, but for where they come in.
+    pub rule: MarkRule,
+    /// `interface`: where they come in.
+    pub interface: Option<String>,
+}
+
 /// The `ringmaster` block; each default is chosen at start from routes, queues and cores.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Settings {
@@ -170,6 +183,8 @@ pub struct Settings {
     pub frames: usize,
     /// `socket PATH`: the control socket.
     pub socket: PathBuf,
+    /// `mark N { ... }`, in order: which packets get which firewall mark.
+    pub marks: Vec<Mark>,
     /// `profile ringmaster|kernel`, the single choices, and `lvs_timeouts`.
     pub options: Options,
     /// The `sync_*` keys.
@@ -191,6 +206,7 @@ impl Default for Settings {
             connections: 1 << 20,
             frames: 4096,
             socket: PathBuf::from(DEFAULT_SOCKET),
+            marks: Vec::new(),
             options: Options::default(),
             sync: SyncChoices::default(),
         }

@@ -4,11 +4,13 @@
 //! connection is lives in 64 plain bytes without pointers, so that the table outlives the process that filled it.
 
 mod key;
+mod sctp;
 pub mod state;
 pub mod table;
 mod timeouts;
 
 pub use key::{FlowHash, FlowKey, HashSeed};
+pub use sctp::sctp_next;
 pub use state::{State, TcpEvent};
 pub use table::Table;
 pub use timeouts::Timeouts;

@@ -1,9 +1,9 @@
-//! Connection states and the TCP transitions of LVS.
+//! Connection states and the TCP transitions of LVS; those of SCTP are in [`super::sctp`].
 //!
 //! LVS follows TCP loosely: by flags alone, without sequence numbers, in tables per direction
 //! (`ip_vs_proto_tcp.c: tcp_states`). Any RST or FIN inside the tuple moves the state.
 
-use crate::wire::TcpFlags;
+use crate::wire::{Protocol, TcpFlags};
 
 /// State of a table entry. The numbers are part of the table's layout.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -35,6 +35,34 @@ pub enum State {
     SynAck = 11,
     /// A UDP exchange.
     Udp = 16,
+    /// SCTP: no packet has been judged yet.
+    SctpNone = 32,
+    /// SCTP: one INIT was seen.
+    SctpInit1 = 33,
+    /// SCTP: more than one INIT was seen.
+    SctpInit = 34,
+    /// SCTP: the server answered with a cookie.
+    SctpCookieSent = 35,
+    /// SCTP: the client returned the cookie.
+    SctpCookieReplied = 36,
+    /// SCTP: the server asked for an association.
+    SctpCookieWait = 37,
+    /// SCTP: the client answered it with a cookie.
+    SctpCookie = 38,
+    /// SCTP: the server returned the cookie.
+    SctpCookieEchoed = 39,
+    /// SCTP: data may flow both ways.
+    SctpEstablished = 40,
+    /// SCTP: the server began to shut down.
+    SctpShutdownSent = 41,
+    /// SCTP: the client began to shut down.
+    SctpShutdownReceived = 42,
+    /// SCTP: the server agreed to shut down.
+    SctpShutdownAckSent = 43,
+    /// SCTP: refused.
+    SctpRejected = 44,
+    /// SCTP: aborted, or shut down for good.
+    SctpClosed = 45,
     /// A persistence template none of whose connections was ever established. Listed as `NONE`.
     Template = 48,
     /// A persistence template with an established connection behind it. Listed as `ASSURED`.
@@ -63,6 +91,20 @@ impl State {
             10 => State::Listen,
             11 => State::SynAck,
             16 => State::Udp,
+            32 => State::SctpNone,
+            33 => State::SctpInit1,
+            34 => State::SctpInit,
+            35 => State::SctpCookieSent,
+            36 => State::SctpCookieReplied,
+            37 => State::SctpCookieWait,
+            38 => State::SctpCookie,
+            39 => State::SctpCookieEchoed,
+            40 => State::SctpEstablished,
+            41 => State::SctpShutdownSent,
+            42 => State::SctpShutdownReceived,
+            43 => State::SctpShutdownAckSent,
+            44 => State::SctpRejected,
+            45 => State::SctpClosed,
             48 => State::Template,
             49 => State::TemplateAssured,
             255 => State::Filling,
@@ -70,17 +112,42 @@ impl State {
         }
     }
 
-    /// Whether the connection counts as active (`ActiveConn`): UDP never does, half-open TCP does.
+    /// Whether the connection counts as active (`ActiveConn`): UDP never does, half-open TCP does, half-open SCTP does
+    /// not.
     #[inline(always)]
     pub const fn is_active(self) -> bool {
-        matches!(self, State::Established | State::SynSent | State::SynRecv | State::SynAck)
+        matches!(self, State::Established | State::SynSent | State::SynRecv | State::SynAck | State::SctpEstablished)
+    }
+
+    /// The state of a new connection of this protocol, before its first packet is judged.
+    pub const fn first(protocol: u8) -> State {
+        match protocol {
+            Protocol::UDP => State::Udp,
+            Protocol::SCTP => State::SctpNone,
+            _ => State::None,
+        }
+    }
+
+    /// Whether the connection, of TCP or SCTP, is established.
+    pub const fn is_established(self) -> bool {
+        matches!(self, State::Established | State::SctpEstablished)
+    }
+
+    /// Whether only the client has said something so far, which anybody can in any name.
+    pub const fn is_half_open(self) -> bool {
+        matches!(self, State::SynRecv | State::SynAck | State::SctpInit1 | State::SctpInit)
+    }
+
+    /// Whether both sides are done, and the entry waits only for stragglers.
+    pub const fn is_finished(self) -> bool {
+        matches!(self, State::TimeWait | State::Close | State::LastAck | State::SctpRejected | State::SctpClosed)
     }
 
     /// The name in `ipvsadm -Lc`.
     pub const fn name(self) -> &'static str {
         match self {
-            State::None | State::Template => "NONE",
-            State::Established => "ESTABLISHED",
+            State::None | State::SctpNone | State::Template => "NONE",
+            State::Established | State::SctpEstablished => "ESTABLISHED",
             State::SynSent => "SYN_SENT",
             State::SynRecv => "SYN_RECV",
             State::FinWait => "FIN_WAIT",
@@ -91,6 +158,18 @@ impl State {
             State::Listen => "LISTEN",
             State::SynAck => "SYNACK",
             State::Udp => "UDP",
+            State::SctpInit1 => "INIT1",
+            State::SctpInit => "INIT",
+            State::SctpCookieSent => "C-SENT",
+            State::SctpCookieReplied => "C-REPLIED",
+            State::SctpCookieWait => "C-WAIT",
+            State::SctpCookie => "COOKIE",
+            State::SctpCookieEchoed => "C-ECHOED",
+            State::SctpShutdownSent => "S-SENT",
+            State::SctpShutdownReceived => "S-RECEIVED",
+            State::SctpShutdownAckSent => "S-ACK-SENT",
+            State::SctpRejected => "REJECTED",
+            State::SctpClosed => "CLOSED",
             State::TemplateAssured => "ASSURED",
             State::Free | State::Dead | State::Filling => "-",
         }
@@ -163,6 +242,22 @@ pub enum Seen {
 #[inline(always)]
 pub const fn tcp_next(state: State, event: TcpEvent, seen: Seen) -> State {
     NEXT[seen as usize][event as usize][(state as u8 & 0x0f) as usize]
+}
+
+/// The state after a segment while connections are defended against half-open ones (`secure_tcp`; `tcp_states_dos`):
+/// SYN_RECV counts as SYNACK once answered, and becomes ESTABLISHED only by what the server sends.
+pub const fn tcp_next_secure(state: State, event: TcpEvent, seen: Seen) -> State {
+    use State::*;
+    match (seen, event, state) {
+        (Seen::Input, TcpEvent::Syn | TcpEvent::Fin | TcpEvent::Ack, SynAck) => SynAck,
+        (Seen::Input, TcpEvent::Ack, SynRecv) => SynRecv,
+        (Seen::Input, TcpEvent::Rst, SynAck) => Close,
+        (Seen::Output, TcpEvent::Syn, SynRecv | SynAck) => SynAck,
+        (Seen::InputOnly, TcpEvent::Syn, Established | SynSent) => Established,
+        (Seen::InputOnly, TcpEvent::Syn, SynRecv) => SynRecv,
+        (Seen::InputOnly, TcpEvent::Syn, _) => SynAck,
+        _ => tcp_next(state, event, seen),
+    }
 }
 
 /// [`transition`] worked out for the sixteen numbers that TCP states may have.
@@ -273,6 +368,79 @@ mod tests {
     #[test]
     fn nat_the_server_refuses() {
         assert_eq!(walk(&[(TcpEvent::Syn, Input), (TcpEvent::Rst, Output)]), [SynRecv, Close]);
+    }
+
+    fn states(names: &str) -> Vec<State> {
+        let of = |name: &str| match name {
+            "NO" => None,
+            "ES" => Established,
+            "SS" => SynSent,
+            "SR" => SynRecv,
+            "FW" => FinWait,
+            "TW" => TimeWait,
+            "CL" => Close,
+            "CW" => CloseWait,
+            "LA" => LastAck,
+            "LI" => Listen,
+            "SA" => SynAck,
+            other => panic!("no state {other}"),
+        };
+        names.split(' ').map(of).collect()
+    }
+
+    /// Both of the kernel's tables: a row for each event, in it the state that each state leads to.
+    #[test]
+    fn every_transition_is_the_kernels() {
+        const NORMAL: [[&str; 4]; 3] = [
+            [
+                "SR ES ES SR SR SR SR SR SR SR SR",
+                "CL CW SS TW TW TW CL CW LA LI TW",
+                "ES ES SS ES FW TW CL CW CL LI ES",
+                "CL CL CL SR CL CL CL CL LA LI SR",
+            ],
+            [
+                "SS ES SS SR SS SS SS SS SS LI SR",
+                "TW FW SS TW FW TW CL TW LA LI TW",
+                "ES ES SS ES FW TW CL CW LA ES ES",
+                "CL CL SS CL CL TW CL CL CL CL CL",
+            ],
+            [
+                "SR ES ES SR SR SR SR SR SR SR SR",
+                "CL FW SS TW FW TW CL CW LA LI TW",
+                "ES ES SS ES FW TW CL CW CL LI ES",
+                "CL CL CL SR CL CL CL CL LA LI CL",
+            ],
+        ];
+        const SECURE: [[&str; 4]; 3] = [
+            [
+                "SR ES ES SR SR SR SR SR SR SR SA",
+                "CL CW SS TW TW TW CL CW LA LI SA",
+                "ES ES SS SR FW TW CL CW CL LI SA",
+                "CL CL CL SR CL CL CL CL LA LI CL",
+            ],
+            [
+                "SS ES SS SA SS SS SS SS SS LI SA",
+                "TW FW SS TW FW TW CL TW LA LI TW",
+                "ES ES SS ES FW TW CL CW LA ES ES",
+                "CL CL SS CL CL TW CL CL CL CL CL",
+            ],
+            [
+                "SA ES ES SR SA SA SA SA SA SA SA",
+                "CL FW SS TW FW TW CL CW LA LI TW",
+                "ES ES SS ES FW TW CL CW CL LI ES",
+                "CL CL CL SR CL CL CL CL LA LI CL",
+            ],
+        ];
+        let from = states("NO ES SS SR FW TW CL CW LA LI SA");
+        let events = [TcpEvent::Syn, TcpEvent::Fin, TcpEvent::Ack, TcpEvent::Rst];
+        for (at, seen) in [Input, Output, InputOnly].into_iter().enumerate() {
+            for (row, event) in events.into_iter().enumerate() {
+                let normal: Vec<_> = from.iter().map(|&state| tcp_next(state, event, seen)).collect();
+                assert_eq!(normal, states(NORMAL[at][row]), "{seen:?} {event:?}");
+                let secure: Vec<_> = from.iter().map(|&state| tcp_next_secure(state, event, seen)).collect();
+                assert_eq!(secure, states(SECURE[at][row]), "secure {seen:?} {event:?}");
+            }
+        }
     }
 
     #[test]

@@ -4,7 +4,7 @@ use super::State;
 use crate::time::Ticks;
 
 /// Timeouts by state. Only three can be set (`lvs_timeouts tcp S tcpfin S udp S`, `ipvsadm --set`); the others are the
-/// kernel's constants (`ip_vs_proto_tcp.c: tcp_timeouts`).
+/// kernel's constants (`ip_vs_proto_tcp.c: tcp_timeouts`, `ip_vs_proto_sctp.c: sctp_timeouts`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Timeouts {
     /// ESTABLISHED TCP.
@@ -25,9 +25,21 @@ impl Timeouts {
     pub const fn of(&self, state: State) -> Ticks {
         match state {
             State::Established => self.tcp,
+            State::SctpEstablished => Ticks::from_secs(900),
             State::FinWait => self.tcp_fin,
             State::Udp => self.udp,
-            State::None => Ticks::from_secs(2),
+            State::None | State::SctpNone => Ticks::from_secs(2),
+            State::SctpInit1 | State::SctpRejected => Ticks::from_secs(4),
+            State::SctpInit
+            | State::SctpCookieSent
+            | State::SctpCookieReplied
+            | State::SctpCookieWait
+            | State::SctpCookie
+            | State::SctpCookieEchoed
+            | State::SctpShutdownSent
+            | State::SctpShutdownReceived
+            | State::SctpShutdownAckSent
+            | State::SctpClosed => Ticks::from_secs(61),
             State::SynRecv | State::CloseWait => Ticks::from_secs(60),
             State::SynSent | State::TimeWait | State::Listen | State::SynAck => Ticks::from_secs(120),
             State::Close => Ticks::from_secs(10),

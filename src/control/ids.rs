@@ -2,7 +2,8 @@
 //!
 //! The connection table holds [`PairId`]s with a generation, so an id must mean the same (service, real server) pair for
 //! as long as any connection carries it. Ids are therefore allotted by name, once: the pair of a server that was taken
-//! out and comes back is the pair that it was, and its connections go on.
+//! out and comes back is the pair that it was, and its connections go on. The method belongs to the name, since it must not
+//! change under a connection.
 //!
 //! An id becomes free only through [`Ids::vacate`], when no connection holds it any more. Whoever gets it next gets it
 //! under a higher generation, so that a straggler cannot be mistaken for one of its connections.
@@ -12,11 +13,25 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::service::{Method, Pair, PairId, ServiceId};
 use crate::wire::{Endpoint, ServiceKey};
 
+/// Room for pairs: as many have loads and counters.
+pub const PAIRS: usize = 1 << 16;
+
 /// What a pair is known by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct Name {
     service: ServiceKey,
     real: Endpoint,
+    /// See [`kind`].
+    kind: u8,
+}
+
+/// What a connection keeps of its server's method when that is changed under it: all but the details of a tunnel.
+const fn kind(method: Method) -> u8 {
+    match method {
+        Method::Nat => 0,
+        Method::Dr => 1,
+        Method::Tun(_) => 2,
+    }
 }
 
 /// What stands behind a [`PairId`].
@@ -43,9 +58,21 @@ pub struct Ids {
     pairs: BTreeMap<Name, PairId>,
     records: Vec<Record>,
     free: BTreeSet<PairId>,
+    /// What differs between two runs of a director.
+    seed: u64,
 }
 
 impl Ids {
+    /// No ids yet. The seed is handed to schedulers that draw lots: no two directors should draw alike.
+    pub fn with_seed(seed: u64) -> Self {
+        Self { seed, ..Self::default() }
+    }
+
+    /// A seed for a service's scheduler, another for each.
+    pub fn seed(&self, service: ServiceId) -> u64 {
+        self.seed.wrapping_add(u64::from(service.0).wrapping_mul(0x9e37_79b9_7f4a_7c15))
+    }
+
     /// Starts a plan: whatever is not asked for from here on counts as removed.
     pub fn begin(&mut self) {
         self.records.iter_mut().filter_map(|record| record.holder.as_mut()).for_each(|holder| holder.live = false);
@@ -59,7 +86,7 @@ impl Ids {
 
     /// The id of a pair, allotted if the name is new.
     pub fn pair(&mut self, service: ServiceKey, real: Endpoint, method: Method) -> PairId {
-        let name = Name { service, real };
+        let name = Name { service, real, kind: kind(method) };
         let id = self.pairs.get(&name).copied().unwrap_or_else(|| self.allot(name));
         self.records[id.0 as usize].holder = Some(Holder { name, method, live: true });
         id
@@ -82,14 +109,31 @@ impl Ids {
         id
     }
 
-    /// The pairs known but not asked for since [`Ids::begin`], without hops.
+    /// The pairs known but not asked for since [`Ids::begin`], by whatever method, without hops.
     pub fn removed(&self) -> impl Iterator<Item = (PairId, Pair)> + '_ {
+        self.idle().filter(|(.., current)| current.is_none()).map(|(id, pair, _)| (id, pair))
+    }
+
+    /// The pairs whose server was asked for by another method, without hops, and the pairs that it forms now: the
+    /// connections that there are keep the method they were opened with.
+    pub fn former(&self) -> impl Iterator<Item = (PairId, Pair, PairId)> + '_ {
+        self.idle().filter_map(|(id, pair, current)| Some((id, pair, current?)))
+    }
+
+    fn idle(&self) -> impl Iterator<Item = (PairId, Pair, Option<PairId>)> + '_ {
         self.records.iter().enumerate().filter_map(|(at, record)| {
             let holder = record.holder.filter(|holder| !holder.live)?;
-            let Name { service, real } = holder.name;
+            let Name { service, real, .. } = holder.name;
             let pair = Pair::new(record.generation, service.protocol, holder.method, service.virtual_, real);
-            Some((PairId(index(at)), pair))
+            Some((PairId(index(at)), pair, self.current(holder.name)))
         })
+    }
+
+    /// The pair that a name's service and server form now.
+    fn current(&self, name: Name) -> Option<PairId> {
+        let others = self.pairs.range(Name { kind: 0, ..name }..=Name { kind: u8::MAX, ..name });
+        let live = |id: PairId| self.records[id.0 as usize].holder.is_some_and(|holder| holder.live);
+        others.map(|(_, &id)| id).find(|&id| live(id))
     }
 
     /// Frees the id of a removed pair. Call it only when no connection holds the pair and every worker has adopted a
@@ -147,6 +191,22 @@ mod tests {
         assert_eq!(ids.generation(first), generation + 1);
         ids.begin();
         assert!(!ids.vacate(first, generation), "nor is a late answer about the last one");
+    }
+
+    #[test]
+    fn a_server_by_another_method_is_another_pair_and_knows_its_former_self() {
+        let mut ids = Ids::default();
+        let before = ids.pair(web(), server(11), Method::Dr);
+        ids.begin();
+        let now = ids.pair(web(), server(11), Method::Nat);
+        assert_ne!(now, before);
+        let former: Vec<_> = ids.former().map(|(id, pair, current)| (id, pair.method, current)).collect();
+        assert_eq!(former, [(before, Method::Dr, now)]);
+        assert_eq!(ids.removed().count(), 0);
+        ids.begin();
+        assert_eq!((ids.removed().count(), ids.former().count()), (2, 0), "both are gone");
+        ids.begin();
+        assert_eq!(ids.pair(web(), server(11), Method::Dr), before);
     }
 
     #[test]

@@ -4,9 +4,11 @@
 //! decided by functions without input or output ([`plan()`], [`rules`], [`Ids`]); around them stand thin shells that talk
 //! to the kernel and to clients.
 
+pub mod admin;
 mod director;
 mod ids;
 pub mod kernel;
+mod ledger;
 mod plan;
 pub mod protocol;
 pub mod socket;
@@ -15,6 +17,7 @@ pub mod sync;
 pub mod view;
 
 pub use director::{DirectorError, run};
-pub use ids::Ids;
+pub use ids::{Ids, PAIRS};
+pub use ledger::{Counts, Ledger};
 pub use plan::plan;
-pub use steer_rules::rules;
+pub use steer_rules::{Locals, rules};

@@ -2,17 +2,20 @@
 //!
 //! ```text
 //! > {"version":1,"command":"services"}
-//! < {"version":1,"services":[{"protocol":"tcp","address":"192.0.2.10:80","scheduler":"rr","servers":[]}]}
+//! < {"version":1,"services":[{"protocol":"tcp","address":"192.0.2.10:80","scheduler":"rr",…,"servers":[]}]}
 //! > {"version":1,"command":"connections","cursor":0}
 //! < {"version":1,"connections":{"entries":[],"next":null}}
+//! > {"version":1,"command":"change","changes":["clear"]}
+//! < {"version":1,"changed":[null]}
 //! > {"command":"juggle"}
-//! < {"version":1,"error":"unknown variant `juggle`, expected one of `services`, `connections`, `status`"}
+//! < {"version":1,"error":"unknown variant `juggle`, expected one of `services`, `connections`, `status`, `change`"}
 //! ```
 //!
 //! The connection table is told in parts, so that a million connections neither fill the memory nor hold up the loop.
 
 use serde::{Deserialize, Serialize};
 
+use super::admin::{Change, Refusal};
 use super::view::{ConnectionPage, ServiceView, Source, Status};
 
 /// The version spoken. A request may leave it out.
@@ -46,6 +49,11 @@ pub enum Command {
     },
     /// The director itself.
     Status,
+    /// Changes, in their order: each holds or is refused by itself, and all become visible together.
+    Change {
+        /// What is to be changed.
+        changes: Vec<Change>,
+    },
 }
 
 /// A line to a client.
@@ -68,6 +76,8 @@ pub enum Body {
     Connections(ConnectionPage),
     /// To [`Command::Status`].
     Status(Status),
+    /// To [`Command::Change`]: for each change nothing, or why it was refused.
+    Changed(Vec<Option<Refusal>>),
     /// To a request that was not understood.
     Error(String),
 }
@@ -80,13 +90,14 @@ impl Request {
 }
 
 /// The answer to a line.
-pub fn answer(line: &[u8], source: &impl Source) -> Response {
+pub fn answer(line: &[u8], source: &mut impl Source) -> Response {
     let body = match serde_json::from_slice::<Request>(line) {
         Ok(request) if request.version != VERSION => refuse(request.version),
         Ok(request) => match request.command {
             Command::Services => Body::Services(source.services()),
             Command::Connections { cursor } => Body::Connections(source.connections(cursor, PAGE)),
             Command::Status => Body::Status(source.status()),
+            Command::Change { changes } => Body::Changed(source.change(&changes)),
         },
         Err(error) => Body::Error(error.to_string()),
     };

@@ -22,8 +22,8 @@ use tokio::time::timeout;
 use super::protocol::{self, Body, Response, VERSION};
 use super::view::Source;
 
-/// Longest request, in bytes.
-const REQUEST: u64 = 4096;
+/// Longest request, in bytes: room for the changes of some ten thousand servers at once.
+const REQUEST: u64 = 8 << 20;
 /// Clients at once; more wait to be accepted.
 const CLIENTS: usize = 32;
 /// How long a client may stay silent.
@@ -68,7 +68,7 @@ pub struct Query {
 
 impl Query {
     /// Answers it.
-    pub fn answer(self, source: &impl Source) {
+    pub fn answer(self, source: &mut impl Source) {
         // A client that has gone needs no answer.
         let _ = self.reply.send(protocol::answer(&self.line, source));
     }

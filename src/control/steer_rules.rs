@@ -1,22 +1,51 @@
 //! What the steering program must take from the kernel, as follows from the services.
 
-use crate::io::xdp::steer::Rules;
-use crate::service::{Method, Services, Side};
-use crate::wire::{Addr, ServiceKey};
+use crate::io::xdp::steer::{Marking, Rules};
+use crate::service::{Method, Pair, PairFlags, Services, Side};
+use crate::wire::{Addr, Endpoint};
+
+/// The director's addresses.
+#[derive(Clone, Debug, Default)]
+pub struct Locals {
+    /// Those of its interfaces.
+    pub own: Vec<Addr>,
+    /// Those of its `vrrp_instance` blocks, which may be among the first as well.
+    pub virtual_: Vec<Addr>,
+}
 
 /// The rules for these services on a director with these addresses.
 ///
 /// Removed pairs count too: as long as they have connections, the workers are the ones to end them.
-pub fn rules(services: &Services, local_addresses: impl IntoIterator<Item = Addr>) -> Rules {
-    let mut rules = Rules { local_addresses: local_addresses.into_iter().collect(), ..Rules::default() };
+pub fn rules(services: &Services, locals: &Locals) -> Rules {
+    let Locals { own, virtual_ } = locals;
+    let mut rules = Rules {
+        local_addresses: own.iter().chain(virtual_).copied().collect(),
+        own_addresses: own.iter().filter(|address| !virtual_.contains(address)).copied().collect(),
+        ..Rules::default()
+    };
     let pairs = services.pairs.iter().filter(|pair| pair.generation != 0);
-    let keys = pairs.clone().map(|pair| ServiceKey { protocol: pair.protocol, virtual_: pair.end(Side::Virtual) });
-    rules.services = services.list.iter().map(|service| service.key).chain(keys).collect();
+    let keys = services.list.iter().map(|service| service.key).chain(pairs.clone().map(Pair::service_key));
+    rules.services = keys.filter(|key| key.mark().is_none()).collect();
     rules.vips = rules.services.iter().map(|key| key.virtual_.addr).collect();
+    let ftp = services.list.iter().filter(|service| service.is_ftp() && service.is_for_other_ports());
+    let helped = pairs.clone().filter(|pair| pair.flags.has(PairFlags::FTP));
+    rules.ftp = ftp.map(|service| service.key.virtual_.addr).chain(helped.map(|pair| pair.ends[0])).collect();
     for pair in pairs.filter(|pair| pair.method == Method::Nat) {
         let real = pair.end(Side::Real);
-        rules.servers.insert((pair.protocol, real));
+        let port = if pair.flags.has(PairFlags::WIDE) { 0 } else { real.port };
+        rules.servers.insert((pair.protocol, Endpoint { port, ..real }));
         rules.server_addresses.insert(real.addr);
+    }
+    if !services.marks_in_use.is_empty() {
+        rules.marks = services
+            .marks
+            .iter()
+            .map(|rule| Marking {
+                pattern: rule.pattern,
+                ifindex: rule.arrival.map(|arrival| arrival.ifindex),
+                served: services.marks_in_use.contains(&rule.mark),
+            })
+            .collect();
     }
     rules
 }

@@ -3,34 +3,43 @@
 //! Fields are only ever added. A field that changes its meaning changes [`VERSION`](super::protocol::VERSION).
 
 use std::collections::BTreeMap;
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use serde::{Deserialize, Serialize};
 
+use super::admin::{Change, Refusal, ServiceName, TunnelSpec, name_of, tunnel_of};
+use super::{Counts, Ledger};
+use crate::conn::Timeouts;
 use crate::conn::table::Listed;
 use crate::forward::lifecycle::SPENT;
 use crate::sched::{Flags, Kind, Setup};
-use crate::service::{Loads, Method, PairId, Persistence, Server, Service, Services, Side};
+use crate::service::{Loads, Method, Options, PairId, Persistence, Server, Service, Services, Side};
 use crate::time::{Tick, Ticks};
-use crate::wire::Endpoint;
+use crate::wire::{Endpoint, Family, Shape};
 
 /// Where answers come from: the director, as seen by the control socket.
 pub trait Source {
     /// All virtual services, in any order.
-    fn services(&self) -> Vec<ServiceView>;
+    fn services(&mut self) -> Vec<ServiceView>;
 
     /// A part of the connection table: at most `at_most` connections from `cursor` on, which is 0 or what the part
     /// before said comes next.
     fn connections(&self, cursor: u64, at_most: usize) -> ConnectionPage;
 
     /// The director itself.
-    fn status(&self) -> Status;
+    fn status(&mut self) -> Status;
+
+    /// Carries out changes in their order, and says of each why it was refused, if it was. Workers and clients see all of
+    /// them at once.
+    fn change(&mut self, changes: &[Change]) -> Vec<Option<Refusal>>;
 }
 
 /// A transport protocol. The order is that of the IP protocol numbers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Protocol {
+    /// 0: any of the others, as for the templates of a mark service.
+    Ip,
     /// 6.
     Tcp,
     /// 17.
@@ -43,6 +52,7 @@ impl Protocol {
     /// From the number in the IP header; `None` if LVS does not balance it.
     pub const fn from_number(number: u8) -> Option<Self> {
         match number {
+            0 => Some(Protocol::Ip),
             6 => Some(Protocol::Tcp),
             17 => Some(Protocol::Udp),
             132 => Some(Protocol::Sctp),
@@ -50,9 +60,20 @@ impl Protocol {
         }
     }
 
+    /// The number in the IP header.
+    pub const fn number(self) -> u8 {
+        match self {
+            Protocol::Ip => 0,
+            Protocol::Tcp => 6,
+            Protocol::Udp => 17,
+            Protocol::Sctp => 132,
+        }
+    }
+
     /// As ipvsadm prints it.
     pub const fn name(self) -> &'static str {
         match self {
+            Protocol::Ip => "IP",
             Protocol::Tcp => "TCP",
             Protocol::Udp => "UDP",
             Protocol::Sctp => "SCTP",
@@ -77,7 +98,7 @@ impl From<Method> for Forward {
         match method {
             Method::Nat => Forward::Nat,
             Method::Dr => Forward::Dr,
-            Method::Tun => Forward::Tun,
+            Method::Tun(_) => Forward::Tun,
         }
     }
 }
@@ -85,10 +106,9 @@ impl From<Method> for Forward {
 /// A virtual service.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ServiceView {
-    /// Its protocol.
-    pub protocol: Protocol,
-    /// VIP and port.
-    pub address: SocketAddr,
+    /// Protocol, VIP and port; or the firewall mark.
+    #[serde(flatten)]
+    pub name: ServiceName,
     /// The scheduler's name.
     pub scheduler: String,
     /// The scheduler's options, by name (`sh-port`).
@@ -97,6 +117,15 @@ pub struct ServiceView {
     /// Client affinity, if asked for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub persistence: Option<PersistenceView>,
+    /// Each datagram is scheduled by itself.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub one_packet: bool,
+    /// What it has carried.
+    #[serde(default)]
+    pub counts: Counts,
+    /// How much of it in a second of late.
+    #[serde(default)]
+    pub rates: Counts,
     /// Its real servers, in the order in which the scheduler walks them.
     pub servers: Vec<ServerView>,
 }
@@ -108,6 +137,9 @@ pub struct PersistenceView {
     pub timeout: u32,
     /// Leading bits of the client's address that make it the same client.
     pub prefix: u8,
+    /// The netmask, where it is more than a number of leading bits.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub netmask: Option<Ipv4Addr>,
 }
 
 /// A real server of a service.
@@ -117,12 +149,30 @@ pub struct ServerView {
     pub address: SocketAddr,
     /// How requests reach it.
     pub method: Forward,
+    /// What its tunnel is made of, if it is reached by one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tunnel: Option<TunnelSpec>,
     /// Share of new connections; 0 takes none.
     pub weight: u32,
     /// Connections in an active state.
     pub active: u32,
     /// All others.
     pub inactive: u32,
+    /// Clients that persistence holds to it.
+    #[serde(default)]
+    pub persistent: u32,
+    /// With so many connections it is full; 0: never.
+    #[serde(default)]
+    pub upper: u32,
+    /// With fewer it takes new ones again.
+    #[serde(default)]
+    pub lower: u32,
+    /// What it has carried.
+    #[serde(default)]
+    pub counts: Counts,
+    /// How much of it in a second of late.
+    #[serde(default)]
+    pub rates: Counts,
 }
 
 /// An entry of the connection table.
@@ -169,6 +219,12 @@ pub struct Status {
     pub workers: usize,
     /// The ports attached to.
     pub ports: Vec<PortView>,
+    /// How long a connection lasts without a packet, in seconds.
+    #[serde(default)]
+    pub timeouts: TimeoutsView,
+    /// How listings are to be made.
+    #[serde(default)]
+    pub listing: ListingView,
     /// Counters by name.
     pub counters: BTreeMap<String, u64>,
     /// Connection synchronisation, if a daemon runs.
@@ -228,6 +284,39 @@ pub struct SyncPeerView {
     pub silent_ms: u64,
 }
 
+/// The timeouts that can be set, in seconds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TimeoutsView {
+    /// ESTABLISHED TCP.
+    pub tcp: u32,
+    /// TCP in FIN_WAIT.
+    pub tcp_fin: u32,
+    /// UDP.
+    pub udp: u32,
+}
+
+impl From<Timeouts> for TimeoutsView {
+    fn from(timeouts: Timeouts) -> Self {
+        let Timeouts { tcp, tcp_fin, udp, .. } = timeouts;
+        Self { tcp: tcp.as_secs(), tcp_fin: tcp_fin.as_secs(), udp: udp.as_secs() }
+    }
+}
+
+/// Choices that concern listings in ipvsadm's form.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ListingView {
+    /// Addresses are compared as ipvsadm does, not as numbers.
+    pub signed_sort: bool,
+    /// What is saved has thresholds and timeouts.
+    pub save_limits: bool,
+}
+
+impl From<&Options> for ListingView {
+    fn from(options: &Options) -> Self {
+        Self { signed_sort: options.signed_sort, save_limits: options.save_limits }
+    }
+}
+
 /// A port.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PortView {
@@ -238,19 +327,22 @@ pub struct PortView {
 }
 
 /// The views of all services with the loads of this moment.
-pub fn services(services: &Services, loads: &Loads) -> Vec<ServiceView> {
-    services.list.iter().filter_map(|service| self::service(service, loads)).collect()
+pub fn services(services: &Services, loads: &Loads, ledger: &Ledger) -> Vec<ServiceView> {
+    services.list.iter().filter_map(|service| self::service(service, loads, ledger)).collect()
 }
 
-fn service(service: &Service, loads: &Loads) -> Option<ServiceView> {
+fn service(service: &Service, loads: &Loads, ledger: &Ledger) -> Option<ServiceView> {
     let setup = service.scheduler.setup();
+    let account = ledger.service(service.id);
     Some(ServiceView {
-        protocol: Protocol::from_number(service.key.protocol)?,
-        address: socket(service.key.virtual_),
+        name: name_of(&service.key)?,
         scheduler: setup.kind.to_string(),
         flags: flags(setup),
-        persistence: service.persistence.map(PersistenceView::from),
-        servers: service.servers.iter().map(|server| self::server(server, loads)).collect(),
+        persistence: service.persistence.map(|with| persistence(with, service.key.family())),
+        one_packet: service.one_packet,
+        counts: account.counts,
+        rates: account.rates(),
+        servers: service.servers.iter().map(|server| self::server(server, loads, ledger)).collect(),
     })
 }
 
@@ -260,25 +352,37 @@ fn flags(setup: Setup) -> Vec<String> {
         Kind::Sh | Kind::Mh => format!("{}-{option}", setup.kind),
         _ => bit.to_owned(),
     };
-    let Flags { fallback, port } = setup.flags;
+    let Flags { fallback, port, third } = setup.flags;
     let options = [(fallback, "fallback", "flag-1"), (port, "port", "flag-2")];
-    options.into_iter().filter(|&(set, ..)| set).map(|(_, option, bit)| named(option, bit)).collect()
+    let named = options.into_iter().filter(|&(set, ..)| set).map(|(_, option, bit)| named(option, bit));
+    // With names of their own for two, these two do not speak of the third.
+    let third = third && !matches!(setup.kind, Kind::Sh | Kind::Mh);
+    named.chain(third.then(|| "flag-3".to_owned())).collect()
 }
 
-impl From<Persistence> for PersistenceView {
-    fn from(persistence: Persistence) -> Self {
-        Self { timeout: persistence.timeout.as_secs(), prefix: persistence.prefix }
-    }
+fn persistence(with: Persistence, family: Family) -> PersistenceView {
+    let (prefix, netmask) = match with.mask.shape(family) {
+        Shape::Prefix(length) => (length, None),
+        // At most 32.
+        Shape::Netmask(mask) => (u32::from(mask).leading_ones() as u8, Some(mask)),
+    };
+    PersistenceView { timeout: with.timeout.as_secs(), prefix, netmask }
 }
 
-fn server(server: &Server, loads: &Loads) -> ServerView {
-    let load = loads.load(server.pair);
+fn server(server: &Server, loads: &Loads, ledger: &Ledger) -> ServerView {
+    let (load, account) = (loads.load(server.pair), ledger.server(server.pair));
     ServerView {
         address: socket(server.real),
         method: server.method.into(),
+        tunnel: tunnel_of(server.method),
         weight: server.weight,
         active: load.active,
         inactive: load.inactive,
+        persistent: loads.templates(server.pair),
+        upper: server.thresholds.upper,
+        lower: server.thresholds.lower,
+        counts: account.counts,
+        rates: account.rates(),
     }
 }
 
@@ -297,7 +401,7 @@ pub fn connection(services: &Services, listed: &Listed, now: Tick) -> Option<Con
         expires: Ticks(left).as_secs(),
         state: record.state.name().to_owned(),
         source: socket(Endpoint { addr: listed.key.client, port: listed.key.port() }),
-        virtual_: socket(Endpoint { port: vport, ..pair.end(Side::Virtual) }),
+        virtual_: socket(Endpoint { port: vport, addr: record.vip.unwrap_or(pair.ends[Side::Virtual as usize]) }),
         destination: socket(Endpoint { port: rport, ..pair.end(Side::Real) }),
     })
 }
@@ -314,14 +418,14 @@ mod tests {
     use super::*;
     use crate::sched::Scheduler;
     use crate::service::{ServiceId, ServicesBuilder, Thresholds};
-    use crate::wire::ServiceKey;
+    use crate::wire::{Mask, ServiceKey};
 
     #[test]
     fn a_service_is_shown_with_its_options_and_loads() {
-        let setup = Setup { kind: Kind::Sh, flags: Flags { fallback: true, port: true } };
+        let setup = Setup { kind: Kind::Sh, flags: Flags { fallback: true, port: true, third: true } };
         let real: Endpoint = "10.1.0.11:8080".parse().unwrap();
-        let thresholds = Thresholds::default();
-        let server = Server { pair: PairId(2), real, method: Method::Tun, weight: 3, thresholds };
+        let thresholds = Thresholds { upper: 10, lower: 8 };
+        let server = Server { pair: PairId(2), real, method: Method::IPIP, weight: 3, thresholds };
         let virtual_: Endpoint = "[2001:db8::10]:443".parse().unwrap();
         let mut builder = ServicesBuilder::default();
         builder.add(
@@ -329,7 +433,12 @@ mod tests {
                 id: ServiceId(0),
                 key: ServiceKey { protocol: 17, virtual_ },
                 scheduler: Arc::new(Scheduler::new(setup, &[])),
-                persistence: Some(Persistence { timeout: Ticks::from_secs(360), prefix: 64 }),
+                admission: Arc::default(),
+                persistence: Some(Persistence {
+                    timeout: Ticks::from_secs(360),
+                    mask: Mask::of_length(Family::V6, 64),
+                }),
+                one_packet: false,
                 servers: vec![server],
             },
             &[1],
@@ -337,21 +446,25 @@ mod tests {
         );
         let loads = Loads::new(1, 4);
         loads.add(0, PairId(2), 5, 7);
-        let text = serde_json::to_string(&services(&builder.build(), &loads)).unwrap();
+        loads.add_template(0, PairId(2), 2);
+        let nothing = r#"{"connections":0,"packets_in":0,"packets_out":0,"bytes_in":0,"bytes_out":0}"#;
+        let text = serde_json::to_string(&services(&builder.build(), &loads, &Ledger::default())).unwrap();
         assert_eq!(
             text,
             concat!(
                 r#"[{"protocol":"udp","address":"[2001:db8::10]:443","scheduler":"sh","flags":["sh-fallback","sh-port"],"#,
-                r#""persistence":{"timeout":360,"prefix":64},"servers":[{"address":"10.1.0.11:8080","method":"tun","#,
-                r#""weight":3,"active":5,"inactive":7}]}]"#
+                r#""persistence":{"timeout":360,"prefix":64},COUNTS,"servers":[{"address":"10.1.0.11:8080","method":"tun","#,
+                r#""tunnel":{"type":"ipip","port":0,"checksum":"none"},"weight":3,"active":5,"inactive":7,"persistent":2,"#,
+                r#""upper":10,"lower":8,COUNTS}]}]"#
             )
+            .replace("COUNTS", &format!(r#""counts":{nothing},"rates":{nothing}"#))
         );
     }
 
     #[test]
     fn options_of_a_scheduler_that_has_none_keep_their_numbers() {
-        let setup = |kind| Setup { kind, flags: Flags { fallback: true, port: true } };
-        assert_eq!(flags(setup(Kind::Rr)), ["flag-1", "flag-2"]);
+        let setup = |kind| Setup { kind, flags: Flags { fallback: true, port: true, third: true } };
+        assert_eq!(flags(setup(Kind::Rr)), ["flag-1", "flag-2", "flag-3"]);
         assert_eq!(flags(setup(Kind::Mh)), ["mh-fallback", "mh-port"]);
         assert!(flags(Kind::Mh.into()).is_empty());
     }

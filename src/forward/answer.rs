@@ -24,13 +24,31 @@ struct Error {
     word: u32,
 }
 
-/// A TCP segment without a connection: a reset, unless it is one itself or the options say to drop it.
+/// A packet without a connection, which opens none, is answered as by a stack on which nobody listens, unless the options
+/// say to drop it.
 #[cold]
 pub(super) fn no_connection(view: &View<'_>, packet: &mut Packet<'_>, look: &Look) -> Decision {
-    if look.protocol != Protocol::TCP || look.flags.rst() || !view.options.reset_unknown {
-        return Decision::drop(Reason::NoConnection);
-    }
-    reset(view, packet, look).unwrap_or(Decision::drop(Reason::NoConnection))
+    let answered = match look.protocol {
+        _ if !view.options.reset_unknown => None,
+        Protocol::TCP if !look.flags.rst() => reset(view, packet, look),
+        Protocol::SCTP => no_sctp(view, packet, look),
+        _ => None,
+    };
+    answered.unwrap_or(Decision::drop(Reason::NoConnection))
+}
+
+/// A Linux without SCTP says that it does not know the protocol: "protocol unreachable", or "unrecognised next header"
+/// with the place of that header's number (`ip_input.c: ip_protocol_deliver_rcu`, `ip6_input.c:
+/// ip6_protocol_deliver_rcu`).
+fn no_sctp(view: &View<'_>, packet: &mut Packet<'_>, look: &Look) -> Option<Decision> {
+    const NEXT_HEADER: u32 = 6;
+    let place = match (look.family, look.l4 - look.l3) {
+        (Family::V4, _) => 0,
+        (Family::V6, 40) => NEXT_HEADER,
+        // The number is in one of the extension headers, and nobody is known to miss this answer.
+        (Family::V6, _) => return None,
+    };
+    make_icmp(view, packet, look, Error { v4: (3, 2), v6: (4, 1), word: place }, Reason::NoConnection)
 }
 
 /// A new connection that nobody can take: port unreachable, for TCP too (`ip_vs_core.c: ip_vs_leave`).

@@ -41,7 +41,7 @@ impl Changes {
 
     /// Takes note of a change of state.
     pub(super) fn push(&self, entry: &Entry, from: State, to: State) {
-        let matters = from == State::Established || to == State::Established;
+        let matters = from.is_established() || to.is_established();
         if matters && self.wanted.load(Ordering::Relaxed) {
             // A full queue leaves it to the sweep.
             let _ = self.queue.push(Change { key: entry.key(), pair: entry.pair(), generation: entry.generation() });

@@ -5,14 +5,14 @@ use std::hint::select_unpredictable as select;
 use super::lifecycle::{self, NO_OUTPUT};
 use super::look::{Look, Way};
 use super::rewrite::{self, End};
-use super::{Decision, Forwarder, Packet, Reason, Verdict, View, answer, tunnel};
-use crate::conn::TcpEvent;
-use crate::conn::state::{Seen, State, tcp_next};
+use super::{Decision, Forwarder, Packet, Reason, Verdict, View, answer, ftp, tunnel, wide};
+use crate::conn::sctp_next;
+use crate::conn::state::{Seen, State, TcpEvent, tcp_next, tcp_next_secure};
 use crate::conn::table::{Entry, Slot, StateWord};
 use crate::service::{Hop, HopId, HopTo, Method, NextHop, Pair, PairFlags, PairId, Side};
 use crate::time::Tick;
 use crate::wire::checksum::Delta;
-use crate::wire::{Addr, Protocol};
+use crate::wire::{Protocol, SctpEvent};
 
 /// Whether the entry is the connection this packet belongs to: its pair is alive under the generation it was opened
 /// with, and the packet's other end is the pair's.
@@ -23,7 +23,11 @@ pub(super) fn belongs(view: &View<'_>, entry: &Entry, look: &Look) -> bool {
     // comes from the virtual address: the kernel finds that address its own, and drops the packet.
     let back = look.way == Way::Out;
     let end = pair.end(select(back, Side::Real, Side::Virtual));
-    (!back | (pair.method == Method::Nat)) & (pair.generation == entry.generation()) & (end == look.other)
+    let alive = (!back | (pair.method == Method::Nat)) & (pair.generation == entry.generation());
+    if pair.flags.has(PairFlags::WIDE) {
+        return alive && wide::is_end(view, pair, entry, look);
+    }
+    alive & (end == look.other)
 }
 
 /// The way to the packet's next hop.
@@ -49,7 +53,9 @@ impl Forwarder {
         let Some(pair) = view.services.pair(pair_id) else { return Decision::drop(Reason::ServerRemoved) };
         let word = entry.state_word();
         let expired = entry.is_expired(now);
-        let opens = (look.protocol == Protocol::TCP) & look.flags.syn() & (look.way == Way::In);
+        // SCTP does not say in its first lines what it is.
+        let may_open = look.flags.syn() | (look.protocol == Protocol::SCTP);
+        let opens = may_open & (look.way == Way::In);
         if (expired | opens | (pair.flags != PairFlags::default()))
             && let Some(decision) = self.reconsider(view, packet, look, found, word, expired, now)
         {
@@ -77,12 +83,28 @@ impl Forwarder {
                 Onward::NoRoute => None,
             },
         };
-        let fits = hop.filter(|hop| look.ttl > 1 && look.packet_len() <= limit(look, pair, hop));
+        self.dispatch(view, packet, look, (pair_id, pair), hop, |packet| {
+            self.advance(view, packet, (entry, word), look, now);
+        })
+    }
+
+    /// Counts the packet, lets its connection advance, and sends it to `hop`; or says why not.
+    #[inline(always)]
+    pub(super) fn dispatch(
+        &self,
+        view: &View<'_>,
+        packet: &mut Packet<'_>,
+        look: &Look,
+        (pair_id, pair): (PairId, &Pair),
+        hop: Option<&Hop>,
+        advance: impl FnOnce(&mut Packet<'_>),
+    ) -> Decision {
+        let fits = hop.filter(|hop| look.ttl > 1 && look.packet_len() <= limit(pair, hop));
         // The kernel has judged a reply's TTL and size before LVS sees it (`ip_forward.c: ip_forward`), but not a
         // request's.
         if fits.is_some() || look.way == Way::In {
             self.count(pair_id, pair, look);
-            self.advance(view, entry, word, look, now);
+            advance(packet);
         }
         match fits {
             Some(hop) => self.send(view, packet, look, (pair_id, pair), hop).for_pair(pair_id),
@@ -105,10 +127,10 @@ impl Forwarder {
         let decision = match hop {
             None => answer::unreachable_host(view, packet, look),
             Some(_) if look.ttl <= 1 => answer::ttl_expired(view, packet, look),
-            Some(hop) => answer::too_big(view, packet, look, limit(look, pair, hop)),
+            Some(hop) => answer::too_big(view, packet, look, limit(pair, hop)),
         };
         // To the kernel, what it tells the client of a server that answers directly is a packet of that connection.
-        if let (Verdict::Answer(..), Way::In, Method::Dr | Method::Tun) = (decision.verdict(), look.way, pair.method)
+        if let (Verdict::Answer(..), Way::In, Method::Dr | Method::Tun(_)) = (decision.verdict(), look.way, pair.method)
             && let Some(counters) = self.counters.pair(id)
         {
             counters.packets[Way::Out as usize].add(1);
@@ -127,14 +149,23 @@ impl Forwarder {
 
     /// Moves the connection's state and its clock.
     #[inline(always)]
-    fn advance(&self, view: &View<'_>, entry: &Entry, word: StateWord, look: &Look, now: Tick) {
+    fn advance(
+        &self,
+        view: &View<'_>,
+        packet: &mut Packet<'_>,
+        (entry, word): (&Entry, StateWord),
+        look: &Look,
+        now: Tick,
+    ) {
         let state = word.state();
         let (next, next_flags) = match look.protocol {
-            Protocol::TCP => next_tcp(view, state, word.flags(), look),
+            Protocol::TCP => self.next_tcp(view, state, word.flags(), look),
+            Protocol::SCTP => next_sctp(packet, state, word.flags(), look),
             _ => (state, word.flags()),
         };
         let first_of_tick = entry.last_seen() != now;
         entry.touch(now);
+        entry.count_request(look.way == Way::In);
         if next != state || next_flags != word.flags() {
             lifecycle::change_state(&self.shared, self.lane, view.options, entry, word, next, next_flags);
         } else if first_of_tick {
@@ -144,6 +175,21 @@ impl Forwarder {
         if look.way == Way::Out && look.protocol == Protocol::UDP && entry.control().is_some() {
             lifecycle::assure(&self.shared, entry);
         }
+    }
+
+    /// State and flags after a TCP segment.
+    #[inline(always)]
+    fn next_tcp(&self, view: &View<'_>, state: State, have: u8, look: &Look) -> (State, u8) {
+        let event = TcpEvent::of(look.flags);
+        let (seen, now_flags) = seen(have, look);
+        if event == TcpEvent::Flagless && !view.options.flagless_segment_closes {
+            return (state, now_flags);
+        }
+        // Once established, both tables are one.
+        if state != State::Established && self.shared.defence.secure_tcp() {
+            return (tcp_next_secure(state, event, seen), now_flags);
+        }
+        (tcp_next(state, event, seen), now_flags)
     }
 
     /// Rewrites the packet and sends it to `hop`.
@@ -168,11 +214,11 @@ impl Forwarder {
                 rewrite::set_end(bytes, look, end, new, pair.transport_delta.inverse_if(back));
                 rewrite::age(bytes, look, pair.address_delta.inverse_if(back));
             }
-            Method::Dr | Method::Tun => rewrite::age(bytes, look, Delta::new()),
+            Method::Dr | Method::Tun(_) => rewrite::age(bytes, look, Delta::new()),
         }
         // Padding behind the packet was for the link it came by.
         packet.frame.len = look.end;
-        if is_tunnelled(look, pair) && !wrap(view, packet, look, pair_id, pair.ends[Side::Real as usize]) {
+        if !tunnel::wrap(view, packet, look, pair_id, pair) {
             return Decision::drop(Reason::NoRoute);
         }
         rewrite::set_macs(packet.bytes(), hop);
@@ -207,7 +253,7 @@ impl Forwarder {
         if removed && view.options.last_service_ends_all && !view.services.serve(pair.ends[0].family()) {
             return Some(Decision::of(Verdict::Pass));
         }
-        let reused = look.protocol == Protocol::TCP && look.flags.syn() && look.way == Way::In && {
+        let reused = look.way == Way::In && begins(packet, look) && {
             let drained = view.options.expire_nodest_conn && pair.flags.has(PairFlags::DRAINED);
             drained || (entry.control().is_none() && may_reuse(view, word))
         };
@@ -216,34 +262,54 @@ impl Forwarder {
             lifecycle::end(&self.shared, self.lane, found, word);
             return Some(self.unknown(view, packet, look, now));
         }
-        (removed && look.way == Way::In).then(|| Decision::drop(Reason::ServerRemoved).for_pair(PairId(entry.pair())))
+        let id = PairId(entry.pair());
+        if removed && look.way == Way::In {
+            return Some(Decision::drop(Reason::ServerRemoved).for_pair(id));
+        }
+        if ftp::is_helped(pair) {
+            return Some(self.forward_ftp(view, packet, look, (found, word), (id, pair), now));
+        }
+        pair.flags.has(PairFlags::WIDE).then(|| {
+            let its = wide::pair_of(view, pair, entry);
+            self.forward(view, packet, look, (id, &its), (entry, word), now)
+        })
     }
 }
 
-/// Whether a SYN on a connection in this state is a new connection that happens to use the same port
+/// Whether a SYN or INIT on a connection in this state is a new connection that happens to use the same port
 /// (`ip_vs_core.c: is_new_conn_expected`).
 fn may_reuse(view: &View<'_>, word: StateWord) -> bool {
     let mode = view.options.conn_reuse_mode;
     match word.state() {
-        State::TimeWait | State::Close => mode != 0,
+        State::TimeWait | State::Close | State::SctpClosed => mode != 0,
         State::FinWait => mode & 2 != 0 && word.flags() & NO_OUTPUT != 0,
         _ => false,
     }
 }
 
-/// State and flags after a TCP segment.
+/// Whether the packet asks for a new connection.
+fn begins(packet: &mut Packet<'_>, look: &Look) -> bool {
+    look.flags.syn() || packet.sctp_event(look) == Some(SctpEvent::Init)
+}
+
+/// Which of a protocol's tables holds, and the flags of the connection from now on.
 #[inline(always)]
-fn next_tcp(view: &View<'_>, state: State, have: u8, look: &Look) -> (State, u8) {
-    let event = TcpEvent::of(look.flags);
+fn seen(have: u8, look: &Look) -> (Seen, u8) {
     let back = look.way == Way::Out;
     let input = select(have & NO_OUTPUT != 0, Seen::InputOnly, Seen::Input);
-    let seen = select(back, Seen::Output, input);
     // The first packet seen from the server shows that the other direction can be followed after all.
-    let now_flags = select(back, have & !NO_OUTPUT, have);
-    if event == TcpEvent::Flagless && !view.options.flagless_segment_closes {
-        return (state, now_flags);
+    (select(back, Seen::Output, input), select(back, have & !NO_OUTPUT, have))
+}
+
+/// State and flags after an SCTP packet.
+#[cold]
+#[inline(never)]
+fn next_sctp(packet: &mut Packet<'_>, state: State, have: u8, look: &Look) -> (State, u8) {
+    let (seen, now_flags) = seen(have, look);
+    match packet.sctp_event(look) {
+        Some(event) => (sctp_next(state, event, seen), now_flags),
+        None => (state, have),
     }
-    (tcp_next(state, event, seen), now_flags)
 }
 
 /// The hop that the pair (to the server) or the entry (back to the client) remembers, if it is still good: an entry's is
@@ -256,16 +322,22 @@ fn known_hop<'a>(view: &View<'a>, pair: &Pair, entry: &Entry, look: &Look) -> Op
     view.network.hop(HopId(id))
 }
 
-#[inline(always)]
-fn is_tunnelled(look: &Look, pair: &Pair) -> bool {
-    pair.method == Method::Tun && look.way == Way::In
-}
-
 /// The longest packet that fits the way through `hop`, in bytes.
 #[inline(always)]
-fn limit(look: &Look, pair: &Pair, hop: &Hop) -> u16 {
-    let overhead = if is_tunnelled(look, pair) { tunnel::overhead(pair.ends[1].family()) } else { 0 };
-    hop.mtu.saturating_sub(overhead)
+fn limit(pair: &Pair, hop: &Hop) -> u16 {
+    // Only requests pass here where there is an overhead.
+    hop.mtu.saturating_sub(u16::from(pair.overhead))
+}
+
+/// The neighbour that this packet would have to wait for, if any.
+pub(super) fn missing_neighbour(view: &View<'_>, pair: &Pair, entry: &Entry, look: &Look) -> Option<NextHop> {
+    match known_hop(view, pair, entry, look) {
+        Some(_) => None,
+        None => match find_hop(view, pair, entry, look) {
+            Onward::Wait(next) => Some(next),
+            Onward::Hop(_) | Onward::NoRoute => None,
+        },
+    }
 }
 
 /// Looks the hop up by route and neighbour, and has the entry remember the one back to the client.
@@ -286,15 +358,4 @@ fn find_hop<'a>(view: &View<'a>, pair: &Pair, entry: &Entry, look: &Look) -> Onw
         HopTo::Unresolved(next) => Onward::Wait(next),
         HopTo::NoRoute => Onward::NoRoute,
     }
-}
-
-/// Puts the tunnel header on. `false`: there is no address to send it from, or no room for it.
-fn wrap(view: &View<'_>, packet: &mut Packet<'_>, look: &Look, pair_id: PairId, server: Addr) -> bool {
-    let Some(source) = view.services.tunnel_source(pair_id) else { return false };
-    let offset = usize::from(packet.frame.offset);
-    let id = tunnel::identification(packet.bytes(), look);
-    let Some(start) = tunnel::encapsulate(packet.slot, offset, look, id, source, server) else { return false };
-    packet.frame.len = (offset + usize::from(look.end) - start) as u16;
-    packet.frame.offset = start as u16;
-    true
 }

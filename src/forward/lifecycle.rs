@@ -31,10 +31,11 @@ pub(super) fn begin(shared: &Shared, lane: usize, server: &Server, state: State)
 /// Counts a connection that was entered as another director told of it. Limits of its server have no say in that; they
 /// are looked at when the next one is to be opened.
 pub fn adopt(shared: &Shared, lane: usize, pair: PairId, state: State) {
-    if !is_template(state) {
-        let active = i32::from(state.is_active());
-        shared.loads.add(lane, pair, active, 1 - active);
+    if is_template(state) {
+        return shared.loads.add_template(lane, pair, 1);
     }
+    let active = i32::from(state.is_active());
+    shared.loads.add(lane, pair, active, 1 - active);
 }
 
 /// Moves a connection to another state: loads and timeout follow. Another worker may have been faster; then its packet
@@ -58,7 +59,7 @@ pub fn change_state(
     if change != 0 {
         shared.loads.add(lane, PairId(entry.pair()), change, -change);
     }
-    if next == State::Established {
+    if next.is_established() {
         assure(shared, entry);
     }
     shared.changes.push(entry, seen.state(), next);
@@ -92,6 +93,7 @@ pub fn ended(shared: &Shared, lane: usize, entry: &Entry) {
 
 fn settle(shared: &Shared, lane: usize, state: State, entry: &Entry) {
     if is_template(state) {
+        shared.loads.add_template(lane, PairId(entry.pair()), -1);
         return;
     }
     let active = i32::from(state.is_active());

@@ -121,8 +121,8 @@ fn uncommon(frame: &[u8], vips: &VipFilter) -> Result<Parsed, Verdict> {
         ParseError::Malformed => Verdict::Drop(Reason::Malformed),
     })?;
     match (parsed.protocol, parsed.fragment) {
-        (Protocol::TCP | Protocol::UDP, Fragment::Whole) => Ok(parsed),
-        (Protocol::TCP | Protocol::UDP, _) if vips.may_contain(parsed.destination) => {
+        (Protocol::TCP | Protocol::UDP | Protocol::SCTP, Fragment::Whole) => Ok(parsed),
+        (Protocol::TCP | Protocol::UDP | Protocol::SCTP, _) if vips.may_contain(parsed.destination) => {
             Err(Verdict::Drop(Reason::Fragment))
         }
         _ => Err(Verdict::Pass),

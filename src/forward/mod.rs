@@ -23,19 +23,27 @@
 mod answer;
 mod changes;
 mod counters;
+mod culling;
 mod decision;
+mod defence;
 mod established;
+mod ftp;
 pub mod lifecycle;
 mod look;
+mod one_packet;
 mod open;
 mod persistence;
 mod rewrite;
+mod transit;
 mod tunnel;
 mod verdict;
+pub mod wide;
 
 pub use changes::{Change, Changes};
 pub use counters::{Counter, Counters, PairCounters};
+pub use culling::Culling;
 pub use decision::Decision;
+pub use defence::Defence;
 pub use verdict::{Reason, Verdict};
 
 use std::sync::Arc;
@@ -47,6 +55,7 @@ use crate::conn::Table;
 use crate::io::{BATCH, Batch, Frame, PacketIo};
 use crate::service::{Loads, Network, NextHop, Options, Services, Snapshot};
 use crate::time::Tick;
+use crate::wire::{Protocol, SctpEvent};
 use look::Look;
 
 /// How far the first touch of an entry runs ahead of its use: enough to hide a cache miss, few enough not to overrun the
@@ -60,6 +69,8 @@ pub struct Shared {
     pub table: Arc<Table>,
     /// Connections by pair.
     pub loads: Arc<Loads>,
+    /// What the defences have workers do at this moment.
+    pub defence: Arc<Defence>,
     /// Neighbours that some worker needs and nobody has resolved yet; the control thread empties it.
     pub wanted: Arc<ArrayQueue<NextHop>>,
     /// Connections that other directors should soon hear of.
@@ -72,6 +83,7 @@ struct View<'a> {
     services: &'a Services,
     network: &'a Network,
     options: &'a Options,
+    table: &'a Table,
 }
 
 /// One worker's share of the packet path.
@@ -109,7 +121,12 @@ impl Forwarder {
             decisions.extend(batch.iter().map(|_| Decision::of(Verdict::Pass)));
             return;
         }
-        let view = View { services: &snapshot.services, network: &snapshot.network, options: &snapshot.options };
+        let view = View {
+            services: &snapshot.services,
+            network: &snapshot.network,
+            options: &snapshot.options,
+            table: &self.shared.table,
+        };
         let looks = self.look_at_all(io, &view, batch);
         for look in looks.iter().take(LOOK_AHEAD).flatten() {
             self.shared.table.prefetch_entry(look.hash);
@@ -167,5 +184,11 @@ impl Packet<'_> {
     fn bytes(&mut self) -> &mut [u8] {
         let offset = usize::from(self.frame.offset);
         self.slot.get_mut(offset..).unwrap_or(&mut [])
+    }
+
+    /// What an SCTP packet is; `None` if it has no chunk, or is none.
+    fn sctp_event(&mut self, look: &Look) -> Option<SctpEvent> {
+        let packet = self.bytes().get(usize::from(look.l4)..usize::from(look.end))?;
+        (look.protocol == Protocol::SCTP).then(|| SctpEvent::of(packet)).flatten()
     }
 }

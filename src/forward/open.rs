@@ -3,16 +3,22 @@
 use super::lifecycle::{self, NO_OUTPUT};
 use super::look::{Look, Way};
 use super::persistence::Held;
-use super::{Decision, Forwarder, Packet, Reason, Verdict, View, answer, established};
+use super::{Decision, Forwarder, Packet, Reason, Verdict, View, answer, established, ftp, wide};
 use crate::conn::state::State;
-use crate::conn::table::{Insert, Record};
+use crate::conn::table::{Entry, Insert, Record};
 use crate::sched::Flow;
-use crate::service::{HopId, LoadedServers, Method, PairId, Server, Service};
+use crate::service::{Asked, HopId, LoadedServers, Method, Pair, PairId, Persistence, Server, Service};
 use crate::time::Tick;
-use crate::wire::{Addr, Protocol, ServiceKey};
+use crate::wire::{Addr, Protocol, SctpEvent};
 
 /// Connections from this port are FTP's data connections, which are announced and never scheduled.
 const FTP_DATA: u16 = 20;
+
+/// A server for a new connection, and the template that will control it.
+struct Choice {
+    server: Server,
+    held: Option<Held>,
+}
 
 impl Forwarder {
     /// Decides about a packet that no connection is known for.
@@ -20,59 +26,97 @@ impl Forwarder {
     #[inline(never)]
     pub(super) fn unknown(&self, view: &View<'_>, packet: &mut Packet<'_>, look: &Look, now: Tick) -> Decision {
         if look.way == Way::Out {
-            return Decision::of(Verdict::Pass);
+            return self.pass_on(view, packet, look);
         }
-        let key = ServiceKey { protocol: look.protocol, virtual_: look.other };
-        if let Some(service) = view.services.find(&key).and_then(|at| view.services.list.get(at)) {
-            if !may_connect(view, look.key.client) {
-                return Decision::drop(Reason::BadSource);
-            }
-            return self.open(view, packet, look, service, now);
+        let ours = view.services.is_vip(look.other.addr);
+        if !ours && let Some(decision) = self.reply(view, packet, look, now) {
+            return decision;
         }
-        if view.services.is_vip(look.other.addr) {
+        if ours
+            && view.services.have_helpers()
+            && let Some(decision) = self.met(view, packet, look, now)
+        {
+            return decision;
+        }
+        let asked =
+            Asked { port: packet.frame.port, protocol: look.protocol, source: look.client(), destination: look.other };
+        match view.services.service_of(&asked) {
+            Some(_) if !may_connect(view, look.key.client) => Decision::drop(Reason::BadSource),
+            Some(service) => self.open(view, packet, look, service, now),
             // A port that is not served belongs to the kernel.
-            return Decision::of(Verdict::Pass);
+            None if ours => Decision::of(Verdict::Pass),
+            None => self.pass_on(view, packet, &look.reversed(&self.shared.table)),
         }
-        // The filter of virtual addresses said "yes" wrongly: the packet is a reply.
+    }
+
+    /// A packet whose destination the filter of virtual addresses let pass, wrongly or for the sake of a mark: it may be
+    /// a reply.
+    fn reply(&self, view: &View<'_>, packet: &mut Packet<'_>, look: &Look, now: Tick) -> Option<Decision> {
         let reply = look.reversed(&self.shared.table);
-        match self.shared.table.find(&reply.key, reply.hash, |entry| established::belongs(view, entry, &reply)) {
-            Some(found) => self.established(view, packet, &reply, found, now),
-            None => Decision::of(Verdict::Pass),
-        }
+        let belongs = |entry: &_| established::belongs(view, entry, &reply);
+        let found = self.shared.table.find(&reply.key, reply.hash, belongs)?;
+        Some(self.established(view, packet, &reply, found, now))
     }
 
     fn open(&self, view: &View<'_>, packet: &mut Packet<'_>, look: &Look, service: &Service, now: Tick) -> Decision {
-        let opens = match look.protocol {
-            Protocol::TCP => {
-                let begins = look.flags.syn() || view.options.sloppy_tcp;
-                begins && !look.flags.rst() && look.key.port() != FTP_DATA
-            }
-            _ => true,
-        };
-        if !opens {
+        let beside = service.key.mark().is_none() && look.other.port != service.key.virtual_.port;
+        let beside_ftp = beside && service.is_ftp();
+        if !opens(view, packet, look) || (beside_ftp && service.persistence.is_none()) {
             return answer::no_connection(view, packet, look);
         }
+        if beside && service.persistence.is_none() {
+            // The kernel has services for all ports with persistence only.
+            return answer::no_server(view, packet, look);
+        }
+        if self.shared.defence.drops_packet() {
+            return Decision::drop(Reason::Defence);
+        }
+        if !self.admits(service, now) {
+            return Decision::drop(Reason::Limit);
+        }
+        match self.choose(view, service, look, now) {
+            Some(choice) if service.one_packet && look.protocol == Protocol::UDP => {
+                let decision = self.send_once(view, packet, look, service, &choice.server);
+                if let Some(held) = choice.held {
+                    self.release_template(held);
+                }
+                decision
+            }
+            Some(choice) => self.enter(view, packet, look, service, choice, now),
+            None if beside_ftp => answer::no_connection(view, packet, look),
+            None => answer::no_server(view, packet, look),
+        }
+    }
+
+    /// The server for a new connection: the template's, or else the scheduler's choice.
+    fn choose(&self, view: &View<'_>, service: &Service, look: &Look, now: Tick) -> Option<Choice> {
         let held = service.persistence.and_then(|with| self.hold_template(view, service, with, look, now));
-        let choice = match held {
+        let server = match held {
             Some(held) => service.servers.iter().find(|server| server.pair == held.pair).copied(),
-            None => self.schedule(service, look),
+            None => self.schedule(service, look, now),
         };
-        let Some(server) = choice else {
+        let Some(server) = server else {
             if let Some(held) = held {
                 self.release_template(held);
             }
-            return answer::no_server(view, packet, look);
+            return None;
         };
-        let (server, held) = match (service.persistence, held) {
+        Some(match (service.persistence, held) {
             (Some(with), None) => self.remember(view, service, with, server, look, now),
-            _ => (server, held),
-        };
-        self.enter(view, packet, look, &server, held, now)
+            _ => Choice { server, held },
+        })
+    }
+
+    /// Whether the service's limits leave room for one more connection.
+    fn admits(&self, service: &Service, now: Tick) -> bool {
+        let most = service.admission.limits().connections;
+        let count = || service.servers.iter().map(|server| self.shared.loads.load(server.pair).total()).sum::<u32>();
+        (most == 0 || count() < most) && service.admission.draw(now)
     }
 
     /// Asks the service's scheduler.
-    fn schedule(&self, service: &Service, look: &Look) -> Option<Server> {
-        let flow = Flow { client: look.client(), destination: look.other };
+    fn schedule(&self, service: &Service, look: &Look, now: Tick) -> Option<Server> {
+        let flow = Flow { client: look.client(), destination: look.other, now };
         let servers = LoadedServers { servers: &service.servers, loads: &self.shared.loads };
         let at = service.scheduler.pick(&servers, &flow)?;
         service.servers.get(at).copied()
@@ -83,19 +127,19 @@ impl Forwarder {
         &self,
         view: &View<'_>,
         service: &Service,
-        with: crate::service::Persistence,
+        with: Persistence,
         server: Server,
         look: &Look,
         now: Tick,
-    ) -> (Server, Option<Held>) {
+    ) -> Choice {
         let Some(held) = self.enter_template(view, service, with, &server, look, now) else {
-            return (server, None);
+            return Choice { server, held: None };
         };
         match service.servers.iter().find(|other| other.pair == held.pair) {
-            Some(other) => (*other, Some(held)),
+            Some(other) => Choice { server: *other, held: Some(held) },
             None => {
                 self.release_template(held);
-                (server, None)
+                Choice { server, held: None }
             }
         }
     }
@@ -106,12 +150,12 @@ impl Forwarder {
         view: &View<'_>,
         packet: &mut Packet<'_>,
         look: &Look,
-        server: &Server,
-        held: Option<Held>,
+        service: &Service,
+        Choice { server, held }: Choice,
         now: Tick,
     ) -> Decision {
         let Some(pair) = view.services.pair(server.pair) else { return Decision::drop(Reason::ServerRemoved) };
-        let state = if look.protocol == Protocol::UDP { State::Udp } else { State::None };
+        let state = State::first(look.protocol);
         let new = Record {
             pair: server.pair.0,
             generation: pair.generation,
@@ -120,10 +164,11 @@ impl Forwarder {
             timeout: view.options.timeouts.of(state),
             last_seen: now,
             vport: look.other.port,
-            rport: server.real.port,
+            rport: wide::real_port(service, &server, look.other.port),
             control: held.map(|held| held.slot),
             hop: HopId::NONE.0,
             epoch: 0,
+            vip: wide::own_vip(service, look.other.addr),
         };
         let same = |entry: &_| established::belongs(view, entry, look);
         let inserted = self.shared.table.insert_or_find(&look.key, look.hash, same, &new);
@@ -132,25 +177,57 @@ impl Forwarder {
         }
         match inserted {
             Insert::Inserted(slot) => {
-                lifecycle::begin(&self.shared, self.lane, server, state);
+                lifecycle::begin(&self.shared, self.lane, &server, state);
                 if let Some(counters) = self.counters.pair(server.pair) {
                     counters.connections.add(1);
                 }
+                if ftp::is_helped(pair) {
+                    self.shared.table.set_helper_word(slot, 0);
+                }
                 let entry = self.shared.table.entry(slot);
-                let word = entry.state_word();
-                self.forward(view, packet, look, (server.pair, pair), (entry, word), now)
+                self.follow(view, packet, look, (server.pair, pair), entry, now)
             }
             Insert::Found(slot) => {
                 let entry = self.shared.table.entry(slot);
-                let (id, word) = (PairId(entry.pair()), entry.state_word());
+                let id = PairId(entry.pair());
                 match view.services.pair(id) {
-                    Some(pair) => self.forward(view, packet, look, (id, pair), (entry, word), now),
+                    Some(pair) => self.follow(view, packet, look, (id, pair), entry, now),
                     None => Decision::drop(Reason::ServerRemoved),
                 }
             }
             Insert::Full => Decision::drop(Reason::TableFull).for_pair(server.pair),
             Insert::Busy => Decision::drop(Reason::TableBusy).for_pair(server.pair),
         }
+    }
+
+    /// Sends a packet on as one of the connection that was just entered or found.
+    fn follow(
+        &self,
+        view: &View<'_>,
+        packet: &mut Packet<'_>,
+        look: &Look,
+        (id, pair): (PairId, &Pair),
+        entry: &Entry,
+        now: Tick,
+    ) -> Decision {
+        let (its, word) = (wide::pair_of(view, pair, entry), entry.state_word());
+        self.forward(view, packet, look, (id, &its), (entry, word), now)
+    }
+}
+
+/// Whether the packet may open a connection (`ip_vs_proto_tcp.c: tcp_conn_schedule` and its like).
+fn opens(view: &View<'_>, packet: &mut Packet<'_>, look: &Look) -> bool {
+    match look.protocol {
+        Protocol::TCP => {
+            let begins = look.flags.syn() || view.options.sloppy_tcp;
+            begins && !look.flags.rst() && look.key.port() != FTP_DATA
+        }
+        Protocol::SCTP => match packet.sctp_event(look) {
+            Some(SctpEvent::Init) => true,
+            Some(event) => view.options.sloppy_sctp && event != SctpEvent::Abort,
+            None => false,
+        },
+        _ => true,
     }
 }
 

@@ -28,14 +28,16 @@ impl Forwarder {
         now: Tick,
     ) -> Option<Held> {
         let table = &self.shared.table;
-        let (key, hash) = self.template_key(persistence, look);
+        let (key, hash) = self.template_key(service, persistence, look);
         let slot = table.find(&key, hash, |entry| is_template_of(view, service, entry))?;
         let entry = table.entry(slot);
         let expired = entry.is_expired(now) && entry.children() == 0;
         let pair_id = PairId(entry.pair());
         let good = view.services.pair(pair_id).is_some_and(|pair| {
             let drained = view.options.expire_quiescent_template && pair.flags.has(PairFlags::DRAINED);
-            !drained && !pair.flags.has(PairFlags::REMOVED)
+            // A template leads by the method it was made for; after a change of method a new one is made.
+            let former = view.services.former.iter().any(|(former, _)| *former == pair_id);
+            !drained && !former && !pair.flags.has(PairFlags::REMOVED)
         });
         if expired || !good {
             spend(entry);
@@ -57,7 +59,8 @@ impl Forwarder {
     ) -> Option<Held> {
         let table = &self.shared.table;
         let generation = view.services.pair(server.pair)?.generation;
-        let (key, hash) = self.template_key(persistence, look);
+        let (key, hash) = self.template_key(service, persistence, look);
+        let any_port = service.is_for_other_ports();
         let new = Record {
             pair: server.pair.0,
             generation,
@@ -65,14 +68,19 @@ impl Forwarder {
             flags: 0,
             timeout: persistence.timeout,
             last_seen: now,
-            vport: service.key.virtual_.port,
-            rport: server.real.port,
+            vport: if any_port { 0 } else { service.key.virtual_.port },
+            rport: if any_port { 0 } else { server.real.port },
             control: None,
             hop: 0,
             epoch: 0,
+            vip: None,
         };
         let slot = match table.insert_or_find(&key, hash, |entry| is_template_of(view, service, entry), &new) {
-            Insert::Inserted(slot) | Insert::Found(slot) => slot,
+            Insert::Inserted(slot) => {
+                self.shared.loads.add_template(self.lane, server.pair, 1);
+                slot
+            }
+            Insert::Found(slot) => slot,
             Insert::Full | Insert::Busy => return None,
         };
         // Another worker may have been faster: then its choice holds.
@@ -85,8 +93,9 @@ impl Forwarder {
         self.shared.table.entry(held.slot).remove_child();
     }
 
-    fn template_key(&self, persistence: Persistence, look: &Look) -> (FlowKey, FlowHash) {
-        let key = FlowKey::template(look.protocol, look.key.client.masked(persistence.prefix));
+    /// One template for all protocols of a mark, one for all ports of a service.
+    fn template_key(&self, service: &Service, persistence: Persistence, look: &Look) -> (FlowKey, FlowHash) {
+        let key = FlowKey::template(service.key.protocol, persistence.mask.of(look.key.client));
         (key, self.shared.table.hash(&key))
     }
 

@@ -6,7 +6,7 @@
 use super::look::Look;
 use crate::service::Hop;
 use crate::wire::checksum::{self, Delta};
-use crate::wire::{Addr, Endpoint, Family, Protocol};
+use crate::wire::{Addr, Endpoint, Family, Protocol, sctp};
 
 /// The end of a packet that NAT rewrites.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,9 +49,11 @@ pub(super) fn age(frame: &mut [u8], look: &Look, edit: Delta) {
 pub(super) fn set_end(frame: &mut [u8], look: &Look, end: End, new: Endpoint, edit: Delta) {
     let (l3, l4) = (usize::from(look.l3), usize::from(look.l4));
     write_address(frame, l3, look.family, end, new.addr);
-    let port = l4 + 2 * end as usize;
-    if let Some(bytes) = frame.get_mut(port..port + 2) {
-        bytes.copy_from_slice(&new.port.to_be_bytes());
+    let at = l4 + 2 * end as usize;
+    let Some(port) = frame.get_mut(at..).and_then(|rest| rest.first_chunk_mut::<2>()) else { return };
+    let old = std::mem::replace(port, new.port.to_be_bytes());
+    if look.protocol == Protocol::SCTP {
+        return renew_sctp(frame, look, old != new.port.to_be_bytes());
     }
     let udp = look.protocol == Protocol::UDP;
     let Some(field) = transport_checksum(frame, look) else { return };
@@ -59,6 +61,15 @@ pub(super) fn set_end(frame: &mut [u8], look: &Look, end: End, new: Endpoint, ed
         0 if udp => fill_checksum(frame, look, end, new),
         old if udp => *field = edit.apply_udp(old).to_be_bytes(),
         old => *field = edit.apply(old).to_be_bytes(),
+    }
+}
+
+/// The checksum of SCTP covers no addresses, and the kernel works it out only where it changes; a wrong one stays wrong
+/// (`ip_vs_proto_sctp.c: sctp_dnat_handler`).
+#[cold]
+fn renew_sctp(frame: &mut [u8], look: &Look, changed: bool) {
+    if let (true, Some(packet)) = (changed, frame.get_mut(usize::from(look.l4)..usize::from(look.end))) {
+        sctp::put_checksum(packet);
     }
 }
 
@@ -104,6 +115,10 @@ fn transport_checksum<'a>(frame: &'a mut [u8], look: &Look) -> Option<&'a mut [u
 /// finish. To be called before any rewriting: what follows is then an ordinary frame.
 #[inline]
 pub(super) fn complete_checksum(frame: &mut [u8], look: &Look) -> bool {
+    if look.protocol == Protocol::SCTP {
+        let packet = frame.get_mut(usize::from(look.l4)..usize::from(look.end));
+        return packet.is_some_and(sctp::complete_checksum);
+    }
     let (source, destination) = look.ends();
     let length = u32::from(look.end - look.l4);
     let pseudo = checksum::pseudo_header(source, destination, look.protocol, length);

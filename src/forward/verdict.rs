@@ -64,6 +64,10 @@ reasons! {
     NoServer = "no-server",
     /// The connection's real server was removed.
     ServerRemoved = "server-removed",
+    /// A new connection too many for the service's limit, or for what it may get in a second.
+    Limit = "limit",
+    /// A new connection, while the defence drops some of them.
+    Defence = "defence",
     /// The connection table has no room.
     TableFull = "table-full",
     /// The connection table was too busy at this spot; the sender will try again.

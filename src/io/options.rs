@@ -33,3 +33,6 @@ pub enum Poll {
     /// Never sleeps: for cores that do nothing else.
     Spin,
 }
+
+/// How many rules for marks the steering program has room for (`MOST_RULES` in `steer.c`).
+pub const MOST_MARK_RULES: usize = 64;

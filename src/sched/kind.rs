@@ -17,6 +17,10 @@ pub enum Kind {
     /// Weighted least connections, the default.
     #[default]
     Wlc,
+    /// Locality-based least connections: destinations keep their server.
+    Lblc,
+    /// The same with several servers a destination.
+    Lblcr,
     /// Shortest expected delay.
     Sed,
     /// Never queue: an idle server first, else shortest expected delay.
@@ -37,11 +41,13 @@ pub enum Kind {
 
 impl Kind {
     /// Every kind, in the order of the manual page.
-    pub const ALL: [Kind; 13] = [
+    pub const ALL: [Kind; 15] = [
         Kind::Rr,
         Kind::Wrr,
         Kind::Lc,
         Kind::Wlc,
+        Kind::Lblc,
+        Kind::Lblcr,
         Kind::Sed,
         Kind::Nq,
         Kind::Fo,
@@ -61,6 +67,8 @@ impl Kind {
             Kind::Wrr => "wrr",
             Kind::Lc => "lc",
             Kind::Wlc => "wlc",
+            Kind::Lblc => "lblc",
+            Kind::Lblcr => "lblcr",
             Kind::Sed => "sed",
             Kind::Nq => "nq",
             Kind::Fo => "fo",
@@ -99,6 +107,8 @@ pub struct Flags {
     pub fallback: bool,
     /// `sh-port`, `mh-port` (`flag-2`): the client's port is hashed together with its address.
     pub port: bool,
+    /// `flag-3`: means nothing to any scheduler, and is listed.
+    pub third: bool,
 }
 
 /// All that a service says of its scheduler.

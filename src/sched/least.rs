@@ -14,8 +14,17 @@ pub(super) fn overhead(servers: &impl Candidates, at: usize) -> u64 {
 /// The usable server with the smallest ratio of cost to share; the first of equals. `of` gives (cost, share), and the
 /// ratios are compared as cross products, so that nothing is rounded.
 pub(super) fn least<C: Candidates>(servers: &C, of: impl Fn(&C, usize) -> (u64, u32)) -> Option<usize> {
+    least_among(servers, 0..servers.len(), of)
+}
+
+/// The same among some of the servers, in their order.
+pub(super) fn least_among<C: Candidates>(
+    servers: &C,
+    among: impl Iterator<Item = usize>,
+    of: impl Fn(&C, usize) -> (u64, u32),
+) -> Option<usize> {
     let mut best: Option<(usize, u64, u32)> = None;
-    for at in (0..servers.len()).filter(|&at| servers.usable(at)) {
+    for at in among.filter(|&at| servers.usable(at)) {
         let (cost, share) = of(servers, at);
         if best.is_none_or(|(_, least, its)| u128::from(cost) * u128::from(its) < u128::from(least) * u128::from(share))
         {

@@ -9,10 +9,13 @@
 //! number of servers (for the fallback of `sh` and `mh`, by the size of their table).
 
 mod bucket;
+mod cache;
 mod dh;
 mod fo;
 mod gcd;
 mod kind;
+mod lblc;
+mod lblcr;
 mod lc;
 mod least;
 mod mh;
@@ -31,6 +34,7 @@ mod tests;
 
 pub use kind::{Flags, Kind, Setup, UnknownKind};
 
+use crate::time::Tick;
 use crate::wire::Endpoint;
 
 /// The servers of a service in list order, as a scheduler sees them.
@@ -62,6 +66,8 @@ pub struct Flow {
     pub client: Endpoint,
     /// Where it is addressed to.
     pub destination: Endpoint,
+    /// When it came.
+    pub now: Tick,
 }
 
 /// What a scheduler is told of a server when it is set up: identity and weight.
@@ -88,6 +94,8 @@ enum State {
     Wrr(wrr::Wrr),
     Lc,
     Wlc,
+    Lblc(lblc::Lblc),
+    Lblcr(lblcr::Lblcr),
     Sed,
     Nq,
     Fo,
@@ -118,6 +126,8 @@ impl Scheduler {
             Kind::Wrr => State::Wrr(wrr(members)),
             Kind::Lc => State::Lc,
             Kind::Wlc => State::Wlc,
+            Kind::Lblc => State::Lblc(lblc::Lblc::new(members)),
+            Kind::Lblcr => State::Lblcr(lblcr::Lblcr::new(members)),
             Kind::Sed => State::Sed,
             Kind::Nq => State::Nq,
             Kind::Fo => State::Fo,
@@ -149,6 +159,8 @@ impl Scheduler {
             State::Wrr(wrr) => State::Wrr(wrr.changed(members)),
             State::Lc => State::Lc,
             State::Wlc => State::Wlc,
+            State::Lblc(lblc) => State::Lblc(lblc.changed(members)),
+            State::Lblcr(lblcr) => State::Lblcr(lblcr.changed(members)),
             State::Sed => State::Sed,
             State::Nq => State::Nq,
             State::Fo => State::Fo,
@@ -174,6 +186,8 @@ impl Scheduler {
             State::Wrr(wrr) => wrr.pick(servers),
             State::Lc => lc::pick(servers),
             State::Wlc => wlc::pick(servers),
+            State::Lblc(lblc) => lblc.pick(servers, flow),
+            State::Lblcr(lblcr) => lblcr.pick(servers, flow),
             State::Sed => sed::pick(servers),
             State::Nq => nq::pick(servers),
             State::Fo => fo::pick(servers),

@@ -1,6 +1,7 @@
 //! Selection sequences of the kernel's schedulers, and how they carry over changes.
 
 use super::*;
+use crate::time::Tick;
 use crate::wire::Addr;
 use proptest::prelude::*;
 
@@ -99,7 +100,7 @@ impl Candidates for Table {
 /// From a client to itself, so that `dh` and `sh` see the same address.
 fn flow(client: &str) -> Flow {
     let client = client.parse().unwrap();
-    Flow { client, destination: client }
+    Flow { client, destination: client, now: Tick(0) }
 }
 
 fn fresh(kind: Kind, table: &Table) -> Scheduler {
@@ -180,9 +181,9 @@ fn filling_from_zero_is_the_kernel_s() {
 
 #[test]
 fn hashing_is_the_kernel_s() {
-    const PLAIN: Flags = Flags { fallback: false, port: false };
-    const PORT: Flags = Flags { fallback: false, port: true };
-    const FALLBACK: Flags = Flags { fallback: true, port: false };
+    const PLAIN: Flags = Flags { fallback: false, port: false, third: false };
+    const PORT: Flags = Flags { fallback: false, port: true, third: false };
+    const FALLBACK: Flags = Flags { fallback: true, port: false, third: false };
     for (kind, flags, table, client, expected) in [
         (Kind::Dh, PLAIN, Table::idle(&[1, 1, 1]), "192.0.2.1:0", 'C'),
         (Kind::Dh, PLAIN, Table::idle(&[9, 1, 1]), "192.0.2.33:0", 'C'),
@@ -218,14 +219,18 @@ fn hashing_is_the_kernel_s() {
 fn dh_looks_at_the_destination_and_the_others_at_the_client() {
     let table = Table::idle(&[1, 1, 1]);
     let (c, a) = ("192.0.2.1:0".parse().unwrap(), "198.51.100.7:0".parse().unwrap());
-    let flow = Flow { client: c, destination: a };
+    let flow = Flow { client: c, destination: a, now: Tick(0) };
     for (kind, alike) in [(Kind::Dh, a), (Kind::Sh, c), (Kind::Mh, c)] {
         let scheduler = Scheduler::new(kind, &table.members());
-        let picked = scheduler.pick(&table, &Flow { client: alike, destination: alike });
+        let picked = scheduler.pick(&table, &Flow { client: alike, destination: alike, now: Tick(0) });
         assert_eq!(scheduler.pick(&table, &flow), picked, "{kind}");
     }
     let dh = Scheduler::new(Kind::Dh, &table.members());
-    assert_ne!(dh.pick(&table, &flow), dh.pick(&table, &Flow { client: c, destination: c }), "or this says nothing");
+    assert_ne!(
+        dh.pick(&table, &flow),
+        dh.pick(&table, &Flow { client: c, destination: c, now: Tick(0) }),
+        "or this says nothing"
+    );
 }
 
 #[test]
@@ -292,7 +297,7 @@ fn sh_gives_a_drained_server_s_buckets_back_but_mh_does_not() {
     let (table, drained) = (Table::idle(&[3, 2, 1]), Table::idle(&[3, 0, 1]));
     let clients: Vec<Flow> = (0..200u32)
         .map(|i| Endpoint::new(Addr::v4(0xc000_0200 + i), 1))
-        .map(|client| Flow { client, destination: client })
+        .map(|client| Flow { client, destination: client, now: Tick(0) })
         .collect();
     for (kind, lost) in [(Kind::Sh, 0..50), (Kind::Mh, 50..80)] {
         let scheduler = Scheduler::new(kind, &table.members());
@@ -386,10 +391,10 @@ proptest! {
         let any = (0..table.len()).any(|at| table.usable(at));
         let client = Endpoint::new(Addr::v4(client), port);
         for kind in Kind::ALL {
-            let setup = Setup { kind, flags: Flags { fallback, port: hash_port } };
+            let setup = Setup { kind, flags: Flags { fallback, port: hash_port, third: false } };
             let scheduler = Scheduler::new(setup, &table.members());
             for _ in 0..5 {
-                let picked = scheduler.pick(&table, &Flow { client, destination: client });
+                let picked = scheduler.pick(&table, &Flow { client, destination: client, now: Tick(0) });
                 prop_assert!(picked.is_none_or(|at| table.usable(at)), "{}", kind);
                 let may_refuse = match kind {
                     // A weight of 256 leaves no bucket of `sh` to the servers after it.

@@ -4,7 +4,7 @@
 //! loads and stores; a reader adds the lanes up. A lane may be negative, since a connection can be opened by one thread
 //! and ended by another; the sum is right once both stores are seen.
 
-use std::sync::atomic::{AtomicBool, AtomicI32, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU32, Ordering::Relaxed};
 
 use crossbeam::utils::CachePadded;
 
@@ -52,6 +52,7 @@ impl Thresholds {
 struct Count {
     active: AtomicI32,
     inactive: AtomicI32,
+    templates: AtomicI32,
 }
 
 /// The loads of all pairs; see the module documentation.
@@ -60,14 +61,48 @@ pub struct Loads {
     lanes: Box<[CachePadded<Box<[Count]>>]>,
     /// By pair: whether it has reached its upper threshold, and not yet gone below the lower one.
     full: Box<[AtomicBool]>,
+    /// By pair: another pair of the same server, whose connections count as its own; [`NONE`] at the end.
+    kin: Box<[AtomicU32]>,
+    /// Whether any pair has kin.
+    linked: AtomicBool,
 }
+
+/// No pair.
+const NONE: u32 = u32::MAX;
 
 impl Loads {
     /// Room for pair ids below `pairs`, written by `lanes` threads.
     pub fn new(lanes: usize, pairs: usize) -> Self {
         let lane = || CachePadded::new((0..pairs).map(|_| Count::default()).collect());
         let full = (0..pairs).map(|_| AtomicBool::new(false)).collect();
-        Self { lanes: (0..lanes).map(|_| lane()).collect(), full }
+        let kin = (0..pairs).map(|_| AtomicU32::new(NONE)).collect();
+        Self { lanes: (0..lanes).map(|_| lane()).collect(), full, kin, linked: AtomicBool::new(false) }
+    }
+
+    /// Has the connections of the first of each two pairs count as those of the second too, and of no others. For the
+    /// control thread alone; who reads meanwhile may miss some.
+    pub fn link(&self, former: &[(PairId, PairId)]) {
+        if former.is_empty() && !self.linked.load(Relaxed) {
+            return;
+        }
+        self.kin.iter().for_each(|kin| kin.store(NONE, Relaxed));
+        for (former, current) in former {
+            let (Some(its), Some(present)) = (self.kin.get(former.0 as usize), self.kin.get(current.0 as usize)) else {
+                continue;
+            };
+            its.store(present.load(Relaxed), Relaxed);
+            present.store(former.0, Relaxed);
+        }
+        self.linked.store(!former.is_empty(), Relaxed);
+    }
+
+    /// A pair and its kin.
+    #[inline]
+    fn family(&self, pair: PairId) -> impl Iterator<Item = usize> {
+        /// More methods than there are. A list that is being changed could lead in a circle.
+        const MOST: usize = 4;
+        let next = |&at: &usize| self.kin.get(at).map(|kin| kin.load(Relaxed)).filter(|&kin| kin != NONE);
+        std::iter::successors(Some(pair.0 as usize), move |at| next(at).map(|kin| kin as usize)).take(MOST)
     }
 
     /// How many pairs there is room for.
@@ -75,17 +110,26 @@ impl Loads {
         self.full.len()
     }
 
-    /// The sum over all lanes; a pair out of range has none.
+    /// The sum over all lanes, and over the pair's kin; a pair out of range has none.
     #[inline]
     pub fn load(&self, pair: PairId) -> Load {
         let (mut active, mut inactive) = (0i32, 0i32);
-        for lane in &self.lanes {
-            let Some(count) = lane.get(pair.0 as usize) else { return Load::default() };
-            active = active.wrapping_add(count.active.load(Relaxed));
-            inactive = inactive.wrapping_add(count.inactive.load(Relaxed));
+        for at in self.family(pair) {
+            for lane in &self.lanes {
+                let Some(count) = lane.get(at) else { return Load::default() };
+                active = active.wrapping_add(count.active.load(Relaxed));
+                inactive = inactive.wrapping_add(count.inactive.load(Relaxed));
+            }
         }
         // A sum can be seen below zero for a moment, between the two stores of two threads.
         Load { active: active.max(0) as u32, inactive: inactive.max(0) as u32 }
+    }
+
+    /// How many clients persistence holds to the pair's server: its templates.
+    pub fn templates(&self, pair: PairId) -> u32 {
+        let counts = self.family(pair).flat_map(|at| self.lanes.iter().filter_map(move |lane| lane.get(at)));
+        let sum = counts.fold(0i32, |sum, count| sum.wrapping_add(count.templates.load(Relaxed)));
+        sum.max(0) as u32
     }
 
     /// Whether a pair is full. To be asked before a new connection is given to it and after, so that nothing is missed
@@ -108,6 +152,12 @@ impl Loads {
         count.active.store(count.active.load(Relaxed).wrapping_add(active), Relaxed);
         count.inactive.store(count.inactive.load(Relaxed).wrapping_add(inactive), Relaxed);
     }
+
+    /// Adds to the templates of `pair` in a lane. Only the lane's owner may call this.
+    pub fn add_template(&self, lane: usize, pair: PairId, templates: i32) {
+        let Some(count) = self.lanes.get(lane).and_then(|lane| lane.get(pair.0 as usize)) else { return };
+        count.templates.store(count.templates.load(Relaxed).wrapping_add(templates), Relaxed);
+    }
 }
 
 #[cfg(test)]
@@ -129,6 +179,19 @@ mod tests {
             assert_eq!((0..upper + 2).rev().find(|_| !full_at(-1)), Some(frees), "{thresholds:?}");
         }
         assert!(!Thresholds::default().is_full(true, u32::MAX), "without a limit nothing is full");
+    }
+
+    #[test]
+    fn kin_count_together_until_they_are_parted() {
+        let loads = Loads::new(2, 4);
+        (0..3).for_each(|pair| loads.add(1, PairId(pair), 1, 10));
+        loads.add_template(0, PairId(1), 1);
+        loads.link(&[(PairId(1), PairId(0)), (PairId(2), PairId(0)), (PairId(3), PairId(99))]);
+        assert_eq!(loads.load(PairId(0)), Load { active: 3, inactive: 30 });
+        assert_eq!(loads.templates(PairId(0)), 1);
+        assert!(loads.is_full(PairId(0), Thresholds { upper: 33, lower: 0 }));
+        loads.link(&[]);
+        assert_eq!(loads.load(PairId(0)), Load { active: 1, inactive: 10 });
     }
 
     #[test]

@@ -8,18 +8,30 @@
 //! What changes with packets is not in the snapshot: scheduler cursors ([`crate::sched`]), loads ([`Loads`]) and
 //! counters are shared atomics beside it.
 
+mod admission;
+mod defences;
+mod ftp_ports;
 mod loads;
+mod lookup;
+mod marks;
 mod network;
 mod options;
 mod pair;
 mod services;
+mod tunnel;
 
+pub use admission::{Admission, Limits, MOST_RATE};
+pub use defences::{Defences, Defend};
+pub use ftp_ports::FtpPorts;
 pub use loads::{Load, Loads, Thresholds};
+pub use lookup::Asked;
+pub use marks::{Arrival, MarkRule, Marked};
 pub use network::{Hop, HopId, HopTo, Network, NextHop, Port, Route, Routes};
 pub use options::Options;
 pub use pair::{Method, Pair, PairFlags, PairId, Side};
 pub(crate) use services::LoadedServers;
 pub use services::{Persistence, Server, Service, ServiceId, Services, ServicesBuilder, VipFilter};
+pub use tunnel::{GueChecksum, Tunnel};
 
 use std::sync::Arc;
 

@@ -1,5 +1,6 @@
 //! Choices of behaviour that hold for the whole director.
 
+use super::{Defences, Defend, FtpPorts};
 use crate::conn::Timeouts;
 
 /// Timeouts and the named deviations from the kernel's behaviour; see `docs/differences.md`.
@@ -23,11 +24,23 @@ pub struct Options {
     pub template_keeps_timeout: bool,
     /// Any TCP segment but a RST opens a connection, not only a SYN (`net.ipv4.vs.sloppy_tcp`).
     pub sloppy_tcp: bool,
+    /// Any SCTP packet but an ABORT opens a connection, not only an INIT (`net.ipv4.vs.sloppy_sctp`).
+    pub sloppy_sctp: bool,
     /// Once the last service of an address family is removed, the connections left are no longer the director's business,
     /// as in the kernel, which then takes its hooks out; else they are treated as those of any removed server.
     pub last_service_ends_all: bool,
-    /// A TCP packet of no known connection is answered with RST, as the local stack would, instead of dropped.
+    /// When the director defends itself against floods, and how.
+    pub defences: Defences,
+    /// NAT services on these ports have their data connections translated too (module `ip_vs_ftp`).
+    pub ftp_ports: FtpPorts,
+    /// A packet of no known connection is answered as the local stack would, TCP with RST, SCTP with an ICMP error,
+    /// instead of dropped.
     pub reset_unknown: bool,
+    /// Listings in ipvsadm's form compare addresses as ipvsadm does, whose differences of two of them overflow, instead of
+    /// as numbers.
+    pub signed_sort: bool,
+    /// What is saved (`ipvsadm -S`) has the thresholds of servers and the timeouts, which ipvsadm leaves out.
+    pub save_limits: bool,
 }
 
 impl Options {
@@ -40,8 +53,13 @@ impl Options {
         flagless_segment_closes: true,
         template_keeps_timeout: false,
         sloppy_tcp: false,
+        sloppy_sctp: false,
         last_service_ends_all: true,
+        defences: Defences::OFF,
+        ftp_ports: FtpPorts::NONE,
         reset_unknown: true,
+        signed_sort: true,
+        save_limits: false,
     };
 
     /// What people get: the kernel's behaviour without the quirks that hurt them.
@@ -52,6 +70,10 @@ impl Options {
         flagless_segment_closes: false,
         template_keeps_timeout: true,
         last_service_ends_all: false,
+        signed_sort: false,
+        save_limits: true,
+        defences: Defences { drop_entry: Defend::Auto, ..Defences::OFF },
+        ftp_ports: FtpPorts::STANDARD,
         ..Options::KERNEL
     };
 }

@@ -1,7 +1,7 @@
 //! A (service, real server) pair: what an established packet needs, in one cache line for both directions.
 
-use super::HopId;
-use crate::wire::{Addr, Endpoint, checksum::Delta};
+use super::{HopId, Tunnel};
+use crate::wire::{Addr, Endpoint, Family, ServiceKey, checksum::Delta};
 
 /// Names a (service, real server) pair. Allotted once and kept over snapshots, reloads and restarts.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -9,15 +9,27 @@ pub struct PairId(pub u32);
 
 /// How requests reach the real server (`lb_kind`; ipvsadm `-m`, `-g`, `-i`).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-#[repr(u8)]
 pub enum Method {
     /// NAT: addresses and ports are rewritten both ways. Listed as `Masq`.
     #[default]
     Nat,
     /// Direct routing: only the MAC addresses change. Listed as `Route`.
     Dr,
-    /// Tunnel: the packet is wrapped in an outer IP header (IPIP). Listed as `Tunnel`.
-    Tun,
+    /// Tunnel: the packet is wrapped in an outer IP header. Listed as `Tunnel`.
+    Tun(Tunnel),
+}
+
+impl Method {
+    /// A tunnel of the simplest kind, which is the default.
+    pub const IPIP: Method = Method::Tun(Tunnel::Ipip);
+
+    /// Bytes that a request grows by on its way to a server of this family.
+    const fn overhead(self, server: Family) -> u8 {
+        match self {
+            Method::Nat | Method::Dr => 0,
+            Method::Tun(tunnel) => tunnel.overhead(server),
+        }
+    }
 }
 
 /// Which end of a pair: indexes [`Pair::ends`] and [`Pair::ports`].
@@ -50,6 +62,11 @@ impl PairFlags {
     pub const REMOVED: PairFlags = PairFlags(1);
     /// The server's weight is 0: no new connections.
     pub const DRAINED: PairFlags = PairFlags(2);
+    /// The service is for any port or any address, or the server for any port: what the pair leaves open, each connection
+    /// has for itself ([`Pair::of_connection`]).
+    pub const WIDE: PairFlags = PairFlags(4);
+    /// The service speaks FTP, and its data connections are translated. Such a pair is wide as well.
+    pub const FTP: PairFlags = PairFlags(8);
 
     /// Whether all bits of `other` are set.
     #[inline(always)]
@@ -86,9 +103,11 @@ pub struct Pair {
     pub transport_delta: Delta,
     /// How requests reach the server.
     pub method: Method,
+    /// Bytes that a request grows by.
+    pub overhead: u8,
     /// See [`PairFlags`].
     pub flags: PairFlags,
-    /// IP protocol number of the service.
+    /// IP protocol number of the service; 0 for a mark, whose number stands in place of the virtual address.
     pub protocol: u8,
 }
 
@@ -107,9 +126,22 @@ impl Pair {
             address_delta: address,
             transport_delta: address.replace(virtual_.port, real.port),
             method,
+            overhead: method.overhead(real.addr.family()),
             flags: PairFlags::default(),
             protocol,
         }
+    }
+
+    /// The pair as it is for one connection of a wide one: with the ends that the connection has.
+    pub fn of_connection(&self, virtual_: Endpoint, real_port: u16) -> Self {
+        let real = Endpoint { addr: self.ends[Side::Real as usize], port: real_port };
+        let its = Self::new(self.generation, self.protocol, self.method, virtual_, real);
+        Self { hop: self.hop, service: self.service, flags: self.flags, ..its }
+    }
+
+    /// The name of its service.
+    pub fn service_key(&self) -> ServiceKey {
+        ServiceKey { protocol: self.protocol, virtual_: self.end(Side::Virtual) }
     }
 
     /// One end.

@@ -1,11 +1,14 @@
 //! Virtual services and their pairs, as one immutable value.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use super::{HopId, HopTo, Loads, Method, Network, Pair, PairFlags, PairId, Thresholds};
+use super::{
+    Admission, FtpPorts, HopId, HopTo, Loads, MarkRule, Method, Network, Pair, PairFlags, PairId, Thresholds, marks,
+};
 use crate::sched::{Candidates, Scheduler};
 use crate::time::Ticks;
-use crate::wire::{Addr, Endpoint, Family, ServiceKey};
+use crate::wire::{Addr, Endpoint, Family, Mask, Protocol, ServiceKey};
 
 /// Names a virtual service. Allotted once and kept over snapshots, reloads and restarts.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -16,8 +19,8 @@ pub struct ServiceId(pub u32);
 pub struct Persistence {
     /// How long a client stays with its server after its last new connection.
     pub timeout: Ticks,
-    /// Leading bits of the client's address that make it the same client: 32 (IPv4) or 128 (IPv6) by default.
-    pub prefix: u8,
+    /// The bits of the client's address that make it the same client: all by default.
+    pub mask: Mask,
 }
 
 /// One real server of a service.
@@ -46,6 +49,10 @@ pub struct Service {
     pub scheduler: Arc<Scheduler>,
     /// Client affinity, if asked for.
     pub persistence: Option<Persistence>,
+    /// What it is limited to.
+    pub admission: Arc<Admission>,
+    /// Every datagram is scheduled for itself and leaves no connection behind (`ops`; ipvsadm `-o`). UDP only.
+    pub one_packet: bool,
     /// In the order schedulers walk them: the kernel adds new servers at the head.
     pub servers: Vec<Server>,
 }
@@ -99,6 +106,11 @@ impl VipFilter {
         ((mixed >> 6) as usize, 1 << (mixed & 63))
     }
 
+    /// From now on answers "yes" for every address.
+    pub fn add_all(&mut self) {
+        self.0 = [u64::MAX; 64];
+    }
+
     /// From now on answers "yes" for this address.
     pub fn add(&mut self, address: Addr) {
         let (word, bit) = Self::bit(address);
@@ -113,10 +125,32 @@ impl VipFilter {
     }
 }
 
+impl Service {
+    /// Whether its connections may go to other ports of the virtual address than its own: it is for all, or it is FTP's
+    /// and persistent, and the data connections follow (`ip_vs_ctl.c: ip_vs_service_find`).
+    pub fn is_for_other_ports(&self) -> bool {
+        self.key.virtual_.port == 0 || (self.is_ftp() && self.persistence.is_some())
+    }
+
+    /// Whether it is on FTP's control port.
+    pub fn is_ftp(&self) -> bool {
+        self.key.protocol == Protocol::TCP && self.key.virtual_.port == super::lookup::FTP
+    }
+}
+
+/// The kinds of services that there are, beside those for one address and port.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Kinds {
+    pub(super) marks: bool,
+    pub(super) ftp: bool,
+    pub(super) all_ports: bool,
+    pub(super) helped: bool,
+}
+
 /// All services and pairs.
 #[derive(Clone, Debug, Default)]
 pub struct Services {
-    by_key: hashbrown::HashMap<ServiceKey, u32, ahash::RandomState>,
+    pub(super) by_key: hashbrown::HashMap<ServiceKey, u32, ahash::RandomState>,
     vip_addresses: hashbrown::HashSet<Addr, ahash::RandomState>,
     /// The services, in the order of the configuration.
     pub list: Vec<Service>,
@@ -124,15 +158,30 @@ pub struct Services {
     pub pairs: Vec<Pair>,
     /// By [`PairId`]: the director's address on the way to the server, from which tunnels start.
     sources: Vec<Option<Addr>>,
+    /// Pairs of servers whose method was changed since, and the pairs that those servers form now. Few, if any.
+    pub former: Vec<(PairId, PairId)>,
+    /// Servers that answer from any port: NAT servers of wide pairs.
+    wide_servers: hashbrown::HashSet<Addr, ahash::RandomState>,
+    /// What marks which packets, the first that matches first.
+    pub marks: Vec<MarkRule>,
+    /// The marks that have a service, or had one whose connections are not all gone.
+    pub marks_in_use: BTreeSet<u32>,
+    /// Which lookups are worth while.
+    pub(super) kinds: Kinds,
     /// Every VIP.
     pub vips: VipFilter,
 }
 
 impl Services {
-    /// The service that a packet with this destination belongs to, as an index into `list`.
+    /// The service of this name, as an index into `list`.
     #[inline]
     pub fn find(&self, key: &ServiceKey) -> Option<usize> {
         self.by_key.get(key).map(|&index| index as usize)
+    }
+
+    /// Whether a server of this address answers through the director from any port.
+    pub fn is_wide_server(&self, address: Addr) -> bool {
+        self.wide_servers.contains(&address)
     }
 
     /// Whether the address is a VIP of any service.
@@ -145,9 +194,14 @@ impl Services {
         self.sources.get(id.0 as usize).copied().flatten()
     }
 
+    /// Whether connections may be awaited that helpers have heard of.
+    pub fn have_helpers(&self) -> bool {
+        self.kinds.helped
+    }
+
     /// Whether there is a service of this address family.
     pub fn serve(&self, family: Family) -> bool {
-        self.list.iter().any(|service| service.key.virtual_.addr.family() == family)
+        self.list.iter().any(|service| service.key.family() == family)
     }
 
     /// The pair of this id; `None` for an id out of range or a vacant record.
@@ -161,6 +215,7 @@ impl Services {
 #[derive(Debug, Default)]
 pub struct ServicesBuilder {
     services: Services,
+    ftp_ports: FtpPorts,
 }
 
 impl ServicesBuilder {
@@ -170,14 +225,25 @@ impl ServicesBuilder {
         let index = self.services.list.len() as u32;
         let key = service.key;
         self.services.by_key.insert(key, index);
-        self.services.vip_addresses.insert(key.virtual_.addr);
-        self.services.vips.add(key.virtual_.addr);
+        let kinds = &mut self.services.kinds;
+        if key.mark().is_some() {
+            kinds.marks = true;
+        } else {
+            self.services.vip_addresses.insert(key.virtual_.addr);
+            self.services.vips.add(key.virtual_.addr);
+            kinds.ftp |= service.is_ftp();
+            kinds.all_ports |= key.virtual_.port == 0;
+        }
         for (server, &generation) in service.servers.iter().zip(generations) {
             let mut pair = Pair::new(generation, key.protocol, server.method, key.virtual_, server.real);
             pair.service = index;
             if server.weight == 0 {
                 pair.flags = PairFlags::DRAINED;
             }
+            if service.is_for_other_ports() || server.real.port == 0 {
+                pair.flags = pair.flags.with(PairFlags::WIDE);
+            }
+            self.help(&mut pair);
             self.put(server.pair, pair, network);
         }
         self.services.list.push(service);
@@ -187,8 +253,35 @@ impl ServicesBuilder {
     pub fn add_removed(&mut self, id: PairId, mut pair: Pair, network: &Network) {
         pair.flags = pair.flags.with(PairFlags::REMOVED);
         pair.service = u32::MAX;
+        if pair.ports.contains(&0) || pair.ports[0] == super::lookup::FTP {
+            pair.flags = pair.flags.with(PairFlags::WIDE);
+        }
         self.services.vips.add(pair.ends[0]);
+        self.help(&mut pair);
         self.put(id, pair, network);
+    }
+
+    /// Keeps the pair that a server formed by another method, for the connections that were opened so. The server's
+    /// present pair is there already.
+    pub fn add_former(&mut self, id: PairId, mut pair: Pair, current: PairId, network: &Network) {
+        let present = &self.services.pairs[current.0 as usize];
+        (pair.flags, pair.service) = (present.flags, present.service);
+        self.services.former.push((id, current));
+        self.put(id, pair, network);
+    }
+
+    /// NAT services on these ports speak FTP; to be said before they are added.
+    pub fn ftp_ports(&mut self, ports: FtpPorts) {
+        self.ftp_ports = ports;
+    }
+
+    /// Marks a pair whose service has a helper.
+    fn help(&mut self, pair: &mut Pair) {
+        let speaks_ftp = pair.protocol == Protocol::TCP && self.ftp_ports.contains(pair.ports[0]);
+        if speaks_ftp && pair.method == Method::Nat {
+            pair.flags = pair.flags.with(PairFlags::FTP).with(PairFlags::WIDE);
+            self.services.kinds.helped = true;
+        }
     }
 
     fn put(&mut self, id: PairId, mut pair: Pair, network: &Network) {
@@ -201,12 +294,28 @@ impl ServicesBuilder {
             HopTo::Ready(id) => id,
             HopTo::Unresolved(_) | HopTo::NoRoute => HopId::NONE,
         };
+        if pair.method == Method::Nat && pair.flags.has(PairFlags::WIDE) {
+            self.services.wide_servers.insert(real);
+        }
         self.services.pairs[at] = pair;
         self.services.sources[at] = network.source_towards(real);
     }
 
+    /// The rules by which packets get marks.
+    pub fn marks(&mut self, rules: Vec<MarkRule>) {
+        self.services.marks = rules;
+    }
+
     /// The finished value.
-    pub fn build(self) -> Services {
+    pub fn build(mut self) -> Services {
+        let services = &mut self.services;
+        let pairs = services.pairs.iter().filter(|pair| pair.generation != 0);
+        let keys = pairs.map(Pair::service_key).chain(services.list.iter().map(|service| service.key));
+        services.marks_in_use = keys.filter_map(|key| key.mark()).collect();
+        match marks::destinations(&services.marks, |mark| services.marks_in_use.contains(&mark)) {
+            Some(addresses) => addresses.into_iter().for_each(|address| services.vips.add(address)),
+            None => services.vips.add_all(),
+        }
         self.services
     }
 }

@@ -6,9 +6,10 @@ use super::wire::{Flags, SyncRecord};
 use super::{Ledger, Names};
 use crate::conn::table::{Entry, Insert, Record, Slot};
 use crate::conn::{FlowKey, State};
-use crate::forward::{Shared, lifecycle};
-use crate::service::{HopId, Method, Options, Pair, PairId, Services, Side};
+use crate::forward::{Shared, lifecycle, wide};
+use crate::service::{HopId, Method, Options, Pair, PairFlags, PairId, Services};
 use crate::time::{Tick, Ticks};
+use crate::wire::{Addr, Endpoint};
 
 /// How long a template lasts if the message does not say (`ip_vs_proc_conn`).
 const TEMPLATE_LASTS: Ticks = Ticks::from_secs(180);
@@ -68,8 +69,16 @@ struct Told<'a> {
     key: FlowKey,
     id: PairId,
     pair: &'a Pair,
+    virtual_: Endpoint,
     state: State,
     lasts: Ticks,
+}
+
+impl Told<'_> {
+    /// The address that the entry has to keep, since a mark's pair does not say it.
+    fn own_vip(&self) -> Option<Addr> {
+        self.pair.service_key().mark().filter(|_| !self.key.is_template()).map(|_| self.virtual_.addr)
+    }
 }
 
 impl<'a> Receiver<'a> {
@@ -127,7 +136,7 @@ impl<'a> Receiver<'a> {
             || (client.port == 0) != is_template;
         let Some(state) = state.filter(|_| !strange) else { return Err(Outcome::Refused) };
         let services = self.services;
-        let id = self.names.find(protocol, virtual_, real).ok_or(Outcome::UnknownServer)?;
+        let id = self.names.find(services, record).ok_or(Outcome::UnknownServer)?;
         let pair = services.pair(id).ok_or(Outcome::UnknownServer)?;
         let lasts = match record.timeout {
             0 if is_template => TEMPLATE_LASTS,
@@ -138,7 +147,7 @@ impl<'a> Receiver<'a> {
             true => FlowKey::template(protocol, client.addr),
             false => FlowKey::connection(protocol, client.addr, client.port),
         };
-        Ok(Told { key, id, pair, state, lasts })
+        Ok(Told { key, id, pair, virtual_, state, lasts })
     }
 
     /// The entry of the same client at the same virtual end, whatever its server.
@@ -149,8 +158,13 @@ impl<'a> Receiver<'a> {
 
     fn is_same(&self, told: &Told<'_>, entry: &Entry) -> bool {
         let pair = self.services.pair(PairId(entry.pair())).filter(|pair| pair.generation == entry.generation());
-        pair.is_some_and(|pair| pair.end(Side::Virtual) == told.pair.end(Side::Virtual))
-            && entry.state_word().flags() & lifecycle::SPENT == 0
+        let of_service = pair.filter(|pair| pair.service_key() == told.pair.service_key());
+        let is_spent = entry.state_word().flags() & lifecycle::SPENT != 0;
+        match of_service {
+            Some(_) if told.key.is_template() => !is_spent,
+            Some(pair) => wide::virtual_end(&self.shared.table, pair, entry) == told.virtual_,
+            None => false,
+        }
     }
 
     /// Whether packets of our own have been the last to move it.
@@ -173,12 +187,16 @@ impl<'a> Receiver<'a> {
             control: None,
             hop: if told.key.is_template() { 0 } else { HopId::NONE.0 },
             epoch: 0,
+            vip: told.own_vip(),
         };
         let table = &self.shared.table;
         let hash = table.hash(&told.key);
         match table.insert_or_find(&told.key, hash, |entry| self.is_same(told, entry), &new) {
             Insert::Inserted(slot) => {
                 lifecycle::adopt(self.shared, self.lane, told.id, told.state);
+                if told.pair.flags.has(PairFlags::FTP) {
+                    table.set_helper_word(slot, 0);
+                }
                 self.sign(slot);
                 Outcome::Created
             }

@@ -15,10 +15,11 @@ use super::Ledger;
 use super::ledger::{Note, Word};
 use super::states;
 use super::wire::{Flags, SyncRecord};
-use crate::conn::State;
 use crate::conn::table::{Entry, Slot};
+use crate::conn::{State, Table};
 use crate::forward::lifecycle::{NO_OUTPUT, SPENT};
-use crate::service::{Method, PairFlags, PairId, Services, Side};
+use crate::forward::wide;
+use crate::service::{Method, Pair, PairFlags, PairId, Services, Side};
 use crate::time::{TICKS_PER_SECOND, Tick, Ticks};
 use crate::wire::Endpoint;
 
@@ -45,6 +46,15 @@ impl Pace {
     }
 }
 
+/// Where entries are found, and what their pairs are.
+#[derive(Clone, Copy, Debug)]
+pub struct Facts<'a> {
+    /// The table.
+    pub table: &'a Table,
+    /// The plan.
+    pub services: &'a Services,
+}
+
 /// Decides about entries; see the module documentation.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Sender {
@@ -55,21 +65,19 @@ pub struct Sender {
 }
 
 impl Sender {
-    /// Judges an entry that is live; the record to send, if its peers are to be told, is noted as told.
-    pub fn observe(&self, ledger: &mut Ledger, services: &Services, slot: Slot, entry: &Entry) -> Option<SyncRecord> {
+    /// Judges a live entry; the record to send, if its peers are to be told, is noted as told.
+    pub fn observe(&self, ledger: &mut Ledger, facts: Facts<'_>, slot: Slot) -> Option<SyncRecord> {
+        let entry = facts.table.entry(slot);
         let state = entry.state_word();
         let (note, seen) = (ledger.note(slot), entry.last_seen());
         let known = note.is_about(state);
         let due = if known { self.is_due_again(note, state.state(), entry) } else { is_news(note, state.state()) };
-        if !due {
-            if !known {
-                ledger.write(slot, Note::new(state, seen, Word::Unsaid));
-            }
-            return None;
+        let record = due.then(|| self.record(facts, slot, entry.timeout())).flatten();
+        if record.is_some() || !known {
+            let word = if record.is_some() { Word::Ours } else { Word::Unsaid };
+            ledger.write(slot, Note::new(state, seen, word));
         }
-        let record = self.record(services, entry, entry.timeout())?;
-        ledger.write(slot, Note::new(state, seen, Word::Ours));
-        Some(record)
+        record
     }
 
     /// The same state as before: whether enough has happened.
@@ -83,63 +91,68 @@ impl Sender {
     }
 
     /// An entry with the life that is left to it at `now`, for who asks for everything.
-    pub fn snapshot(&self, services: &Services, entry: &Entry, now: Tick) -> Option<SyncRecord> {
+    pub fn snapshot(&self, facts: Facts<'_>, slot: Slot, now: Tick) -> Option<SyncRecord> {
+        let entry = facts.table.entry(slot);
         let left = entry.timeout().0.saturating_sub(now.since(entry.last_seen()).0);
         let told = left != 0 && states::is_told(entry.state()) && !states::is_over(entry.state());
-        told.then(|| self.record(services, entry, Ticks(left))).flatten()
+        told.then(|| self.record(facts, slot, Ticks(left))).flatten()
     }
 
-    /// An entry that has ended before its time, though peers know of it: what they should forget.
-    pub fn ended(
-        &self,
-        ledger: &mut Ledger,
-        services: &Services,
-        slot: Slot,
-        entry: &Entry,
-        now: Tick,
-    ) -> Option<SyncRecord> {
+    /// An entry that has ended. The record of what peers should forget, if it ended before its time and they know of it.
+    pub fn ended(&self, ledger: &mut Ledger, facts: Facts<'_>, slot: Slot, now: Tick) -> Option<SyncRecord> {
         let note = ledger.note(slot);
         ledger.write(slot, Note::default());
-        let untimely = note.word == Word::Ours && !entry.is_expired(now);
-        let mut record = untimely.then(|| self.record(services, entry, Ticks(0))).flatten()?;
-        record.state = states::to_wire(entry.state_word().ended_in())?;
-        Some(record)
+        let untimely = note.word == Word::Ours && !facts.table.entry(slot).is_expired(now);
+        untimely.then(|| self.record(facts, slot, Ticks(0))).flatten()
     }
 
-    /// The entry as a record; `None` if it is not for others: its server is gone, its template spent, or its two sides are
-    /// of different families, which records cannot tell.
-    fn record(&self, services: &Services, entry: &Entry, lasts: Ticks) -> Option<SyncRecord> {
-        let word = entry.state_word();
-        let pair = services.pair(PairId(entry.pair())).filter(|pair| pair.generation == entry.generation())?;
-        let key = entry.key();
-        let end = |side, port| Endpoint { port, ..pair.end(side) };
-        let (virtual_, real) = (end(Side::Virtual, entry.vport()), end(Side::Real, entry.rport()));
-        let one_family = key.client.family() == virtual_.addr.family() && key.client.family() == real.addr.family();
-        let covered = self.templates_only && !key.is_template() && entry.control().is_some();
-        if pair.flags.has(PairFlags::REMOVED) || word.flags() & SPENT != 0 || !one_family || covered {
-            return None;
-        }
-        let state = if word.is_live() { word.state() } else { word.ended_in() };
-        let method = match pair.method {
-            Method::Nat => Flags(0),
-            Method::Dr => Flags::DIRECT,
-            Method::Tun => Flags::TUNNEL,
+    /// An entry, live or just ended, as a record. `None` if it is not for others: its server is gone, its template spent,
+    /// its client's port not known yet, its sequence numbers moved by what only this director has seen, or its two sides of
+    /// different families, which records cannot tell.
+    fn record(&self, facts: Facts<'_>, slot: Slot, lasts: Ticks) -> Option<SyncRecord> {
+        let entry = facts.table.entry(slot);
+        let (word, key) = (entry.state_word(), entry.key());
+        let id = PairId(entry.pair());
+        let pair = facts.services.pair(id).filter(|pair| pair.generation == entry.generation())?;
+        let is_template = key.is_template();
+        let virtual_ = match is_template {
+            true => Endpoint { port: entry.vport(), ..pair.end(Side::Virtual) },
+            false => wide::virtual_end(facts.table, pair, entry),
         };
-        let flags = method
-            .with_if(word.flags() & NO_OUTPUT != 0, Flags::NO_OUTPUT)
-            .with_if(!state.is_active(), Flags::INACTIVE)
-            .with_if(key.is_template(), Flags::TEMPLATE.with_if(pair.method != Method::Nat, Flags::NO_OUTPUT));
-        Some(SyncRecord {
+        let real = Endpoint { port: entry.rport(), ..pair.end(Side::Real) };
+        let family = key.client.family();
+        let told = !pair.flags.has(PairFlags::REMOVED)
+            && word.flags() & SPENT == 0
+            && (is_template || key.port() != 0)
+            && !(pair.flags.has(PairFlags::FTP) && facts.table.helper_word(slot) != 0)
+            && !(self.templates_only && !is_template && entry.control().is_some())
+            && [virtual_, real].iter().all(|end| end.addr.family() == family);
+        let state = if word.is_live() { word.state() } else { word.ended_in() };
+        told.then_some(SyncRecord {
             protocol: key.protocol(),
-            flags,
+            flags: flags(pair, state, word.flags(), is_template),
             state: states::to_wire(state)?,
-            fwmark: 0,
+            fwmark: pair.service_key().mark().unwrap_or(0),
             timeout: lasts.0.div_ceil(TICKS_PER_SECOND),
             client: Endpoint { addr: key.client, port: key.port() },
             virtual_,
             real,
         })
     }
+}
+
+/// What the kernel would have written into the connection's flags.
+fn flags(pair: &Pair, state: State, own: u8, is_template: bool) -> Flags {
+    let method = match pair.method {
+        Method::Nat => Flags(0),
+        Method::Dr => Flags::DIRECT,
+        Method::Tun(_) => Flags::TUNNEL,
+    };
+    let one_way = own & NO_OUTPUT != 0 || (is_template && pair.method != Method::Nat);
+    method
+        .with_if(one_way, Flags::NO_OUTPUT)
+        .with_if(!state.is_active(), Flags::INACTIVE)
+        .with_if(is_template, Flags::TEMPLATE)
 }
 
 /// Whether a state that was not seen before is to be told.

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use crossbeam::queue::ArrayQueue;
 
 use super::receiver::Delivery;
+use super::sender::Facts;
 use super::wire::SyncRecord;
 use super::{Ledger, Names, Outcome, Receiver, Sender};
 use crate::conn::table::{Insert, Listed, Record, Slot, TableConfig};
@@ -16,11 +17,16 @@ use crate::service::{
 use crate::time::{Tick, Ticks};
 use crate::wire::{Endpoint, ServiceKey};
 
-/// Ids of the pairs: the first service's two servers by NAT, the second's by DR, one over IPv6 by TUN, one of UDP.
+/// Ids of the pairs: the first service's two servers by NAT, the second's by DR, one over IPv6 by TUN, one of UDP, one of
+/// SCTP, one of a firewall mark by DR, one of a service for all ports, one of FTP.
 pub(super) const NAT: [PairId; 2] = [PairId(0), PairId(1)];
 pub(super) const DR: PairId = PairId(2);
 pub(super) const TUN6: PairId = PairId(3);
 pub(super) const UDP: PairId = PairId(4);
+pub(super) const SCTP: PairId = PairId(5);
+pub(super) const MARK: PairId = PairId(6);
+pub(super) const WIDE: PairId = PairId(7);
+pub(super) const FTP: PairId = PairId(8);
 
 pub(super) struct Stage {
     pub(super) shared: Shared,
@@ -38,7 +44,8 @@ impl Stage {
         let table = Arc::new(Table::create(&TableConfig { connections: 1024, workers: 1, seed }).unwrap());
         let shared = Shared {
             table: Arc::clone(&table),
-            loads: Arc::new(Loads::new(2, 8)),
+            loads: Arc::new(Loads::new(2, 9)),
+            defence: Arc::default(),
             wanted: Arc::new(ArrayQueue::new(1)),
             changes: Arc::new(Changes::new(4)),
         };
@@ -74,10 +81,11 @@ impl Stage {
     pub(super) fn open(&mut self, client: &str, id: PairId, state: State) -> Slot {
         let client: Endpoint = client.parse().unwrap();
         let pair = *self.services.pair(id).unwrap();
+        let protocol = if pair.protocol == 0 && client.port != 0 { 6 } else { pair.protocol };
         let template = matches!(state, State::Template | State::TemplateAssured);
         let key = match template {
-            true => FlowKey::template(pair.protocol, client.addr),
-            false => FlowKey::connection(pair.protocol, client.addr, client.port),
+            true => FlowKey::template(protocol, client.addr),
+            false => FlowKey::connection(protocol, client.addr, client.port),
         };
         let timeout = if template { Ticks::from_secs(360) } else { self.options.timeouts.of(state) };
         let record = Record {
@@ -87,11 +95,16 @@ impl Stage {
             flags: if pair.method == Method::Nat || template { 0 } else { lifecycle::NO_OUTPUT },
             timeout,
             last_seen: self.now,
-            vport: pair.ports[0],
-            rport: pair.ports[1],
+            vport: if pair.ports[0] == 0 && !template { 8443 } else { pair.ports[0] },
+            rport: if pair.ports[1] == 0 && !template { 8443 } else { pair.ports[1] },
             control: None,
             hop: 0,
             epoch: 0,
+            vip: pair
+                .service_key()
+                .mark()
+                .filter(|_| !template)
+                .map(|_| "192.0.2.77".parse::<std::net::IpAddr>().unwrap().into()),
         };
         let table = &self.shared.table;
         let Insert::Inserted(slot) = table.insert_or_find(&key, table.hash(&key), |_| true, &record) else {
@@ -114,7 +127,7 @@ impl Stage {
     /// Shows an entry to the sender.
     pub(super) fn observe(&mut self, slot: Slot) -> Option<SyncRecord> {
         let Self { shared, services, ledger, sender, .. } = self;
-        sender.observe(ledger, services, slot, shared.table.entry(slot))
+        sender.observe(ledger, Facts { table: &shared.table, services }, slot)
     }
 
     pub(super) fn entries(&self) -> Vec<Listed> {
@@ -129,11 +142,16 @@ impl Stage {
 
 fn services() -> Services {
     let mut builder = ServicesBuilder::default();
-    let plan: [(u8, &str, &[(PairId, &str, Method)]); 4] = [
+    builder.ftp_ports(Options::RINGMASTER.ftp_ports);
+    let plan: [(u8, &str, &[(PairId, &str, Method)]); 8] = [
         (6, "192.0.2.1:80", &[(NAT[0], "10.1.0.11:8080", Method::Nat), (NAT[1], "10.1.0.12:8080", Method::Nat)]),
         (6, "192.0.2.2:443", &[(DR, "10.1.0.11:443", Method::Dr)]),
-        (6, "[2001:db8:1::1]:443", &[(TUN6, "[2001:db8:2::b]:443", Method::Tun)]),
+        (6, "[2001:db8:1::1]:443", &[(TUN6, "[2001:db8:2::b]:443", Method::IPIP)]),
         (17, "192.0.2.1:53", &[(UDP, "10.1.0.11:53", Method::Nat)]),
+        (132, "192.0.2.1:7", &[(SCTP, "10.1.0.11:7", Method::Nat)]),
+        (0, "0.0.0.9:0", &[(MARK, "10.1.0.31:0", Method::Dr)]),
+        (6, "192.0.2.3:0", &[(WIDE, "10.1.0.11:0", Method::Dr)]),
+        (6, "192.0.2.1:21", &[(FTP, "10.1.0.11:21", Method::Nat)]),
     ];
     for (at, (protocol, virtual_, servers)) in (0..).zip(plan) {
         let server = |&(pair, real, method): &(PairId, &str, Method)| Server {
@@ -148,6 +166,8 @@ fn services() -> Services {
             key: ServiceKey { protocol, virtual_: virtual_.parse().unwrap() },
             scheduler: Arc::new(crate::sched::Scheduler::new(crate::sched::Kind::Rr, &[])),
             persistence: None,
+            admission: Arc::default(),
+            one_packet: false,
             servers: servers.iter().map(server).collect(),
         };
         builder.add(service, &vec![7; servers.len()], &Network::default());

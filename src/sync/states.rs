@@ -1,4 +1,5 @@
-//! States and their numbers in sync messages (`include/net/ip_vs.h`: `IP_VS_TCP_S_*`, `IP_VS_UDP_S_*`, `IP_VS_CTPL_S_*`).
+//! States and their numbers in sync messages (`include/net/ip_vs.h`: `IP_VS_TCP_S_*`, `IP_VS_UDP_S_*`, `IP_VS_SCTP_S_*`,
+//! `IP_VS_CTPL_S_*`).
 
 use crate::conn::State;
 use crate::wire::Protocol;
@@ -18,11 +19,30 @@ const TCP: [State; 11] = [
     State::SynAck,
 ];
 
+/// SCTP's, in the kernel's order.
+const SCTP: [State; 14] = [
+    State::SctpNone,
+    State::SctpInit1,
+    State::SctpInit,
+    State::SctpCookieSent,
+    State::SctpCookieReplied,
+    State::SctpCookieWait,
+    State::SctpCookie,
+    State::SctpCookieEchoed,
+    State::SctpEstablished,
+    State::SctpShutdownSent,
+    State::SctpShutdownReceived,
+    State::SctpShutdownAckSent,
+    State::SctpRejected,
+    State::SctpClosed,
+];
+
 /// The state of a connection of this protocol; `None` if either is not known.
 pub fn from_wire(protocol: u8, number: u16) -> Option<State> {
     let states: &[State] = match protocol {
         Protocol::TCP => &TCP,
         Protocol::UDP => &[State::Udp],
+        Protocol::SCTP => &SCTP,
         _ => return None,
     };
     states.get(usize::from(number)).copied()
@@ -38,20 +58,38 @@ pub fn to_wire(state: State) -> Option<u16> {
     match state {
         State::Udp | State::Template => Some(0),
         State::TemplateAssured => Some(1),
-        // Eleven of them.
-        other => TCP.iter().position(|&state| state == other).map(|at| at as u16),
+        // At most fourteen of them.
+        other => {
+            let find = |states: &[State]| states.iter().position(|&state| state == other);
+            find(&TCP).or_else(|| find(&SCTP)).map(|at| at as u16)
+        }
     }
 }
 
 /// Whether a connection in this state is worth telling of (`ip_vs_sync_conn_needed`): not while it may still be nothing.
 pub fn is_told(state: State) -> bool {
     use State::*;
-    matches!(state, Established | FinWait | Close | CloseWait | TimeWait | Udp | Template | TemplateAssured)
+    matches!(
+        state,
+        Established
+            | FinWait
+            | Close
+            | CloseWait
+            | TimeWait
+            | Udp
+            | SctpEstablished
+            | SctpShutdownSent
+            | SctpShutdownReceived
+            | SctpShutdownAckSent
+            | SctpClosed
+            | Template
+            | TemplateAssured
+    )
 }
 
 /// Whether it is over, so that a peer that has never heard of it need not do so now.
 pub fn is_over(state: State) -> bool {
-    matches!(state, State::Close | State::TimeWait)
+    matches!(state, State::Close | State::TimeWait | State::SctpClosed)
 }
 
 #[cfg(test)]
@@ -70,6 +108,10 @@ mod tests {
             (6, 11, None),
             (17, 0, Some(State::Udp)),
             (17, 1, None),
+            (132, 0, Some(State::SctpNone)),
+            (132, 8, Some(State::SctpEstablished)),
+            (132, 13, Some(State::SctpClosed)),
+            (132, 14, None),
             (47, 0, None),
         ] {
             assert_eq!(from_wire(protocol, number), state, "{protocol} {number}");

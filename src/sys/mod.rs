@@ -7,9 +7,13 @@
 //! | [`clock`] | what time it is: the only reader of clocks in the library |
 //! | [`interface`] | what an interface is: index, MTU, address, queues, driver |
 //! | [`limits`] | how much memory may be locked |
+//! | [`memory`] | how much memory there is to be had |
+//! | [`names`] | names of hosts |
 
 pub mod affinity;
 pub mod capabilities;
 pub mod clock;
 pub mod interface;
 pub mod limits;
+pub mod memory;
+pub mod names;

@@ -172,13 +172,52 @@ impl std::str::FromStr for Endpoint {
     }
 }
 
-/// What a packet must be addressed to: protocol, VIP and port.
+/// What a service is known by: what its packets are addressed to, or the firewall mark that they carry.
+///
+/// A mark service has the form that LVS gives the templates of one (`ip_vs_core.c: ip_vs_sched_persist`): no protocol, no
+/// port, and the mark as its address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ServiceKey {
-    /// IP protocol number: 6 TCP, 17 UDP.
+    /// IP protocol number: 6 TCP, 17 UDP; 0 for a mark.
     pub protocol: u8,
-    /// VIP and port.
+    /// VIP and port; port 0 for all ports.
     pub virtual_: Endpoint,
+}
+
+impl ServiceKey {
+    /// The service of the packets of one family that carry `mark`, which is not 0.
+    pub const fn of_mark(mark: u32, family: Family) -> Self {
+        let addr = match family {
+            Family::V4 => Addr::v4(mark),
+            Family::V6 => Addr { hi: (mark as u64) << 32, lo: 0 },
+        };
+        Self { protocol: 0, virtual_: Endpoint { addr, port: 0 } }
+    }
+
+    /// The mark, if it is one that packets are known by.
+    pub const fn mark(&self) -> Option<u32> {
+        match (self.protocol, self.family()) {
+            (0, Family::V4) => Some(self.virtual_.addr.low32()),
+            (0, Family::V6) => Some((self.virtual_.addr.hi >> 32) as u32),
+            _ => None,
+        }
+    }
+
+    /// The family of its packets.
+    pub const fn family(&self) -> Family {
+        self.virtual_.addr.family()
+    }
+}
+
+impl fmt::Display for ServiceKey {
+    /// `192.0.2.10:80`, `fwmark 7` or `fwmark 7 inet6`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match (self.mark(), self.family()) {
+            (None, _) => self.virtual_.fmt(f),
+            (Some(mark), Family::V4) => write!(f, "fwmark {mark}"),
+            (Some(mark), Family::V6) => write!(f, "fwmark {mark} inet6"),
+        }
+    }
 }
 
 #[cfg(test)]
@@ -203,6 +242,20 @@ mod tests {
         assert_eq!(v6.masked(33).to_string(), "2001:db8:8000::");
         assert_eq!(v6.masked(0).to_string(), "::");
         assert_eq!(v6.masked(128), v6);
+    }
+
+    #[test]
+    fn a_mark_keeps_its_number_and_its_family() {
+        for mark in [1, 7, 0xffff, u32::MAX] {
+            let keys = [Family::V4, Family::V6].map(|family| ServiceKey::of_mark(mark, family));
+            assert_eq!(keys.map(|key| key.mark()), [Some(mark); 2]);
+            assert_eq!(keys.map(|key| key.family()), [Family::V4, Family::V6]);
+        }
+        let [v4, v6] = [Family::V4, Family::V6].map(|family| ServiceKey::of_mark(7, family));
+        assert_eq!((v4.virtual_.to_string(), v6.virtual_.to_string()), ("0.0.0.7:0".into(), "[0:7::]:0".into()));
+        assert_eq!((v4.to_string(), v6.to_string()), ("fwmark 7".into(), "fwmark 7 inet6".into()));
+        let address = ServiceKey { protocol: 6, virtual_: v4.virtual_ };
+        assert_eq!(address.mark(), None);
     }
 
     #[test]

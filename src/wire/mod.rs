@@ -5,9 +5,17 @@
 
 mod addr;
 pub mod checksum;
+mod crc32c;
+pub mod ftp;
 mod mac;
+mod mask;
 mod parse;
+mod pattern;
+pub mod sctp;
 
 pub use addr::{Addr, Endpoint, Family, ServiceKey};
 pub use mac::Mac;
+pub use mask::{Block, Mask, Shape};
 pub use parse::{Fragment, HEAD, ParseError, Parsed, Protocol, TcpFlags, parse, parse_common};
+pub use pattern::{ANY_PORT, Pattern};
+pub use sctp::SctpEvent;

@@ -8,9 +8,9 @@ use std::sync::Arc;
 use crossbeam::queue::ArrayQueue;
 
 use super::{Mailbox, Observer, Worker};
-use crate::conn::table::{Sweeper, TableConfig, TableError};
+use crate::conn::table::{Fate, Sweeper, TableConfig, TableError};
 use crate::conn::{HashSeed, Table};
-use crate::forward::{Changes, Counters, Forwarder, Shared, lifecycle};
+use crate::forward::{Changes, Counters, Culling, Forwarder, Shared, lifecycle};
 use crate::io::PacketIo;
 use crate::service::{Loads, Snapshot};
 use crate::time::Tick;
@@ -41,6 +41,7 @@ pub struct Offline<I, O = ()> {
     mailbox: Mailbox,
     snapshot: Arc<Snapshot>,
     sweeper: Sweeper,
+    culling: Culling,
 }
 
 /// The sweeper's lane in the loads; the worker's is 0.
@@ -53,6 +54,7 @@ impl<I: PacketIo, O: Observer> Offline<I, O> {
         let table = Arc::new(Table::create(&table_config)?);
         let shared = Shared {
             loads: Arc::new(Loads::new(2, config.pairs)),
+            defence: Arc::default(),
             wanted: Arc::new(ArrayQueue::new(WANTED)),
             changes: Arc::new(Changes::new(1)),
             table: Arc::clone(&table),
@@ -64,7 +66,7 @@ impl<I: PacketIo, O: Observer> Offline<I, O> {
         let member = table.member(0).expect("a new table has a place for its one worker");
         let sweeper = table.sweeper().expect("a new table's sweeper has not been taken");
         let worker = Worker::observed(io, forwarder, member, inbox, observer);
-        Ok(Self { worker, shared, counters, mailbox, snapshot, sweeper })
+        Ok(Self { worker, shared, counters, mailbox, snapshot, sweeper, culling: Culling::default() })
     }
 
     /// Gives the worker a newer snapshot.
@@ -91,11 +93,16 @@ impl<I: PacketIo, O: Observer> Offline<I, O> {
 
     /// Walks the whole table once, ending what has expired.
     pub fn sweep(&mut self, now: Tick) {
-        let Self { shared, snapshot, sweeper, .. } = self;
+        let Self { shared, snapshot, sweeper, culling, .. } = self;
+        culling.step(shared, &snapshot.options, now);
+        culling.walk(now);
         let groups = sweeper.groups();
         sweeper.sweep(
             groups,
-            |_, entry| lifecycle::fate(&snapshot.services, &snapshot.options, entry, now),
+            |_, entry| match lifecycle::fate(&snapshot.services, &snapshot.options, entry, now) {
+                Fate::Keep if culling.takes(shared, entry, now) => Fate::Kill,
+                fate => fate,
+            },
             |_, entry| lifecycle::ended(shared, SWEEPER_LANE, entry),
         );
     }

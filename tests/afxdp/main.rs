@@ -112,6 +112,7 @@ fn rules() -> Rules {
         vips: [address(VIP)].into(),
         server_addresses: [address(SERVER)].into(),
         local_addresses: [address(DIRECTOR), address([10, 1, 0, 1]), address(VIP)].into(),
+        ..Rules::default()
     }
 }
 

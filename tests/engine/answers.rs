@@ -90,7 +90,7 @@ fn a_ttl_that_runs_out_is_reported_in_both_directions() {
 /// 1500 bytes fit NAT and DR; a tunnel needs 20 of them.
 #[test]
 fn a_packet_too_big_is_reported_with_the_size_that_fits() {
-    for (method, limit) in [(Method::Nat, 1500), (Method::Tun, 1480)] {
+    for (method, limit) in [(Method::Nat, 1500), (Method::IPIP, 1480)] {
         let mut director = director(snapshot(&[Wanted::tcp(VIP, method, &["10.1.0.11:80"])], Options::RINGMASTER), 100);
         let sized = |len: usize| tcp(CLIENT, VIP, "S").with_payload(&vec![1; len - 40]).bytes();
         assert_eq!(pass(&mut director, CLIENTS, &sized(limit), NOW)[0].0, SERVERS);
@@ -102,7 +102,7 @@ fn a_packet_too_big_is_reported_with_the_size_that_fits() {
         assert_eq!(frame.len(), 14 + 576);
     }
     let mut director =
-        director(snapshot(&[Wanted::tcp(VIP6, Method::Tun, &["[2001:db8:1::11]:80"])], Options::RINGMASTER), 100);
+        director(snapshot(&[Wanted::tcp(VIP6, Method::IPIP, &["[2001:db8:1::11]:80"])], Options::RINGMASTER), 100);
     let out = pass(&mut director, CLIENTS, &tcp(CLIENT6, VIP6, "S").with_payload(&[1; 1401]).bytes(), NOW);
     assert_eq!((out[0].1[54], out[0].1[55]), (2, 0));
     assert_eq!(out[0].1[58..62], 1460u32.to_be_bytes());

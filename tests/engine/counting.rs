@@ -30,7 +30,7 @@ fn counted(director: &Offline<MemIo>) -> [u64; 4] {
 /// The kernel counts its own errors to the client of a server that answers directly, and not to that of a NAT server.
 #[test]
 fn an_error_of_the_director_s_own_counts_where_replies_are_not_seen() {
-    for (method, out) in [(Method::Nat, [0, 0]), (Method::Dr, [1, 28 + 40]), (Method::Tun, [1, 28 + 40])] {
+    for (method, out) in [(Method::Nat, [0, 0]), (Method::Dr, [1, 28 + 40]), (Method::IPIP, [1, 28 + 40])] {
         let mut director = opened(method, Options::RINGMASTER);
         assert_eq!(counted(&director), [1, 40, 0, 0]);
         pass(&mut director, CLIENTS, &tcp(CLIENT, VIP, "A").with_ttl(1).bytes(), NOW);

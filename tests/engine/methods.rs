@@ -67,7 +67,7 @@ fn dr_changes_only_macs_and_ttl() {
 fn a_tunnel_wraps_the_packet_as_it_is() {
     for (vip, client) in [("192.0.2.10:80", "198.51.100.7:40000"), ("[2001:db8::10]:80", "[2001:db8:f::7]:40000")] {
         for (server, own, outer) in [("10.1.0.11:80", "10.1.0.1", 20), ("[2001:db8:1::11]:80", "2001:db8:1::1", 40)] {
-            let snapshot = snapshot(&[Wanted::tcp(vip, Method::Tun, &[server])], Options::RINGMASTER);
+            let snapshot = snapshot(&[Wanted::tcp(vip, Method::IPIP, &[server])], Options::RINGMASTER);
             let mut director = director(snapshot, 1000);
             let packet = tcp(client, vip, "S").with_payload(b"x");
             let (port, frame) = only(pass(&mut director, CLIENTS, &packet.bytes(), NOW));
@@ -100,7 +100,7 @@ fn a_tunnel_wraps_the_packet_as_it_is() {
 /// RFC 6040 and the kernel: DSCP is copied, ECN too, but CE becomes ECT(0); DF is copied.
 #[test]
 fn a_tunnel_header_takes_over_dscp_ecn_and_df() {
-    let snapshot = snapshot(&[Wanted::tcp("192.0.2.10:80", Method::Tun, &["10.1.0.11:80"])], Options::RINGMASTER);
+    let snapshot = snapshot(&[Wanted::tcp("192.0.2.10:80", Method::IPIP, &["10.1.0.11:80"])], Options::RINGMASTER);
     let mut director = director(snapshot, 1000);
     for (tos, outer) in [(0x00, 0x00), (0xb8, 0xb8), (0x01, 0x01), (0x02, 0x02), (0x03, 0x02), (0xbb, 0xba)] {
         for flags in [0x40, 0x00] {

@@ -124,6 +124,17 @@ fn an_interface_that_is_not_there_is_named() {
 }
 
 #[test]
+fn a_table_beyond_the_memory_is_refused_before_it_is_made() {
+    if !netns::available() {
+        return;
+    }
+    let lab = Lab::nat();
+    let config = lab.config(&[lab.service(V4)]) + "ringmaster {\n    connections 1073741824\n}\n";
+    let (status, log) = Director::run_to_end(&lab.director, lab.directory(), &config);
+    assert_one_sentence(status.success(), &log, "MiB are available; set `connections`");
+}
+
+#[test]
 fn a_second_director_is_refused_and_the_first_goes_on() {
     if !netns::available() {
         return;

@@ -6,7 +6,9 @@
 mod support;
 
 mod dr;
+mod ftp;
 mod health;
+mod ipvsadm;
 mod kernel;
 mod lifecycle;
 mod movement;

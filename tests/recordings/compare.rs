@@ -1,6 +1,6 @@
 //! Recorded and present frames and listings, side by side.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::fmt::Write;
 
 use crate::scenario::Frame;
@@ -39,13 +39,18 @@ fn write_frame(text: &mut String, whose: &str, bytes: &[u8]) {
     writeln!(text, "      {whose} {hex}").expect("a string takes everything");
 }
 
-/// Compares two listings of services: each service with its servers is a block, and neither the order of blocks nor
-/// that of servers counts, for `ipvsadm` does not sort addresses as numbers.
-pub fn services(recorded: &str, present: &str) -> Result<(), String> {
-    equal(&blocks(recorded), &blocks(present), recorded, present)
+/// Compares what a command printed, or a listing that is sorted.
+pub fn text(recorded: &str, present: &str) -> Result<(), String> {
+    equal(&recorded, &present, recorded, present)
 }
 
-fn blocks(text: &str) -> BTreeSet<Vec<&str>> {
+/// Compares two listings by `--nosort`: each service with its servers is a block, whose lines have an order; that of the
+/// blocks is arbitrary.
+pub fn blocks(recorded: &str, present: &str) -> Result<(), String> {
+    equal(&split(recorded), &split(present), recorded, present)
+}
+
+fn split(text: &str) -> BTreeSet<Vec<&str>> {
     let mut blocks: Vec<Vec<&str>> = Vec::new();
     for line in text.lines() {
         match blocks.last_mut() {
@@ -53,7 +58,6 @@ fn blocks(text: &str) -> BTreeSet<Vec<&str>> {
             _ => blocks.push(vec![line]),
         }
     }
-    blocks.iter_mut().for_each(|block| block[1..].sort_unstable());
     blocks.into_iter().collect()
 }
 
@@ -87,52 +91,6 @@ fn connection(line: &str) -> (String, Option<i64>) {
         Some((text, seconds)) => (line.replacen(text, &"-".repeat(text.len()), 1), Some(seconds)),
         None => (line.to_owned(), None),
     }
-}
-
-/// The rows of a table: what stands first in each service's and server's line, by service and name.
-pub type Rows<T> = BTreeMap<String, T>;
-
-/// Compares counters with a listing by `--stats --exact`.
-pub fn counters(recorded: &str, present: &Rows<[u64; 5]>) -> Result<(), String> {
-    let recorded_rows: Option<Rows<[u64; 5]>> =
-        rows(recorded).map(|(name, rest)| Some((name, numbers(&rest)?))).collect();
-    let recorded_rows = recorded_rows.ok_or_else(|| format!("not understood:\n{recorded}"))?;
-    equal(&recorded_rows, present, recorded, &format!("{present:#?}"))
-}
-
-fn numbers(words: &[&str]) -> Option<[u64; 5]> {
-    let numbers: Option<Vec<u64>> = words.iter().map(|word| word.parse().ok()).collect();
-    numbers?.try_into().ok()
-}
-
-/// Compares the order of servers with a listing by `--nosort`.
-pub fn order(recorded: &str, present: &BTreeMap<String, Vec<String>>) -> Result<(), String> {
-    let mut services: BTreeMap<String, Vec<String>> = BTreeMap::new();
-    for (name, _) in rows(recorded) {
-        match name.split_once(" -> ") {
-            Some((service, server)) => services.entry(service.to_owned()).or_default().push(server.to_owned()),
-            None => _ = services.entry(name).or_default(),
-        }
-    }
-    equal(&services, present, recorded, &format!("{present:#?}"))
-}
-
-/// The lines behind the heading: `TCP ADDRESS` or `TCP ADDRESS -> ADDRESS`, and the words that follow.
-fn rows(text: &str) -> impl Iterator<Item = (String, Vec<&str>)> {
-    let mut service = String::new();
-    let body = text.lines().filter(|line| !line.starts_with("IP Virtual") && !line.starts_with("Prot"));
-    body.filter(|line| !line.contains("RemoteAddress")).map(move |line| {
-        let words: Vec<&str> = line.split_whitespace().collect();
-        let (head, rest) = words.split_at(words.len().min(2));
-        let name = match head {
-            ["->", server] => format!("{service} -> {server}"),
-            _ => {
-                service = head.join(" ");
-                service.clone()
-            }
-        };
-        (name, rest.to_vec())
-    })
 }
 
 fn equal<T: PartialEq>(a: &T, b: &T, recorded: &str, present: &str) -> Result<(), String> {

@@ -57,11 +57,14 @@ pub struct Step {
 #[derive(Deserialize)]
 #[serde(tag = "do", rename_all = "lowercase")]
 pub enum Action {
-    /// A command line. What it means is read only once it is known to have worked.
+    /// A command line and what it came to.
     Ipvsadm {
         args: String,
-        means: Option<serde_json::Value>,
         exit: u8,
+        #[serde(default)]
+        stdout: String,
+        #[serde(default)]
+        stderr: String,
     },
     /// A frame comes in: its line number in `frames.jsonl`.
     Frame {
@@ -79,51 +82,6 @@ pub enum Action {
     },
     Ip,
     Nft,
-}
-
-/// What an `ipvsadm` command means.
-#[derive(Deserialize)]
-#[serde(tag = "op", rename_all = "kebab-case")]
-pub enum Command {
-    AddService { service: Service },
-    EditService { service: Service },
-    DeleteService { service: Service },
-    AddServer { service: Service, server: Server },
-    EditServer { service: Service, server: Server },
-    DeleteServer { service: Service, server: Server },
-    Clear,
-    Zero { service: Option<Service> },
-    SetTimeouts { timeouts: [u32; 3] },
-}
-
-#[derive(Deserialize)]
-pub struct Service {
-    pub protocol: Option<String>,
-    pub address: Option<IpAddr>,
-    pub port: Option<u16>,
-    pub fwmark: Option<u32>,
-    pub scheduler: Option<String>,
-    #[serde(default)]
-    pub flags: Vec<String>,
-    /// Seconds.
-    pub persistent: Option<u32>,
-    pub netmask: Option<String>,
-    #[serde(default)]
-    pub one_packet: bool,
-}
-
-#[derive(Deserialize)]
-pub struct Server {
-    pub address: IpAddr,
-    pub port: u16,
-    pub method: Option<String>,
-    #[serde(default)]
-    pub weight: u32,
-    #[serde(default)]
-    pub upper: u32,
-    #[serde(default)]
-    pub lower: u32,
-    pub tunnel: Option<String>,
 }
 
 /// A line of `frames.jsonl`.

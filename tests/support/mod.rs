@@ -5,6 +5,7 @@
 pub mod config;
 pub mod decapsulate;
 pub mod director;
+pub mod ftp;
 pub mod hosts;
 pub mod http;
 pub mod lab;

@@ -10,11 +10,11 @@ use ringmaster::io::PortId;
 use ringmaster::io::mem::MemIo;
 use ringmaster::sched::{Kind, Member, Scheduler};
 use ringmaster::service::{
-    Hop, HopId, Method, Network, NextHop, Options, PairId, Persistence, Port, Route, Server, Service, ServiceId,
-    ServicesBuilder, Snapshot, Thresholds,
+    Admission, Hop, HopId, Limits, MarkRule, Method, Network, NextHop, Options, PairId, Persistence, Port, Route,
+    Server, Service, ServiceId, ServicesBuilder, Snapshot, Thresholds,
 };
 use ringmaster::time::{Tick, Ticks};
-use ringmaster::wire::{Addr, Endpoint, Mac, ServiceKey};
+use ringmaster::wire::{Addr, Endpoint, Family, Mac, Mask, ServiceKey};
 use ringmaster::worker::{Offline, OfflineConfig};
 
 /// Towards clients.
@@ -48,7 +48,9 @@ pub struct Wanted {
     pub scheduler: Kind,
     pub method: Method,
     pub persistence: Option<Persistence>,
+    pub one_packet: bool,
     pub thresholds: Thresholds,
+    pub limits: Limits,
     /// Address and weight, in list order.
     pub servers: Vec<(Endpoint, u32)>,
 }
@@ -61,7 +63,9 @@ impl Wanted {
             scheduler: Kind::Rr,
             method,
             persistence: None,
+            one_packet: false,
             thresholds: Thresholds::default(),
+            limits: Limits::default(),
             servers: servers.iter().map(|server| (end(server), 1)).collect(),
         }
     }
@@ -70,12 +74,28 @@ impl Wanted {
         Self { protocol: 17, ..Self::tcp(virtual_, method, servers) }
     }
 
+    /// All packets of a firewall mark.
+    pub fn mark(mark: u32, family: Family, method: Method, servers: &[&str]) -> Self {
+        let ServiceKey { protocol, virtual_ } = ServiceKey::of_mark(mark, family);
+        Self { protocol, ..Self::tcp(&virtual_.to_string(), method, servers) }
+    }
+
     pub fn persistent(self, seconds: u32, prefix: u8) -> Self {
-        Self { persistence: Some(Persistence { timeout: Ticks::from_secs(seconds), prefix }), ..self }
+        let mask = Mask::of_length(self.virtual_.addr.family(), prefix);
+        Self { persistence: Some(Persistence { timeout: Ticks::from_secs(seconds), mask }), ..self }
+    }
+
+    pub fn one_packet(self) -> Self {
+        Self { one_packet: true, ..self }
     }
 
     pub fn limited(self, upper: u32, lower: u32) -> Self {
         Self { thresholds: Thresholds { upper, lower }, ..self }
+    }
+
+    /// At most so many connections, and so many new ones a second; 0 for no limit.
+    pub fn admitting(self, connections: u32, rate: u32) -> Self {
+        Self { limits: Limits { connections, rate }, ..self }
     }
 
     pub fn scheduled(self, scheduler: Kind) -> Self {
@@ -85,8 +105,14 @@ impl Wanted {
 
 /// A snapshot of these services: every server on the server port's link, everything else behind the clients' gateway.
 pub fn snapshot(services: &[Wanted], options: Options) -> Snapshot {
+    marked_snapshot(services, &[], options)
+}
+
+/// The same with rules for firewall marks.
+pub fn marked_snapshot(services: &[Wanted], marks: &[MarkRule], options: Options) -> Snapshot {
     let mut network = network();
     let mut builder = ServicesBuilder::default();
+    builder.ftp_ports(options.ftp_ports);
     let mut next_pair = 0;
     for (index, wanted) in services.iter().enumerate() {
         let members: Vec<_> = wanted.servers.iter().map(|&(real, weight)| Member { real, weight }).collect();
@@ -107,10 +133,13 @@ pub fn snapshot(services: &[Wanted], options: Options) -> Snapshot {
             key: ServiceKey { protocol: wanted.protocol, virtual_: wanted.virtual_ },
             scheduler: Arc::new(Scheduler::new(wanted.scheduler, &members)),
             persistence: wanted.persistence,
+            admission: Arc::new(Admission::new(wanted.limits)),
+            one_packet: wanted.one_packet,
             servers,
         };
         builder.add(service, &vec![1; members.len()], &network);
     }
+    builder.marks(marks.to_vec());
     Snapshot {
         generation: 1,
         services: Arc::new(builder.build()),

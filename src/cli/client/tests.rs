@@ -5,10 +5,9 @@ use clap::Parser;
 
 use super::*;
 use crate::cli::{connections, list};
+use crate::control::admin::{Change, Refusal};
 use crate::control::socket::ControlSocket;
-use crate::control::view::{
-    ConnectionPage, ConnectionView, Forward, Protocol, ServerView, ServiceView, Source, Status,
-};
+use crate::control::view::{ConnectionPage, ConnectionView, Protocol, ServiceView, Source, Status};
 
 #[derive(Parser)]
 struct Line<T: clap::Args> {
@@ -26,16 +25,16 @@ fn args<T: clap::Args>(socket: &Path, json: bool) -> T {
 struct Director;
 
 impl Source for Director {
-    fn services(&self) -> Vec<ServiceView> {
-        let address = "10.1.0.11:8080".parse().expect("an address");
-        vec![ServiceView {
-            protocol: Protocol::Tcp,
-            address: "192.0.2.10:80".parse().expect("an address"),
-            scheduler: "rr".into(),
-            flags: vec![],
-            persistence: None,
-            servers: vec![ServerView { address, method: Forward::Nat, weight: 1, active: 2, inactive: 3 }],
-        }]
+    fn services(&mut self) -> Vec<ServiceView> {
+        let service = serde_json::json!({
+            "protocol": "tcp", "address": "192.0.2.10:80", "scheduler": "rr",
+            "servers": [{"address": "10.1.0.11:8080", "method": "nat", "weight": 1, "active": 2, "inactive": 3}],
+        });
+        vec![serde_json::from_value(service).expect("a service")]
+    }
+
+    fn change(&mut self, changes: &[Change]) -> Vec<Option<Refusal>> {
+        vec![None; changes.len()]
     }
 
     fn connections(&self, cursor: u64, _at_most: usize) -> ConnectionPage {
@@ -51,7 +50,7 @@ impl Source for Director {
         ConnectionPage { entries: vec![entry], next: (cursor < 2).then_some(cursor + 1) }
     }
 
-    fn status(&self) -> Status {
+    fn status(&mut self) -> Status {
         Status { table_size: 1 << 20, counters: BTreeMap::new(), ..Status::default() }
     }
 }
@@ -69,7 +68,7 @@ fn served<R>(client: impl FnOnce(&Path) -> R) -> R {
                 let mut socket = ControlSocket::bind(&path).expect("the place is free");
                 ready.send(()).expect("somebody waits");
                 tokio::select! {
-                    () = async { loop { socket.next().await.answer(&Director) } } => {}
+                    () = async { loop { socket.next().await.answer(&mut Director) } } => {}
                     _ = ended => {}
                 }
             });

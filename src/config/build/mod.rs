@@ -5,10 +5,12 @@
 
 mod checks;
 mod items;
+mod limits;
 mod server;
 mod service;
 mod settings;
 mod sync;
+mod tunnel;
 mod values;
 mod vrrp;
 
@@ -29,6 +31,7 @@ pub(super) fn build(statements: &[Statement], reports: &mut Reports) -> Config {
         quiet: false,
         services: BTreeSet::new(),
         names: BTreeSet::new(),
+        limits: Vec::new(),
         instances: BTreeMap::new(),
         sync_daemon: None,
     };
@@ -45,6 +48,8 @@ struct Builder<'a> {
     services: BTreeSet<ServiceKey>,
     /// The names of the instances so far.
     names: BTreeSet<String>,
+    /// The `limit` lines so far.
+    limits: Vec<limits::Limit>,
     /// And by interface and virtual_router_id.
     instances: BTreeMap<(String, u8), String>,
     /// Where `lvs_sync_daemon` stands.
@@ -71,6 +76,7 @@ impl Builder<'_> {
             }
         }
         self.check_sync(&config);
+        self.set_limits(&mut config.services);
         config
     }
 

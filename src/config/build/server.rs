@@ -68,7 +68,7 @@ impl Builder<'_> {
         let Some(virtual_) = outer.virtual_ else { return Endpoint::new(address, port.unwrap_or_default()) };
         let span = block.statement.span();
         let real = Endpoint::new(address, port.unwrap_or(virtual_.port));
-        if method != Method::Tun && real.addr.family() != virtual_.addr.family() {
+        if !matches!(method, Method::Tun(_)) && real.addr.family() != virtual_.addr.family() {
             let message = format!("{address} is of another family than {}", virtual_.addr);
             self.reports.error(span, message, "only TUN goes from one family to the other");
         }

@@ -12,12 +12,8 @@ use crate::config::model::VirtualServer;
 use crate::config::problem::Level;
 use crate::config::text::Word;
 use crate::sched::{Flags, Kind, Setup};
-use crate::service::{Method, Persistence};
-use crate::wire::Endpoint;
-
-/// IP protocol numbers (IANA).
-const TCP: u8 = 6;
-const UDP: u8 = 17;
+use crate::service::{Limits, Method, Persistence};
+use crate::wire::{Endpoint, Family, Mask, Protocol};
 
 /// `persistence_timeout` without a value (keepalived's `IPVS_SVC_PERSISTENT_TIMEOUT`).
 const DEFAULT_PERSISTENCE: u64 = 360;
@@ -63,7 +59,8 @@ impl Builder<'_> {
                 self.reports.warning(block.statement.span(), message, "");
             }
         } else {
-            services.push(VirtualServer { key, scheduler, persistence, servers, sorry });
+            let limits = Limits::default();
+            services.push(VirtualServer { key, scheduler, persistence, limits, one_packet: false, servers, sorry });
         }
     }
 
@@ -113,17 +110,14 @@ impl Builder<'_> {
         let Some(item) = items.iter().find(|item| item.name == "protocol") else {
             let hint = "write `protocol TCP` or `protocol UDP`";
             self.reports.warning(block.span(), "no `protocol`: UDP, as keepalived has it", hint);
-            return Some(UDP);
+            return Some(Protocol::UDP);
         };
         let word = item.words().first()?;
         match word.text.to_ascii_uppercase().as_str() {
-            "TCP" => Some(TCP),
-            "UDP" => Some(UDP),
-            "SCTP" => {
-                self.reports.error(word.span, "`protocol`: SCTP is not supported yet", "expected TCP or UDP");
-                None
-            }
-            _ => self.or_fault(item, word, Err(Fault::new(&word.text, "TCP or UDP"))),
+            "TCP" => Some(Protocol::TCP),
+            "UDP" => Some(Protocol::UDP),
+            "SCTP" => Some(Protocol::SCTP),
+            _ => self.or_fault(item, word, Err(Fault::new(&word.text, "TCP, UDP or SCTP"))),
         }
     }
 
@@ -132,6 +126,7 @@ impl Builder<'_> {
         let flags = Flags {
             fallback: is_on(&["sh-fallback", "mh-fallback", "flag-1"]),
             port: is_on(&["sh-port", "mh-port", "flag-2"]),
+            third: is_on(&["flag-3"]),
         };
         let kind = match items.iter().rfind(|item| matches!(item.name, "lvs_sched" | "lb_algo")) {
             Some(item) => self.scheduler_kind(item),
@@ -149,11 +144,6 @@ impl Builder<'_> {
         let known = Kind::ALL.into_iter().filter(|&kind| kind != Kind::None);
         let kind = known.clone().find(|kind| kind.name() == word.text);
         let expected = || known.map(Kind::name).collect::<Vec<_>>().join(", ");
-        if kind.is_none() && matches!(word.text.as_str(), "lblc" | "lblcr") {
-            let message = format!("`{}`: scheduler {} is not supported", item.name, word.text);
-            self.reports.error(word.span, message, format!("expected {}", expected()));
-            return None;
-        }
         self.or_fault(item, word, kind.ok_or_else(|| Fault::new(&word.text, expected())))
     }
 
@@ -171,27 +161,12 @@ impl Builder<'_> {
         match word.text.as_str() {
             "NAT" => Some(Method::Nat),
             "DR" => Some(Method::Dr),
-            "TUN" => {
-                self.ipip_only(options);
-                Some(Method::Tun)
-            }
+            "TUN" => self.tunnel(item, word, options).map(Method::Tun),
             "FNAT" | "FULLNAT" => {
                 self.reports.error(word.span, "full NAT is not supported", "expected NAT, DR or TUN");
                 None
             }
             _ => self.or_fault(item, word, Err(Fault::new(&word.text, "NAT, DR or TUN"))),
-        }
-    }
-
-    /// `type ipip` is the only tunnel.
-    fn ipip_only(&mut self, options: &[Word]) {
-        match options {
-            [] => {}
-            [key, kind] if (key.text.as_str(), kind.text.as_str()) == ("type", "ipip") => {}
-            [first, ..] => {
-                let span = first.span.to(options[options.len() - 1].span);
-                self.reports.error(span, "this kind of tunnel is not supported yet", "expected nothing or `type ipip`");
-            }
         }
     }
 
@@ -208,9 +183,9 @@ impl Builder<'_> {
 
     fn persistence(&mut self, items: &[Item<'_>], vip: Option<IpAddr>) -> Option<Persistence> {
         let granularity = items.iter().find(|item| item.name == "persistence_granularity");
-        let prefix = granularity.and_then(|item| self.granularity(item, vip));
+        let mask = granularity.and_then(|item| self.granularity(item, vip));
         let Some(item) = items.iter().find(|item| item.name == "persistence_timeout") else {
-            if let Some(item) = granularity.filter(|_| prefix.is_some()) {
+            if let Some(item) = granularity.filter(|_| mask.is_some()) {
                 let message = "`persistence_granularity` has no effect without `persistence_timeout`";
                 self.reports.warning(item.statement.span(), message, "");
             }
@@ -228,21 +203,24 @@ impl Builder<'_> {
         if let Some(surplus) = item.words().get(1) {
             self.reports.warning(surplus.span, "ignored after the value of `persistence_timeout`", "");
         }
-        let whole = if vip.is_none_or(|vip| vip.is_ipv4()) { 32 } else { 128 };
+        let whole = match vip.is_none_or(|vip| vip.is_ipv4()) {
+            true => Mask::of_length(Family::V4, 32),
+            false => Mask::of_length(Family::V6, 128),
+        };
         // The range is below u32::MAX.
-        Some(Persistence { timeout: Ticks::from_secs(seconds as u32), prefix: prefix.unwrap_or(whole) })
+        Some(Persistence { timeout: Ticks::from_secs(seconds as u32), mask: mask.unwrap_or(whole) })
     }
 
-    /// A netmask for IPv4, a prefix length for IPv6.
-    fn granularity(&mut self, item: &Item<'_>, vip: Option<IpAddr>) -> Option<u8> {
+    /// A netmask of any shape for IPv4, a prefix length for IPv6.
+    fn granularity(&mut self, item: &Item<'_>, vip: Option<IpAddr>) -> Option<Mask> {
         let word = item.words().first()?;
         let parsed = match vip? {
             IpAddr::V4(_) => {
-                let length = word.text.parse::<Ipv4Addr>().ok().and_then(values::mask_length);
-                length.ok_or_else(|| Fault::new(&word.text, "a netmask such as 255.255.255.0"))
+                let mask = word.text.parse::<Ipv4Addr>().map(Mask::netmask);
+                mask.map_err(|_| Fault::new(&word.text, "a netmask such as 255.255.255.0"))
             }
             // At most 128.
-            IpAddr::V6(_) => values::number(word, 1, 128).map(|length| length as u8),
+            IpAddr::V6(_) => values::number(word, 1, 128).map(|length| Mask::of_length(Family::V6, length as u8)),
         };
         self.or_fault(item, word, parsed)
     }

@@ -6,6 +6,7 @@ use super::*;
 use crate::config::keywords::LONGEST_TIMEOUT;
 use crate::config::problem::Level;
 use crate::io::options::{Attach, Poll, Transfer};
+use crate::service::{Defend, FtpPorts};
 
 impl Builder<'_> {
     /// `lvs_timeouts tcp N tcpfin N udp N`, each part optional.
@@ -77,8 +78,18 @@ impl Builder<'_> {
             "flagless_segment_closes" => options.flagless_segment_closes = item.is_on(),
             "template_keeps_timeout" => options.template_keeps_timeout = item.is_on(),
             "sloppy_tcp" => options.sloppy_tcp = item.is_on(),
+            "sloppy_sctp" => options.sloppy_sctp = item.is_on(),
+            "drop_entry" => options.defences.drop_entry = defend(item),
+            "drop_packet" => options.defences.drop_packet = defend(item),
+            "secure_tcp" => options.defences.secure_tcp = defend(item),
+            "amemthresh" => options.defences.amemthresh = item.number(),
+            "am_droprate" => options.defences.am_droprate = item.number().unwrap_or(options.defences.am_droprate),
+            "ftp_ports" => options.ftp_ports = self.ftp_ports(item),
+            "limit" => self.limit(item),
             "last_service_ends_all" => options.last_service_ends_all = item.is_on(),
             "reset_unknown" => options.reset_unknown = item.is_on(),
+            "signed_sort" => options.signed_sort = item.is_on(),
+            "save_limits" => options.save_limits = item.is_on(),
             _ => self.sync_choice(item, &mut settings.sync),
         }
     }
@@ -96,6 +107,22 @@ impl Builder<'_> {
         cpus
     }
 
+    fn ftp_ports(&mut self, item: &Item<'_>) -> FtpPorts {
+        let words = item.words();
+        if let [word] = words
+            && word.text == "none"
+        {
+            return FtpPorts::NONE;
+        }
+        if let Some(surplus) = words.get(FtpPorts::MOST) {
+            let message = format!("`ftp_ports` takes no more than {}", FtpPorts::MOST);
+            self.reports.error(surplus.span, message, "");
+        }
+        let number = |word| self.or_fault(item, word, values::number(word, 1, u64::from(u16::MAX)));
+        // The range ends at u16::MAX.
+        FtpPorts::new(words.iter().filter_map(number).map(|port| port as u16).collect::<Vec<_>>())
+    }
+
     fn frames(&mut self, item: &Item<'_>) -> Option<usize> {
         let frames: usize = item.number()?;
         if !frames.is_power_of_two() {
@@ -105,4 +132,9 @@ impl Builder<'_> {
         }
         Some(frames)
     }
+}
+
+/// 0 to 3, as LVS numbers it.
+fn defend(item: &Item<'_>) -> Defend {
+    item.number().and_then(Defend::from_number).unwrap_or_default()
 }

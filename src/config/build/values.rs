@@ -84,13 +84,6 @@ pub(super) fn choice(word: &Word, choices: &'static [&'static str]) -> Result<&'
     found.copied().ok_or_else(|| Fault::new(&word.text, choices.join(", ")))
 }
 
-/// Leading one bits of an IPv4 netmask, if it is one run.
-pub(super) fn mask_length(mask: std::net::Ipv4Addr) -> Option<u8> {
-    let bits = u32::from(mask);
-    // At most 32.
-    (bits.leading_ones() + bits.trailing_zeros() >= 32).then_some(bits.leading_ones() as u8)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -141,15 +134,6 @@ mod tests {
             ("18446744073709551615", None),
         ] {
             assert_eq!(parse(text), expected.map(Duration::from_micros), "{text}");
-        }
-    }
-
-    #[test]
-    fn a_mask_is_one_run_of_bits() {
-        for (mask, expected) in
-            [("255.255.255.0", Some(24)), ("0.0.0.0", Some(0)), ("255.255.255.255", Some(32)), ("255.255.0.255", None)]
-        {
-            assert_eq!(mask_length(mask.parse().unwrap()), expected, "{mask}");
         }
     }
 

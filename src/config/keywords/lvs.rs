@@ -7,7 +7,7 @@ use super::{Block, Keyword, MANY, Takes, acts, later, other};
 pub(super) const VIRTUAL_SERVER: &[Keyword] = &[
     acts("lvs_sched", Text, "wlc", "scheduler: rr, wrr, lc, wlc, sed, nq, fo, ovf, dh, sh, mh or twos"),
     acts("lb_algo", Text, "wlc", "other name of `lvs_sched`"),
-    acts("protocol", Text, "UDP, with a warning", "TCP or UDP"),
+    acts("protocol", Text, "UDP, with a warning", "TCP, UDP or SCTP"),
     acts("persistence_timeout", Any, "off; 360 without a value", "seconds that a client stays with its server"),
     acts("persistence_granularity", Text, "one address", "netmask (IPv4) or prefix length (IPv6) of one client"),
     acts("real_server", Takes::Block(Block::RealServer), "", "address and port of a server"),
@@ -26,7 +26,7 @@ pub(super) const VIRTUAL_SERVER: &[Keyword] = &[
     other("persistence_engine", Any, Refused("persistence by content is not done"), "persistence by SIP call"),
     acts("flag-1", None, "", "`sh-fallback` or `mh-fallback`"),
     acts("flag-2", None, "", "`sh-port` or `mh-port`"),
-    later("flag-3", "option of no scheduler"),
+    acts("flag-3", None, "", "listed; means nothing to any scheduler"),
     acts("sh-port", None, "", "sh: hash the client's port too"),
     acts("sh-fallback", None, "", "sh: another server where the hashed one is down"),
     acts("mh-port", None, "", "mh: hash the client's port too"),
@@ -56,7 +56,7 @@ pub(super) const REAL_SERVER: &[Keyword] = &[
 
 /// May stand in a virtual server and in a real server; that of the real server holds.
 pub(super) const SERVER: &[Keyword] = &[
-    acts("lvs_method", Words, "NAT", "how requests reach the server: NAT, DR or TUN (IPIP)"),
+    acts("lvs_method", Words, "NAT", "how requests reach the server: NAT, DR or TUN, with the kind of tunnel"),
     acts("lb_kind", Words, "NAT", "other name of `lvs_method`"),
     acts("inhibit_on_failure", Flag, "no", "weight 0 instead of removal while a check fails"),
     acts("virtualhost", Text, "the address", "Host header of HTTP_GET, where that has none"),

@@ -1,7 +1,7 @@
 //! Keywords of the `ringmaster` block. keepalived skips the block with a warning, so one file serves both.
 
 use super::Takes::{Choice, Number, Text, Words, YesNo};
-use super::{Keyword, acts};
+use super::{Keyword, MANY, acts};
 
 pub(super) const RINGMASTER: &[Keyword] = &[
     acts("workers", Number(1, 1024), "one a queue, at most the cores", "worker threads"),
@@ -10,7 +10,7 @@ pub(super) const RINGMASTER: &[Keyword] = &[
     acts("attach", Choice(&["auto", "native", "generic"]), "auto", "how the steering program is attached"),
     acts("transfer", Choice(&["auto", "zero-copy", "copy"]), "auto", "how frames reach the rings"),
     acts("poll", Choice(&["adaptive", "spin"]), "adaptive", "sleep when nothing arrives, or never"),
-    acts("connections", Number(1024, 1 << 28), "1048576", "how many connections the table holds"),
+    acts("connections", Number(1024, 1 << 30), "1048576", "how many connections the table holds"),
     acts("frames", Number(64, 1 << 15), "4096", "entries of each queue's rings, two buffers for each; a power of two"),
     acts("socket", Text, "/run/ringmaster.sock", "path of the control socket"),
     acts("profile", Choice(&["ringmaster", "kernel"]), "ringmaster", "sets all choices below at once"),
@@ -20,8 +20,23 @@ pub(super) const RINGMASTER: &[Keyword] = &[
     acts("flagless_segment_closes", YesNo, "no", "a TCP segment without flags closes the connection, as in the kernel"),
     acts("template_keeps_timeout", YesNo, "yes", "persistence goes on with its own timeout, not with 60 s"),
     acts("sloppy_tcp", YesNo, "no", "any TCP segment but a RST opens a connection"),
+    acts("sloppy_sctp", YesNo, "no", "any SCTP packet but an ABORT opens a connection"),
+    acts("drop_entry", Number(0, 3), "1", "when half-open and hardly used connections are ended at random"),
+    acts("drop_packet", Number(0, 3), "0", "when some packets that would open a connection are dropped"),
+    acts("secure_tcp", Number(0, 3), "0", "when TCP counts as established only once the server has said so"),
+    acts(
+        "amemthresh",
+        Number(1, 1 << 28),
+        "an eighth of the table",
+        "with fewer free places the automatic defences begin",
+    ),
+    acts("am_droprate", Number(1, MANY), "10", "with `drop_packet 3` one new connection in so many is dropped"),
+    acts("ftp_ports", Words, "21", "ports on which NAT services speak FTP: at most eight, or `none`"),
+    acts("limit", Words, "", "connections, and new ones a second, that a virtual server may have"),
     acts("last_service_ends_all", YesNo, "no", "connections are forgotten with the last service, as in the kernel"),
-    acts("reset_unknown", YesNo, "yes", "a TCP packet of no connection is answered with RST"),
+    acts("reset_unknown", YesNo, "yes", "a TCP packet of no connection is answered with RST, an SCTP packet by ICMP"),
+    acts("signed_sort", YesNo, "no", "listings in the order of ipvsadm, which does not compare addresses as numbers"),
+    acts("save_limits", YesNo, "yes", "`ipvsadm -S` saves thresholds and timeouts too"),
     acts("sync_key", Text, "", "secret of directors that tell each other of connections under a seal"),
     acts("sync_peer_port", Number(1, 65535), "8948", "UDP port of messages under a seal"),
     acts("sync_kernel_peers", YesNo, "no", "despite `sync_key`, plain messages of LVS are sent and taken as well"),

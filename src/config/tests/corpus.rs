@@ -156,10 +156,7 @@ const MILDER: &[(&str, &[&str])] = &[
 
 /// We complain, keepalived does not.
 const STRICTER: &[(&str, &[&str])] = &[
-    (
-        "not supported yet",
-        &["algo-lblc", "algo-lblcr", "proto-sctp", "group-undefined", "group-mixed", "multiline-var", "seq-ok"],
-    ),
+    ("not supported yet", &["group-undefined", "group-mixed", "multiline-var", "seq-ok"]),
     ("the check is not made yet", &["http-regex-bad", "misc-missing", "misc-ok", "two-checkers"]),
     (
         "keepalived drops or replaces something without a word",

@@ -6,8 +6,9 @@ use super::*;
 use crate::check::{HttpGet, Probe, Spec, StatusCodes, Url};
 use crate::io::options::{Attach, Poll, Transfer};
 use crate::sched::{Flags, Kind};
-use crate::service::{Method, Options, Persistence};
+use crate::service::{Defences, Defend, FtpPorts, GueChecksum, Limits, Method, Options, Persistence, Tunnel};
 use crate::time::Ticks;
+use crate::wire::{Family, Mask};
 
 fn config(path: &str) -> Config {
     load(Path::new(path), &LoadOptions::default()).unwrap_or_else(|problems| panic!("{problems}")).config
@@ -32,7 +33,10 @@ fn the_nat_tutorial() {
     let service = &config.services[0];
     assert_eq!((service.key.protocol, service.key.virtual_.to_string().as_str()), (6, "10.0.0.100:80"));
     assert_eq!(service.scheduler, Kind::Rr.into());
-    assert_eq!(service.persistence, Some(Persistence { timeout: Ticks::from_secs(50), prefix: 32 }));
+    assert_eq!(
+        service.persistence,
+        Some(Persistence { timeout: Ticks::from_secs(50), mask: Mask::of_length(Family::V4, 32) })
+    );
     let expected = [("10.0.0.22:80".to_owned(), Method::Nat, 1), ("10.0.0.23:80".to_owned(), Method::Nat, 1)];
     assert_eq!(reals(&config, 0), expected);
     assert!(service.servers.iter().all(|server| server.checks.is_empty()));
@@ -40,7 +44,7 @@ fn the_nat_tutorial() {
 
 #[test]
 fn the_dr_and_tun_tutorials() {
-    for (file, method) in [("configs/dr.conf", Method::Dr), ("configs/tun.conf", Method::Tun)] {
+    for (file, method) in [("configs/dr.conf", Method::Dr), ("configs/tun.conf", Method::IPIP)] {
         let config = config(file);
         assert_eq!(config.global.router_id.as_deref(), Some("LVS_DEVEL"));
         let address = &config.instances[0].addresses[0];
@@ -90,11 +94,14 @@ fn the_clean_file_sets_everything() {
     assert_eq!(shown, expected.map(|(address, prefix, scope)| (address.to_owned(), prefix, scope)));
 
     let [web, dns] = &config.services[..] else { panic!("{} services", config.services.len()) };
-    assert_eq!(web.persistence, Some(Persistence { timeout: Ticks::from_secs(50), prefix: 24 }));
+    assert_eq!(
+        web.persistence,
+        Some(Persistence { timeout: Ticks::from_secs(50), mask: Mask::of_length(Family::V4, 24) })
+    );
     assert_eq!(web.sorry.as_ref().map(|sorry| sorry.real.to_string()).as_deref(), Some("10.0.0.99:80"));
     assert_eq!(web.servers.iter().map(|server| server.inhibit_on_failure).collect::<Vec<_>>(), [true, false]);
-    assert_eq!((dns.scheduler.kind, dns.scheduler.flags), (Kind::Sh, Flags { fallback: false, port: true }));
-    assert_eq!((dns.servers[0].method, dns.servers[1].method, dns.key.protocol), (Method::Dr, Method::Tun, 17));
+    assert_eq!((dns.scheduler.kind, dns.scheduler.flags), (Kind::Sh, Flags { port: true, ..Flags::default() }));
+    assert_eq!((dns.servers[0].method, dns.servers[1].method, dns.key.protocol), (Method::Dr, Method::IPIP, 17));
 
     let Probe::Http(http) = &web.servers[0].checks[0].probe else { panic!("no HTTP_GET") };
     assert_eq!(http.virtual_host.as_deref(), Some("www.example.com"), "from the virtual server");
@@ -169,4 +176,61 @@ fn what_is_no_regular_file_is_not_opened() {
         let problems = load(Path::new(path), &LoadOptions::default()).unwrap_err();
         assert!(problems.0[0].message.contains(path), "{problems}");
     }
+}
+
+#[test]
+fn tunnels_of_every_kind() {
+    for (words, expected) in [
+        ("", Tunnel::Ipip),
+        ("type ipip", Tunnel::Ipip),
+        ("type gre", Tunnel::Gre { checksum: false }),
+        ("type gre nocsum", Tunnel::Gre { checksum: false }),
+        ("csum type gre", Tunnel::Gre { checksum: true }),
+        ("type gue port 6080", Tunnel::Gue { port: 6080, checksum: GueChecksum::Off }),
+        ("type gue port 6080 csum", Tunnel::Gue { port: 6080, checksum: GueChecksum::On }),
+        ("remcsum port 1 type gue", Tunnel::Gue { port: 1, checksum: GueChecksum::Remote }),
+    ] {
+        let server = format!("real_server 10.0.0.1 80 {{\nlvs_method TUN {words}\n}}");
+        let config = parse(&format!("virtual_server 192.0.2.1 80 {{\nprotocol TCP\nlvs_method DR\n{server}\n}}\n"));
+        assert_eq!(config.services[0].servers[0].method, Method::Tun(expected), "{words}");
+    }
+}
+
+#[test]
+fn defences_limits_and_helpers() {
+    let config = parse(
+        "ringmaster {
+            limit 192.0.2.1 80 tcp connections 100 rate 10
+            drop_entry 0
+            drop_packet 1
+            secure_tcp 3
+            amemthresh 500
+            am_droprate 7
+            ftp_ports 21 2121
+            sloppy_sctp yes
+        }
+        virtual_server 192.0.2.1 80 {
+            protocol TCP
+            real_server 10.0.0.1 80 {
+            }
+        }
+        virtual_server 192.0.2.1 80 {
+            protocol SCTP
+            real_server 10.0.0.1 80 {
+            }
+        }",
+    );
+    let options = config.settings.options;
+    let defences = Defences {
+        drop_entry: Defend::Off,
+        drop_packet: Defend::Auto,
+        secure_tcp: Defend::Always,
+        amemthresh: Some(500),
+        am_droprate: 7,
+    };
+    assert_eq!((options.defences, options.ftp_ports), (defences, FtpPorts::new([21, 2121])));
+    assert!(options.sloppy_sctp);
+    let limits: Vec<_> = config.services.iter().map(|service| (service.key.protocol, service.limits)).collect();
+    assert_eq!(limits, [(6, Limits { connections: 100, rate: 10 }), (132, Limits::default())]);
+    assert_eq!(parse("ringmaster {\nftp_ports none\n}").settings.options.ftp_ports, FtpPorts::NONE);
 }

@@ -18,7 +18,7 @@ pub struct Record {
     pub generation: u32,
     /// The state of the connection; a live one.
     pub state: State,
-    /// The caller's own bits.
+    /// The caller's own bits, but for the highest.
     pub flags: u8,
     /// How long the entry lasts without a packet.
     pub timeout: Ticks,
@@ -34,6 +34,37 @@ pub struct Record {
     pub hop: u32,
     /// The epoch of the network in which `hop` was found out.
     pub epoch: u32,
+    /// The address that the client sees, where the pair does not say it: for services on any address.
+    pub vip: Option<Addr>,
+}
+
+/// The one bit of [`Record::flags`] that is the table's own: the entry has an address of its own in `vip`.
+const HAS_VIP: u8 = 0x80;
+
+/// Where the table keeps [`Record::vip`], one a slot. They lie apart from the entries, in pages that are not touched
+/// before the first of them is written.
+#[derive(Debug)]
+#[repr(C)]
+pub(super) struct VipCell {
+    hi: AtomicU64,
+    lo: AtomicU64,
+}
+
+impl VipCell {
+    /// The address; 0 where none was ever written.
+    pub(super) fn load(&self) -> Addr {
+        Addr { hi: self.hi.load(Ordering::Relaxed), lo: self.lo.load(Ordering::Relaxed) }
+    }
+
+    /// The lower half alone.
+    pub(super) fn word(&self) -> &AtomicU64 {
+        &self.lo
+    }
+
+    fn store(&self, vip: Addr) {
+        self.hi.store(vip.hi, Ordering::Relaxed);
+        self.lo.store(vip.lo, Ordering::Relaxed);
+    }
 }
 
 /// The state word of an entry at one moment. Every change moves its sequence on, so a change that was decided on an
@@ -106,6 +137,13 @@ impl StateWord {
     }
 }
 
+/// Enough for 48 days.
+const TIMEOUT_BITS: u32 = 28;
+const TIMEOUT: u32 = (1 << TIMEOUT_BITS) - 1;
+
+/// Counted no further: defences ask whether a connection has had more than eight (`ip_vs_conn.c: todrop_entry`).
+const MOST_REQUESTS: u32 = 9;
+
 /// One slot of the table. The order and widths of its fields are the file's format.
 #[derive(Debug)]
 #[cfg_attr(feature = "loom", derive(Default))]
@@ -120,6 +158,7 @@ pub struct Entry {
     pair: AtomicU32,
     generation: AtomicU32,
     last_seen: AtomicU32,
+    /// The lowest [`TIMEOUT_BITS`] the timeout in ticks, above them a count of requests.
     timeout: AtomicU32,
     vport: AtomicU16,
     rport: AtomicU16,
@@ -198,13 +237,29 @@ impl Entry {
     /// How long the entry lasts without a packet.
     #[inline(always)]
     pub fn timeout(&self) -> Ticks {
-        Ticks(self.timeout.load(Ordering::Relaxed))
+        Ticks(self.timeout.load(Ordering::Relaxed) & TIMEOUT)
     }
 
-    /// Sets how long the entry lasts without a packet.
+    /// Sets how long the entry lasts without a packet: at most 48 days.
     #[inline]
     pub fn set_timeout(&self, timeout: Ticks) {
-        store_if_different(&self.timeout, timeout.0);
+        // A request that another worker counts in this moment may be lost; the count is only ever a measure.
+        let requests = self.timeout.load(Ordering::Relaxed) & !TIMEOUT;
+        store_if_different(&self.timeout, requests | timeout.0.min(TIMEOUT));
+    }
+
+    /// How many packets came from the client, as far as nine.
+    pub fn requests(&self) -> u32 {
+        (self.timeout.load(Ordering::Relaxed) >> TIMEOUT_BITS).min(MOST_REQUESTS)
+    }
+
+    /// Counts a packet, if it is one from the client. A connection that has had more than a few is left alone.
+    #[inline(always)]
+    pub fn count_request(&self, is_request: bool) {
+        let few = self.timeout.load(Ordering::Relaxed) >> TIMEOUT_BITS < MOST_REQUESTS;
+        if few && is_request {
+            self.timeout.fetch_add(1 << TIMEOUT_BITS, Ordering::Relaxed);
+        }
     }
 
     /// Whether the entry's time has run out.
@@ -272,12 +327,12 @@ impl Entry {
     }
 
     /// The contents, which belong together only if the state word is the same before and after.
-    pub(super) fn record(&self, word: StateWord) -> Record {
+    pub(super) fn record(&self, word: StateWord, vip: &VipCell) -> Record {
         Record {
             pair: self.pair(),
             generation: self.generation(),
             state: word.state(),
-            flags: word.flags(),
+            flags: word.flags() & !HAS_VIP,
             timeout: self.timeout(),
             last_seen: self.last_seen(),
             vport: self.vport(),
@@ -285,11 +340,12 @@ impl Entry {
             control: self.control(),
             hop: self.hop(),
             epoch: self.epoch(),
+            vip: (word.flags() & HAS_VIP != 0).then(|| vip.load()),
         }
     }
 
     /// Fills a slot that the caller has claimed, and publishes it.
-    pub(super) fn fill(&self, key: &FlowKey, record: &Record) {
+    pub(super) fn fill(&self, key: &FlowKey, record: &Record, vip: &VipCell) {
         let filling = StateWord(self.state.load(Ordering::Relaxed)).next(State::Filling, 0, 0);
         self.state.store(filling.0, Ordering::Relaxed);
         // Whoever sees one of the stores below sees that the slot is being filled.
@@ -300,13 +356,18 @@ impl Entry {
         self.pair.store(record.pair, Ordering::Relaxed);
         self.generation.store(record.generation, Ordering::Relaxed);
         self.last_seen.store(record.last_seen.0, Ordering::Relaxed);
-        self.timeout.store(record.timeout.0, Ordering::Relaxed);
+        self.timeout.store(record.timeout.0.min(TIMEOUT), Ordering::Relaxed);
         self.vport.store(record.vport, Ordering::Relaxed);
         self.rport.store(record.rport, Ordering::Relaxed);
         self.control.store(record.control.map_or(0, |slot| slot.number() + 1), Ordering::Relaxed);
         self.hop.store(record.hop, Ordering::Relaxed);
         self.epoch.store(record.epoch, Ordering::Relaxed);
-        let live = filling.changed(record.state, record.flags);
+        let mut flags = record.flags & !HAS_VIP;
+        if let Some(own) = record.vip {
+            vip.store(own);
+            flags |= HAS_VIP;
+        }
+        let live = filling.changed(record.state, flags);
         debug_assert!(live.is_live(), "{:?} is not a state to begin with", record.state);
         self.state.store(live.0, Ordering::Release);
     }

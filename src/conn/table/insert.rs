@@ -85,7 +85,7 @@ impl Table {
             Some(position) => {
                 self.exchange(home, word, word.claimed(position, Geometry::tag(hash)))?;
                 let slot = Slot::of(home, position);
-                self.entry(slot).fill(key, record);
+                self.entry(slot).fill(key, record, self.vip_cell(slot));
                 Some(Insert::Inserted(slot))
             }
             None if word.overflow() == MAX_OVERFLOW => Some(Insert::Full),
@@ -133,7 +133,7 @@ impl Table {
         };
         let mut release = Word::UNLOCK;
         if let Insert::Inserted(slot) = outcome {
-            self.entry(slot).fill(key, record);
+            self.entry(slot).fill(key, record, self.vip_cell(slot));
             release = Word::UNLOCK_AND_COUNT;
         }
         self.word(self.geometry.home(hash)).fetch_add(release, Ordering::AcqRel);

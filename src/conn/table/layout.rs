@@ -1,7 +1,7 @@
 //! Where everything lies in the file, and which places a hash stands for. Another build must be able to read this:
 //! whatever changes here or in [`super::entry`] changes [`LAYOUT_VERSION`].
 
-use super::entry::Entry;
+use super::entry::{Entry, VipCell};
 use super::index::{POSITIONS, Tag};
 use super::primitive::{AtomicU32, AtomicU64, Ordering};
 use super::{HashSeed, TableConfig, TableError};
@@ -18,7 +18,7 @@ pub(super) const MAX_CONNECTIONS: u32 = 1_288_000_000;
 pub(super) const MAX_WORKERS: u32 = 1024;
 
 const MAGIC: u64 = u64::from_le_bytes(*b"RINGCONN");
-const LAYOUT_VERSION: u32 = 1;
+const LAYOUT_VERSION: u32 = 2;
 const PAGE: usize = 4096;
 
 /// The place of an entry, which stays its place for as long as the entry lives.
@@ -110,9 +110,14 @@ impl Geometry {
         self.index_offset() + self.groups as usize * size_of::<AtomicU64>()
     }
 
+    /// Where the addresses begin that only some connections have: on a page of its own.
+    pub(super) const fn vips_offset(self) -> usize {
+        (self.entries_offset() + self.slots() as usize * size_of::<Entry>()).next_multiple_of(PAGE)
+    }
+
     /// The length of the file.
     pub(super) const fn bytes(self) -> usize {
-        (self.entries_offset() + self.slots() as usize * size_of::<Entry>()).next_multiple_of(PAGE)
+        (self.vips_offset() + self.slots() as usize * size_of::<VipCell>()).next_multiple_of(PAGE)
     }
 
     /// The group where a hash belongs: multiply-shift over its upper half, so that any number of groups will do.

@@ -36,7 +36,7 @@ impl Table {
             if !before.is_live() {
                 return None;
             }
-            let (key, record) = (entry.key(), entry.record(before));
+            let (key, record) = (entry.key(), entry.record(before, self.vip_cell(slot)));
             // The loads above come before the one below: an unchanged word means that nobody else moved in.
             fence(Ordering::Acquire);
             if entry.state_word() == before {

@@ -12,7 +12,7 @@ use rustix::fs::{MemfdFlags, SealFlags};
 use rustix::mm::{MapFlags, ProtFlags};
 
 use super::TableError;
-use super::entry::Entry;
+use super::entry::{Entry, VipCell};
 use super::layout::{BatchCounter, Geometry, Header};
 use super::primitive::AtomicU64;
 
@@ -52,6 +52,7 @@ pub(super) struct Mapping {
     counters: NonNull<[BatchCounter]>,
     index: NonNull<[AtomicU64]>,
     entries: NonNull<[Entry]>,
+    vips: NonNull<[VipCell]>,
 }
 
 // SAFETY: the pointers lead into `_region`, which the value owns, and to atomics only.
@@ -70,7 +71,7 @@ impl Mapping {
         rustix::fs::fcntl_add_seals(&file, SealFlags::SHRINK | SealFlags::GROW)
             .map_err(failed("seal a memory file"))?;
         let region = Region::map(&file, bytes)?;
-        let residence = region.fill();
+        let residence = region.fill(geometry.vips_offset());
         Ok(Self::view(file, region, geometry, residence))
     }
 
@@ -99,7 +100,8 @@ impl Mapping {
         let counters = region.slice(geometry.counters_offset(), geometry.workers());
         let index = region.slice(geometry.index_offset(), geometry.groups());
         let entries = region.slice(geometry.entries_offset(), geometry.slots());
-        Self { file, _region: region, geometry, residence, header, counters, index, entries }
+        let vips = region.slice(geometry.vips_offset(), geometry.slots());
+        Self { file, _region: region, geometry, residence, header, counters, index, entries, vips }
     }
 
     pub(super) fn fd(&self) -> BorrowedFd<'_> {
@@ -140,6 +142,13 @@ impl Mapping {
         // SAFETY: inside `_region`, which lives as long as `self`; aligned; atomics, valid for any bytes.
         unsafe { self.entries.as_ref() }
     }
+
+    /// The addresses of connections that have one of their own, by slot number.
+    #[inline(always)]
+    pub(super) fn vips(&self) -> &[VipCell] {
+        // SAFETY: inside `_region`, which lives as long as `self`; aligned; atomics, valid for any bytes.
+        unsafe { self.vips.as_ref() }
+    }
 }
 
 /// A file mapped at a multiple of the huge page size (without which the kernel makes none), within a reservation of
@@ -177,12 +186,12 @@ impl Region {
         Ok(region)
     }
 
-    /// Brings every page into memory, in huge ones if the kernel will: a packet should never wait for a page.
-    fn fill(&self) -> Residence {
+    /// Brings the first `bytes` into memory, in huge pages if the kernel will: a packet should never wait for a page.
+    fn fill(&self, bytes: usize) -> Residence {
         // Only a hint for pages that come later; the other two do the work, and older kernels lack the last.
-        let _ = self.advise(libc::MADV_HUGEPAGE);
-        let filled = self.advise(libc::MADV_POPULATE_WRITE).is_ok();
-        let huge = self.bytes >= HUGE_PAGE && self.advise(libc::MADV_COLLAPSE).is_ok();
+        let _ = self.advise(libc::MADV_HUGEPAGE, bytes);
+        let filled = self.advise(libc::MADV_POPULATE_WRITE, bytes).is_ok();
+        let huge = bytes >= HUGE_PAGE && self.advise(libc::MADV_COLLAPSE, bytes).is_ok();
         match (filled, huge) {
             (true, true) => Residence::HugePages,
             (true, false) => Residence::SmallPages,
@@ -190,9 +199,9 @@ impl Region {
         }
     }
 
-    fn advise(&self, advice: i32) -> io::Result<()> {
-        // SAFETY: the range is this mapping; the advices used change where its pages are, never what they hold.
-        match unsafe { libc::madvise(self.start.as_ptr(), self.bytes, advice) } {
+    fn advise(&self, advice: i32, bytes: usize) -> io::Result<()> {
+        // SAFETY: the range is within this mapping (of `self.bytes`, which `bytes` is kept to); the advices used change where its pages are, never what they hold.
+        match unsafe { libc::madvise(self.start.as_ptr(), bytes.min(self.bytes), advice) } {
             0 => Ok(()),
             _ => Err(io::Error::last_os_error()),
         }

@@ -25,7 +25,8 @@
 //!
 //! # Size
 //!
-//! A table for `n` connections has `n / 0.6` slots. One connection takes 109 bytes of it (64 + 8/7, over 0.6). Places run
+//! A table for `n` connections has `n / 0.6` slots. One connection takes 109 bytes of it (64 + 8/7, over 0.6). Connections
+//! of services on any address keep theirs in a further 16 bytes a slot; those pages come as they are touched. Places run
 //! out one by one: up to a load of 0.75 a refusal is a rarity, beyond it they become common. One client port can have
 //! 112 connections at once, to as many services: that many places belong to a hash.
 
@@ -51,11 +52,13 @@ mod tests;
 
 use std::os::fd::{BorrowedFd, OwnedFd};
 
+use self::entry::VipCell;
 use self::index::Word;
 use self::layout::Geometry;
 use self::mapping::Mapping;
 use self::primitive::{AtomicBool, AtomicU64, Ordering};
 use super::{FlowHash, FlowKey, HashSeed};
+use crate::wire::Addr;
 
 pub use self::entry::{Entry, Record, StateWord};
 pub use self::error::TableError;
@@ -98,6 +101,11 @@ impl Table {
         let table = Self::over(mapping, geometry, config.seed);
         table.park_all();
         Ok(table)
+    }
+
+    /// The memory that a table takes, in bytes.
+    pub fn bytes_for(config: &TableConfig) -> Result<u64, TableError> {
+        Ok(Geometry::of(config)?.bytes() as u64)
     }
 
     /// Takes over the table in `file`, which another process made and has left, and repairs what that process was
@@ -151,6 +159,16 @@ impl Table {
         (number < self.geometry.slots()).then(|| Slot::new(number))
     }
 
+    /// The address that the client of this entry sees, if it was inserted with one of its own ([`Record::vip`]).
+    ///
+    /// # Panics
+    ///
+    /// If the entry is another table's.
+    pub fn vip(&self, entry: &Entry) -> Addr {
+        let first = self.mapping.entries().as_ptr().addr();
+        self.mapping.vips()[(std::ptr::from_ref(entry).addr() - first) / size_of::<Entry>()].load()
+    }
+
     /// Ends a connection that is in the state `seen`, leaving it the caller's own bits `flags`. False if its state has
     /// changed since, or another was faster.
     ///
@@ -167,6 +185,12 @@ impl Table {
     /// How many slots there are; about three quarters of them can be filled.
     pub fn capacity(&self) -> u32 {
         self.geometry.slots()
+    }
+
+    /// How many connections it was made for, at least: so many find a place, whatever their hashes.
+    pub fn room(&self) -> u32 {
+        // Three fifths of a number that fits.
+        (u64::from(self.capacity()) * 3 / 5) as u32
     }
 
     /// How many entries are live or being filled. Counts the whole index: cheap for a listing (1.14 bytes a slot), not
@@ -188,6 +212,22 @@ impl Table {
     /// How many inserts gave up because of contention, since the table was made.
     pub fn refused_busy(&self) -> u64 {
         self.mapping.header().busy.load(Ordering::Relaxed)
+    }
+
+    #[inline(always)]
+    /// A word beside an entry, for a helper's own use; it is what the helper last set it to, for this entry or for one
+    /// before it in this slot. Not for entries with an address of their own.
+    pub fn helper_word(&self, slot: Slot) -> u64 {
+        self.vip_cell(slot).word().load(Ordering::Acquire)
+    }
+
+    /// Sets the word beside an entry.
+    pub fn set_helper_word(&self, slot: Slot, word: u64) {
+        self.vip_cell(slot).word().store(word, Ordering::Release);
+    }
+
+    fn vip_cell(&self, slot: Slot) -> &VipCell {
+        &self.mapping.vips()[slot.at()]
     }
 
     #[inline(always)]

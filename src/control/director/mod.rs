@@ -4,6 +4,7 @@
 //! (configuration, health, network), makes the whole desired state anew from them whenever one changes, and publishes
 //! it: to the workers as a snapshot, to the steering program as rules, to the kernel as addresses.
 
+mod change;
 mod ports;
 mod source;
 mod start;
@@ -19,9 +20,10 @@ use tokio::task::JoinSet;
 use tokio::time::{Interval, MissedTickBehavior, interval, sleep};
 
 use super::kernel::{self, Kernel, KernelError, VirtualAddresses};
+use super::ledger::ESTIMATE;
 use super::socket::{ControlSocket, SocketError};
 use super::sync::Synchronisation;
-use super::{Ids, plan, rules};
+use super::{Ids, Ledger, Locals, PAIRS, plan, rules};
 use crate::check::{self, Failure, Health, Spec};
 use crate::config::Config;
 use crate::conn::table::TableError;
@@ -63,6 +65,22 @@ pub enum DirectorError {
     /// The connection table.
     #[error(transparent)]
     Table(#[from] TableError),
+    /// A connection table larger than the memory that is to be had.
+    #[error(
+        "a connection table for {connections} connections needs {needed} MiB of memory, but {available} MiB are available; \
+         set `connections` in the `ringmaster` block lower"
+    )]
+    Memory {
+        /// As configured.
+        connections: u32,
+        /// What the table takes.
+        needed: u64,
+        /// What is left of the machine's memory, or of the control group's.
+        available: u64,
+    },
+    /// More pairs of service and server than there is room for.
+    #[error("the configuration has {0} real servers, each counted once a virtual server; {PAIRS} are possible")]
+    Pairs(usize),
     /// More workers than queues.
     #[error(
         "{wanted} workers need as many queues, but {interface} has {queues}; set `workers {queues}` or less, or add queues with `ethtool -L`"
@@ -91,7 +109,10 @@ pub(crate) struct Director {
     network: Arc<Network>,
     services: Arc<Services>,
     ids: Ids,
+    ledger: Ledger,
     generation: u64,
+    /// Neighbours are to be looked up at the next beat: a client has changed who is needed.
+    confirm_soon: bool,
     health: Health,
     probes: JoinSet<(Arc<Spec>, Result<(), Failure>)>,
     kernel: Kernel,
@@ -126,7 +147,7 @@ pub async fn run(config: Config) -> Result<(), DirectorError> {
 impl Director {
     /// The loop.
     async fn serve(&mut self, socket: &mut ControlSocket, signals: &mut Signals) -> Result<(), DirectorError> {
-        let (mut beat, mut confirm) = (steady(BEAT), steady(CONFIRM));
+        let (mut beat, mut confirm, mut estimate) = (steady(BEAT), steady(CONFIRM), steady(ESTIMATE));
         loop {
             let deadline = self.health.deadline();
             tokio::select! {
@@ -136,7 +157,8 @@ impl Director {
                 _ = beat.tick() => self.beat().await,
                 _ = confirm.tick() => self.confirm().await,
                 () = self.sync.readable() => self.sync.receive(clock::now()),
-                query = socket.next() => query.answer(&*self),
+                _ = estimate.tick() => self.estimate(),
+                query = socket.next() => query.answer(self),
                 name = signals.next() => {
                     tracing::info!("{name}: stopping");
                     return Ok(());
@@ -173,6 +195,9 @@ impl Director {
         while let Some(next) = self.shared.wanted.pop() {
             self.kernel.resolve(next, now).await;
         }
+        if std::mem::take(&mut self.confirm_soon) {
+            self.confirm().await;
+        }
         let settled = self.workers.all_up_to_date();
         self.sweep.step(&self.services, &self.config.settings.options, settled, &mut self.sync, now);
         self.sync.beat(clock::now());
@@ -189,15 +214,27 @@ impl Director {
 
     /// Works the desired state out anew and publishes it.
     fn replan(&mut self) {
+        self.work_out();
+        if let Err(error) = self.publish() {
+            tracing::error!("the steering program keeps its old rules: {error}");
+        }
+    }
+
+    /// Works the desired state out anew, and keeps it to itself.
+    fn work_out(&mut self) {
+        self.tally();
         let health = |specs: &[Spec]| self.health.is_up(specs);
         let services = plan(&self.config, health, &mut self.ids, &self.network, Some(&self.services));
         self.services = Arc::new(services);
         self.sync.plan_changed(&self.services);
+        self.shared.loads.link(&self.services.former);
+        self.tally();
+    }
+
+    fn publish(&mut self) -> Result<(), SetupError> {
         self.generation += 1;
         self.workers.publish(&Arc::new(self.snapshot()));
-        if let Err(error) = self.steer() {
-            tracing::error!("the steering program keeps its old rules: {error}");
-        }
+        self.steer()
     }
 
     fn snapshot(&self) -> Snapshot {
@@ -211,10 +248,10 @@ impl Director {
     }
 
     fn steer(&mut self) -> Result<(), SetupError> {
-        let virtual_addresses =
-            self.config.instances.iter().flat_map(|instance| &instance.addresses).map(|address| address.address.into());
-        let local: Vec<_> = self.kernel.local_addresses().chain(virtual_addresses).collect();
-        self.steering.update(&rules(&self.services, local))
+        let virtual_ = self.config.instances.iter().flat_map(|instance| &instance.addresses);
+        let virtual_ = virtual_.map(|address| address.address.into()).collect();
+        let locals = Locals { own: self.kernel.local_addresses().collect(), virtual_ };
+        self.steering.update(&rules(&self.services, &locals))
     }
 
     /// Stops in an order that loses nothing more than it must: the addresses first, since the kernel would reset the

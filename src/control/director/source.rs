@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::Director;
+use crate::control::admin::{Change, Refusal};
 use crate::control::view::{self, ConnectionPage, PortView, ServiceView, Source, Status};
 use crate::forward::{Counter, Counters, Reason};
 use crate::sys::clock;
@@ -11,8 +12,13 @@ use crate::sys::clock;
 const SLOTS: u32 = 1 << 16;
 
 impl Source for Director {
-    fn services(&self) -> Vec<ServiceView> {
-        view::services(&self.services, &self.shared.loads)
+    fn services(&mut self) -> Vec<ServiceView> {
+        self.tally();
+        view::services(&self.services, &self.shared.loads, &self.ledger)
+    }
+
+    fn change(&mut self, changes: &[Change]) -> Vec<Option<Refusal>> {
+        self.carry_out(changes)
     }
 
     fn connections(&self, cursor: u64, at_most: usize) -> ConnectionPage {
@@ -31,7 +37,7 @@ impl Source for Director {
         page
     }
 
-    fn status(&self) -> Status {
+    fn status(&mut self) -> Status {
         let port = |port: &crate::io::PortInfo| PortView { name: port.name.clone(), mode: port.mode.clone() };
         Status {
             version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -41,6 +47,8 @@ impl Source for Director {
             connections: self.shared.table.len() as u64,
             workers: self.workers.len(),
             ports: self.ports.iter().map(port).collect(),
+            timeouts: self.config.settings.options.timeouts.into(),
+            listing: (&self.config.settings.options).into(),
             counters: self.counters(),
             sync: self.sync.view(clock::now()),
         }
@@ -48,8 +56,8 @@ impl Source for Director {
 }
 
 impl Director {
-    /// The counters of all workers, added up.
-    fn counters(&self) -> BTreeMap<String, u64> {
+    /// The counters of all workers, added up, and those of the steering program.
+    fn counters(&mut self) -> BTreeMap<String, u64> {
         let sum = |of: fn(&Counters) -> &Counter| self.workers.counters().map(|counters| of(counters).get()).sum();
         let mut all: BTreeMap<String, u64> = [
             ("received", sum(|counters| &counters.received)),
@@ -60,9 +68,15 @@ impl Director {
         ]
         .map(|(name, count)| (name.to_owned(), count))
         .into();
+        all.insert("culled".to_owned(), self.shared.defence.culled());
         for &reason in Reason::ALL {
             let count = self.workers.counters().map(|counters| counters.reason(reason)).sum();
             all.insert(format!("ended-{}", reason.name()), count);
+        }
+        // A map that cannot be read is not worth the others.
+        if let Ok(steered) = self.steering.counters() {
+            let steered = [("kernel", steered.passed), ("workers", steered.redirected), ("nobody", steered.dropped)];
+            all.extend(steered.map(|(to, count)| (format!("steered-to-{to}"), count)));
         }
         all
     }

@@ -17,18 +17,16 @@ use crate::conn::table::TableConfig;
 use crate::conn::{HashSeed, Table};
 use crate::control::kernel::{Kernel, VirtualAddresses};
 use crate::control::sync::Synchronisation;
-use crate::control::{Ids, plan};
+use crate::control::{Ids, Ledger, PAIRS, plan};
 use crate::forward::{Changes, Counters, Forwarder, Shared};
 use crate::io::PacketIo;
 use crate::io::xdp::steer::{AttachMode, Fallback, Steering};
 use crate::io::xdp::{PortSetup, SetupError, XdpIo};
 use crate::service::Loads;
 use crate::sys::interface::Interface;
-use crate::sys::{affinity, clock};
+use crate::sys::{affinity, clock, memory};
 use crate::worker::{Mailbox, Worker};
 
-/// Room for (service, real server) pairs, in loads and counters.
-const PAIRS: usize = 1 << 16;
 /// Neighbours that workers may ask for at once.
 const WANTED: usize = 1024;
 /// Changed connections that may wait for a beat: more than two million a second.
@@ -37,6 +35,10 @@ const CHANGES: usize = 1 << 14;
 impl Director {
     /// Brings everything up: when this returns, packets are being forwarded.
     pub(super) async fn start(config: Config) -> Result<Self, DirectorError> {
+        let pairs = config.services.iter().map(|service| service.servers.len()).sum();
+        if pairs > PAIRS {
+            return Err(DirectorError::Pairs(pairs));
+        }
         let addresses = VirtualAddresses::load(VirtualAddresses::record_beside(&config.settings.socket))?;
         let (kernel, network) = Kernel::connect(|mirror| ports::choose(&config, mirror)).await?;
         let interfaces = interfaces(kernel.ports())?;
@@ -49,14 +51,16 @@ impl Director {
         let mut health = Health::new(random(1));
         let servers = config.services.iter().flat_map(|service| &service.servers);
         health.watch(servers.flat_map(|server| &server.checks), clock::now());
-        let mut ids = Ids::default();
+        let mut ids = Ids::with_seed(random(5));
         let services = plan(&config, |checks| health.is_up(checks), &mut ids, &network, None);
         let sweeper = shared.table.sweeper().expect("a new table's sweeper has not been taken");
         let mut director = Self {
             network: Arc::new(network),
             services: Arc::new(services),
             ids,
+            ledger: Ledger::default(),
             generation: 1,
+            confirm_soon: false,
             health,
             probes: JoinSet::new(),
             kernel,
@@ -192,11 +196,19 @@ fn open_rings(
 fn share(settings: &Settings, workers: usize) -> Result<Shared, DirectorError> {
     let connections = u32::try_from(settings.connections).unwrap_or(u32::MAX);
     let seed = HashSeed([random(2), random(3), random(4)]);
-    let table = Table::create(&TableConfig { connections, workers: workers as u32, seed })?;
+    let wanted = TableConfig { connections, workers: workers as u32, seed };
+    // The table is filled at once, so that no packet waits for a page: the kernel would look for this memory in vain, and
+    // end something else to get it.
+    let (needed, available) = (Table::bytes_for(&wanted)?, memory::available().unwrap_or(u64::MAX));
+    if needed > available {
+        return Err(DirectorError::Memory { connections, needed: needed >> 20, available: available >> 20 });
+    }
+    let table = Table::create(&wanted)?;
     Ok(Shared {
         table: Arc::new(table),
         // One lane a worker, and the sweeper's.
         loads: Arc::new(Loads::new(workers + 1, PAIRS)),
+        defence: Arc::default(),
         wanted: Arc::new(ArrayQueue::new(WANTED)),
         changes: Arc::new(Changes::new(CHANGES)),
     })

@@ -6,12 +6,14 @@ use std::time::Duration;
 use crate::conn::table::{Fate, Slot, Sweeper};
 use crate::control::Ids;
 use crate::control::sync::Synchronisation;
-use crate::forward::{Shared, lifecycle};
+use crate::forward::{Culling, Shared, lifecycle};
 use crate::service::{Options, PairFlags, PairId, Services};
 use crate::time::Tick;
 
 /// Slices a walk of the whole table is cut into. With a slice a tick, a walk takes two seconds.
 const SLICES: u32 = 128;
+/// How many slices at once while the table is all but full: places that were ended are free again the sooner.
+const HURRY: u32 = 4;
 
 /// The sweeper with its place in the rhythm of the control thread.
 #[derive(Debug)]
@@ -21,6 +23,8 @@ pub(super) struct Sweep {
     /// The sweeper's lane in the loads.
     lane: usize,
     last: Tick,
+    /// What goes to make room.
+    culling: Culling,
     /// Removed pairs that were met in the present walk.
     met: BTreeSet<PairId>,
     /// Removed pairs when the present walk began.
@@ -39,6 +43,7 @@ impl Sweep {
             shared,
             lane,
             last: Tick::default(),
+            culling: Culling::default(),
             met: nothing(),
             candidates: BTreeSet::new(),
             empty: BTreeSet::new(),
@@ -61,23 +66,29 @@ impl Sweep {
             return;
         }
         self.last = now;
-        let Self { sweeper, shared, lane, met, ended, .. } = self;
-        let groups = sweeper.groups().div_ceil(SLICES);
+        let Self { sweeper, shared, lane, met, culling, ended, .. } = self;
+        culling.step(shared, options, now);
+        let pace = if culling.is_urgent() { HURRY } else { 1 };
+        let groups = sweeper.groups().div_ceil(SLICES) * pace;
         let decide = |slot, entry: &_| {
             note(services, entry, met);
-            let fate = lifecycle::fate(services, options, entry, now);
-            if fate == Fate::Keep {
-                sync.met(slot, entry, time);
+            match lifecycle::fate(services, options, entry, now) {
+                Fate::Keep if culling.takes(shared, entry, now) => Fate::Kill,
+                Fate::Keep => {
+                    sync.met(slot, time);
+                    Fate::Keep
+                }
+                Fate::Kill => Fate::Kill,
             }
-            fate
         };
         let swept = sweeper.sweep(groups, decide, |slot, entry| {
             lifecycle::ended(shared, *lane, entry);
             ended.push(slot);
         });
         // Their slots are not free before the next step.
-        ended.drain(..).for_each(|slot| sync.ended(slot, shared.table.entry(slot), time));
+        ended.drain(..).for_each(|slot| sync.ended(slot, time));
         if swept.wrapped {
+            self.culling.walk(now);
             self.walk_ended(services, settled);
         }
     }

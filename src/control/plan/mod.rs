@@ -7,10 +7,13 @@ mod pool;
 #[cfg(test)]
 mod tests;
 
+use std::sync::Arc;
+
 use crate::check;
 use crate::config::Config;
-use crate::config::model::{RealServer, VirtualServer};
-use crate::service::{Network, Server, Service, Services, ServicesBuilder};
+use crate::config::model::{Mark, RealServer, VirtualServer};
+use crate::io::PortId;
+use crate::service::{Admission, Arrival, MarkRule, Network, Server, Service, Services, ServicesBuilder};
 use crate::wire::ServiceKey;
 
 use super::Ids;
@@ -27,6 +30,7 @@ pub fn plan(
     previous: Option<&Services>,
 ) -> Services {
     let mut builder = ServicesBuilder::default();
+    builder.ftp_ports(config.settings.options.ftp_ports);
     ids.begin();
     for service in &config.services {
         let before = previous.and_then(|services| services.find(&service.key).map(|at| &services.list[at]));
@@ -34,16 +38,41 @@ pub fn plan(
             .into_iter()
             .map(|(real, weight)| server(ids, service.key, real, weight))
             .collect();
-        let Pool { servers, scheduler } = Pool::of(before, service.scheduler).with(&wanted);
-        let generations: Vec<u32> = servers.iter().map(|server| ids.generation(server.pair)).collect();
         let id = ids.service(service.key);
-        let (key, persistence) = (service.key, service.persistence);
-        builder.add(Service { id, key, scheduler, persistence, servers }, &generations, network);
+        let Pool { servers, scheduler } = Pool::of(before, service.scheduler, ids.seed(id)).with(&wanted);
+        let generations: Vec<u32> = servers.iter().map(|server| ids.generation(server.pair)).collect();
+        let VirtualServer { key, persistence, one_packet, .. } = *service;
+        let admission = admission(service, before);
+        let service = Service { id, key, scheduler, persistence, admission, one_packet, servers };
+        builder.add(service, &generations, network);
     }
     for (id, pair) in ids.removed() {
         builder.add_removed(id, pair, network);
     }
+    for (id, pair, current) in ids.former() {
+        builder.add_former(id, pair, current, network);
+    }
+    builder.marks(marks(&config.settings.marks, network));
     builder.build()
+}
+
+/// The limits, with the bucket that they had before if they are the same.
+fn admission(service: &VirtualServer, before: Option<&Service>) -> Arc<Admission> {
+    let kept = before.map(|before| &before.admission).filter(|kept| kept.limits() == service.limits);
+    kept.map_or_else(|| Arc::new(Admission::new(service.limits)), Arc::clone)
+}
+
+/// The rules that give packets their marks. One for an interface that the director is not attached to matches nothing.
+fn marks(wanted: &[Mark], network: &Network) -> Vec<MarkRule> {
+    let arrival = |name: &String| {
+        let (number, port) = (0..).zip(&network.ports).find(|(_, port)| port.name == *name)?;
+        Some(Arrival { port: PortId(number), ifindex: port.ifindex })
+    };
+    let rule = |mark: &Mark| match &mark.interface {
+        None => Some(mark.rule),
+        Some(name) => Some(MarkRule { arrival: Some(arrival(name)?), ..mark.rule }),
+    };
+    wanted.iter().filter_map(rule).collect()
 }
 
 /// The servers to have in the list, in the order of the configuration, with the weight that each has now.

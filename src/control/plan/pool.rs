@@ -16,16 +16,16 @@ pub(super) struct Pool {
 }
 
 impl Pool {
-    /// The pool as it was, which for a new service is empty.
-    pub(super) fn of(previous: Option<&Service>, setup: impl Into<Setup>) -> Self {
+    /// The pool as it was, which for a new service is empty. `seed` is for a scheduler that begins now.
+    pub(super) fn of(previous: Option<&Service>, setup: impl Into<Setup>, seed: u64) -> Self {
         let setup = setup.into();
         let Some(previous) = previous else {
-            return Self { servers: Vec::new(), scheduler: Arc::new(Scheduler::new(setup, &[])) };
+            return Self { servers: Vec::new(), scheduler: Arc::new(Scheduler::new(setup, &[]).seeded(seed)) };
         };
         let servers = previous.servers.clone();
         let scheduler = match previous.scheduler.setup() == setup {
             true => Arc::clone(&previous.scheduler),
-            false => Arc::new(Scheduler::switched(setup, &members(&servers))),
+            false => Arc::new(Scheduler::switched(setup, &members(&servers)).seeded(seed)),
         };
         Self { servers, scheduler }
     }

@@ -7,7 +7,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::check::{Probe, Spec};
-use crate::control::rules;
+use crate::control::{Locals, rules};
 use crate::io::PortId;
 use crate::io::xdp::steer::Rules;
 use crate::sched::Kind;
@@ -47,7 +47,15 @@ fn real(last: u8) -> RealServer {
 
 fn service(key: ServiceKey, servers: &[u8]) -> VirtualServer {
     let servers = servers.iter().map(|&last| real(last)).collect();
-    VirtualServer { key, scheduler: Kind::Wrr.into(), persistence: None, servers, sorry: None }
+    VirtualServer {
+        key,
+        scheduler: Kind::Wrr.into(),
+        persistence: None,
+        one_packet: false,
+        limits: Default::default(),
+        servers,
+        sorry: None,
+    }
 }
 
 fn config(services: Vec<VirtualServer>) -> Config {
@@ -219,21 +227,21 @@ fn rules_follow_the_services_and_keep_removed_pairs_until_they_are_vacated() {
     let mut mixed = service(vip(1), &[11, 12]);
     mixed.servers[1].method = Method::Dr;
     let mut director = Director::default();
-    let own = rip(1).addr;
-    let with = rules(director.plan(&config(vec![mixed])), [own]);
+    let own = Locals { own: vec![rip(1).addr], virtual_: vec![] };
+    let with = rules(director.plan(&config(vec![mixed])), &own);
     assert_eq!(with.services, BTreeSet::from([vip(1)]));
     assert_eq!(with.vips, BTreeSet::from([vip(1).virtual_.addr]));
     assert_eq!(with.servers, BTreeSet::from([(6, rip(11))]), "only NAT servers answer through the director");
     assert_eq!(with.server_addresses, BTreeSet::from([rip(11).addr]));
-    assert_eq!(with.local_addresses, BTreeSet::from([own]));
+    assert_eq!(with.local_addresses, BTreeSet::from([rip(1).addr]));
 
-    assert_eq!(rules(director.plan(&config(vec![])), [own]), with);
+    assert_eq!(rules(director.plan(&config(vec![])), &own), with);
     let all: Vec<PairId> = director.ids.removed().map(|(id, _)| id).collect();
     for pair in all {
         let generation = director.ids.generation(pair);
         assert!(director.ids.vacate(pair, generation));
     }
-    assert_eq!(rules(director.plan(&config(vec![])), []), Rules::default());
+    assert_eq!(rules(director.plan(&config(vec![])), &Locals::default()), Rules::default());
 }
 
 /// One change of the facts.

@@ -1,5 +1,6 @@
 use std::os::unix::fs::PermissionsExt;
 
+use super::super::admin::{Change, Refusal};
 use super::super::protocol::{Command, Request};
 use super::super::view::{ConnectionPage, ConnectionView, Protocol, ServiceView, Status};
 use super::*;
@@ -10,8 +11,12 @@ struct Director {
 }
 
 impl Source for Director {
-    fn services(&self) -> Vec<ServiceView> {
+    fn services(&mut self) -> Vec<ServiceView> {
         Vec::new()
+    }
+
+    fn change(&mut self, changes: &[Change]) -> Vec<Option<Refusal>> {
+        vec![None; changes.len()]
     }
 
     fn connections(&self, cursor: u64, at_most: usize) -> ConnectionPage {
@@ -29,7 +34,7 @@ impl Source for Director {
         ConnectionPage { entries, next: (end < self.connections).then_some(end) }
     }
 
-    fn status(&self) -> Status {
+    fn status(&mut self) -> Status {
         Status { workers: 7, ..Status::default() }
     }
 }
@@ -39,9 +44,9 @@ async fn served(connections: u64, client: impl AsyncFnOnce(&Path)) {
     let directory = tempfile::tempdir().expect("a directory");
     let path = directory.path().join("run/control.sock");
     let mut socket = ControlSocket::bind(&path).expect("the place is free");
-    let director = Director { connections };
+    let mut director = Director { connections };
     tokio::select! {
-        () = async { loop { socket.next().await.answer(&director) } } => unreachable!("it serves for ever"),
+        () = async { loop { socket.next().await.answer(&mut director) } } => unreachable!("it serves for ever"),
         () = client(&path) => {}
     }
     drop(socket);
@@ -72,6 +77,7 @@ fn every_request_gets_its_response() {
         for (request, response) in [
             (r#"{"version":1,"command":"services"}"#, r#"{"version":1,"services":[]}"#),
             (r#"{"command":"connections"}"#, r#"{"version":1,"connections":{"entries":[],"next":null}}"#),
+            (r#"{"command":"change","changes":["clear",{"zero":null}]}"#, r#"{"version":1,"changed":[null,null]}"#),
             (
                 r#"{"version":2,"command":"services"}"#,
                 r#"{"version":1,"error":"version 2 is not spoken here, only 1"}"#,
@@ -115,7 +121,7 @@ fn an_endless_request_ends_the_client_but_no_other() {
         let mut patient = connect(path).await;
         let mut endless = connect(path).await;
         let response = ask(&mut endless, &"x".repeat(REQUEST as usize + 1)).await;
-        assert!(response.contains("at most 4096 bytes"), "{response}");
+        assert!(response.contains("at most 8388608 bytes"), "{response}");
         let mut rest = Vec::new();
         // The rest of the request was not read, so the end may come as a reset.
         let _ = endless.read_to_end(&mut rest).await;

@@ -28,7 +28,7 @@ use crate::sync::peers::Admission;
 use crate::sync::read::Incoming;
 use crate::sync::receiver::Delivery;
 use crate::sync::seal::{self, Kind, Session};
-use crate::sync::sender::Pace;
+use crate::sync::sender::{Facts, Pace};
 use crate::sync::wire::SyncRecord;
 use crate::sync::{Ledger, Names, Receiver, Sender};
 use crate::time::Tick;
@@ -246,9 +246,10 @@ impl Synchronisation {
 /// The master's side.
 impl Synchronisation {
     /// The sweep has met a live entry.
-    pub(crate) fn met(&mut self, slot: Slot, entry: &Entry, now: Duration) {
+    pub(crate) fn met(&mut self, slot: Slot, now: Duration) {
         let Some(master) = &mut self.master else { return };
-        if let Some(record) = self.sender.observe(&mut self.ledger, &self.services, slot, entry) {
+        let facts = Facts { table: &self.shared.table, services: &self.services };
+        if let Some(record) = self.sender.observe(&mut self.ledger, facts, slot) {
             self.counts.told += 1;
             let full = master.live.push(&record, now);
             self.emit(Kind::Live, full);
@@ -256,8 +257,9 @@ impl Synchronisation {
     }
 
     /// The sweep has found an entry ended. Its slot may be another's soon, so it is no more what peers know.
-    pub(crate) fn ended(&mut self, slot: Slot, entry: &Entry, now: Duration) {
-        let record = self.sender.ended(&mut self.ledger, &self.services, slot, entry, Tick::at(now));
+    pub(crate) fn ended(&mut self, slot: Slot, now: Duration) {
+        let facts = Facts { table: &self.shared.table, services: &self.services };
+        let record = self.sender.ended(&mut self.ledger, facts, slot, Tick::at(now));
         // Only peers of the sealed dialect can be told.
         if let (Some(record), Some(master), Some(_)) = (record, &mut self.master, &self.sealed) {
             self.counts.told += 1;
@@ -277,9 +279,9 @@ impl Synchronisation {
         }
         if master {
             sealed.begin_bulk(now);
-            let (table, tick) = (&self.shared.table, Tick::at(now));
-            let record = |slot| self.sender.snapshot(&self.services, table.entry(slot), tick);
-            self.counts.sent += sealed.step_bulk(table, record, now);
+            let facts = Facts { table: &self.shared.table, services: &self.services };
+            let record = |slot| self.sender.snapshot(facts, slot, Tick::at(now));
+            self.counts.sent += sealed.step_bulk(facts.table, record, now);
         }
     }
 
@@ -292,11 +294,11 @@ impl Synchronisation {
             let same = |entry: &Entry| entry.pair() == change.pair && entry.generation() == change.generation;
             let Some(slot) = table.find(&change.key, table.hash(&change.key), same) else { continue };
             let entry = table.entry(slot);
-            self.met(slot, entry, now);
+            self.met(slot, now);
             // Its template, too: whoever takes over needs it for the client's next connection.
             let template = entry.control().filter(|&control| table.entry(control).key().is_template());
             if let Some(template) = template.filter(|&template| table.entry(template).state_word().is_live()) {
-                self.met(template, table.entry(template), now);
+                self.met(template, now);
             }
         }
     }

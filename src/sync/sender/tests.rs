@@ -1,5 +1,7 @@
 use super::*;
-use crate::sync::stage::{DR, NAT, Stage, TUN6, UDP};
+use crate::forward::lifecycle;
+use crate::sync::Outcome;
+use crate::sync::stage::{DR, FTP, MARK, NAT, SCTP, Stage, TUN6, UDP, WIDE};
 
 const CLIENT: &str = "198.51.100.7:40000";
 
@@ -38,6 +40,53 @@ fn flags_say_the_method() {
         let slot = stage.open(client, pair, state);
         assert_eq!(stage.observe(slot).unwrap().flags, Flags(flags), "{client}");
     }
+}
+
+#[test]
+fn every_kind_of_service_is_told_by_its_name() {
+    let mut stage = Stage::new();
+    for (client, pair, state, protocol, fwmark, virtual_, real) in [
+        ("198.51.100.7:1", SCTP, State::SctpEstablished, 132, 0, "192.0.2.1:7", "10.1.0.11:7"),
+        ("198.51.100.7:2", MARK, State::Established, 6, 9, "192.0.2.77:8443", "10.1.0.31:8443"),
+        ("198.51.100.7:0", MARK, State::Template, 0, 9, "0.0.0.9:0", "10.1.0.31:0"),
+        ("198.51.100.7:3", WIDE, State::Established, 6, 0, "192.0.2.3:8443", "10.1.0.11:8443"),
+        ("198.51.100.8:0", WIDE, State::Template, 6, 0, "192.0.2.3:0", "10.1.0.11:0"),
+        ("198.51.100.7:4", FTP, State::Established, 6, 0, "192.0.2.1:21", "10.1.0.11:21"),
+    ] {
+        let slot = stage.open(client, pair, state);
+        let told = stage.observe(slot).unwrap_or_else(|| panic!("{pair:?}, {state:?}"));
+        assert_eq!((told.protocol, told.fwmark), (protocol, fwmark), "{pair:?}");
+        assert_eq!((told.virtual_, told.real), (virtual_.parse().unwrap(), real.parse().unwrap()), "{pair:?}");
+        // What one director tells, another like it understands.
+        let mut other = Stage::new();
+        assert_eq!(other.apply(&told), Outcome::Created, "{pair:?}");
+        assert_eq!(other.apply(&told), Outcome::Updated, "{pair:?}");
+        let [mut here, there] = [&stage, &other].map(|stage| {
+            let of_pair =
+                |listed: &crate::conn::table::Listed| listed.record.pair == pair.0 && listed.record.state == state;
+            stage.entries().into_iter().find(of_pair).expect("it is there")
+        });
+        (here.slot, here.record.hop) = (there.slot, there.record.hop);
+        here.record.timeout = there.record.timeout;
+        assert_eq!(here, there, "{pair:?}");
+    }
+}
+
+#[test]
+fn what_others_could_not_go_on_with_is_not_told() {
+    let mut stage = Stage::new();
+    let shifted = stage.open(CLIENT, FTP, State::Established);
+    stage.shared.table.set_helper_word(shifted, 1);
+    assert_eq!(stage.observe(shifted), None, "its sequence numbers are moved");
+    let awaited = stage.open("198.51.100.7:0", FTP, State::Established);
+    assert_eq!(stage.observe(awaited), None, "its client's port is not known");
+    let spent = stage.open("198.51.100.9:0", NAT[0], State::Template);
+    let entry = stage.shared.table.entry(spent);
+    entry.change_state(entry.state_word(), State::Template, SPENT).unwrap();
+    assert_eq!(stage.observe(spent), None, "it leads nowhere");
+    stage.sender.templates_only = true;
+    let free = stage.open("198.51.100.7:5", NAT[0], State::Established);
+    assert!(stage.observe(free).is_some(), "without persistence");
 }
 
 #[test]
@@ -99,17 +148,12 @@ fn an_untimely_end_is_told_of_and_a_timely_one_is_not() {
         stage.observe(slot);
         stage.pass(passed);
         let Stage { shared, ledger, services, sender, now, .. } = &mut stage;
-        let entry = shared.table.entry(slot);
-        lifecycle_end(shared, slot);
-        let record = sender.ended(ledger, services, slot, entry, *now);
+        let facts = Facts { table: &shared.table, services };
+        lifecycle::end(shared, 0, slot, shared.table.entry(slot).state_word());
+        let record = sender.ended(ledger, facts, slot, *now);
         assert_eq!(record.map(|record| (record.state, record.client)), told.then(|| (1, CLIENT.parse().unwrap())));
-        assert_eq!(sender.ended(ledger, services, slot, entry, *now), None, "once");
+        assert_eq!(sender.ended(ledger, facts, slot, *now), None, "once");
     }
-}
-
-fn lifecycle_end(shared: &crate::forward::Shared, slot: Slot) {
-    let entry = shared.table.entry(slot);
-    crate::forward::lifecycle::end(shared, 0, slot, entry.state_word());
 }
 
 #[test]
@@ -119,7 +163,8 @@ fn everything_is_told_with_the_life_that_is_left() {
     let half_open = stage.open("198.51.100.7:40001", NAT[0], State::SynRecv);
     let over = stage.open("198.51.100.7:40002", NAT[0], State::TimeWait);
     let snapshot = |stage: &Stage, slot| {
-        stage.sender.snapshot(&stage.services, stage.shared.table.entry(slot), stage.now).map(|record| record.timeout)
+        let facts = Facts { table: &stage.shared.table, services: &stage.services };
+        stage.sender.snapshot(facts, slot, stage.now).map(|record| record.timeout)
     };
     stage.pass(100);
     assert_eq!([slot, half_open, over].map(|slot| snapshot(&stage, slot)), [Some(800), None, None]);

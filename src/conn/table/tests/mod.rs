@@ -55,6 +55,7 @@ fn record(pair: u32) -> Record {
         control: None,
         hop: 9,
         epoch: 3,
+        vip: None,
     }
 }
 

@@ -75,6 +75,11 @@ impl Mirror {
         self.link_name(own.link)
     }
 
+    /// The interfaces that have an address.
+    pub fn addressed(&self) -> impl Iterator<Item = &str> {
+        self.facts.addresses.values().filter_map(|own| self.link_name(own.link))
+    }
+
     /// The interface by which the kernel would send to an address.
     pub fn towards(&self, address: Addr) -> Option<&str> {
         let covers = |entry: &&RouteEntry| {

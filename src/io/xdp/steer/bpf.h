@@ -11,9 +11,11 @@
 #if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
 #define be16(constant) ((__be16)__builtin_bswap16(constant))
 #define be32(constant) ((__be32)__builtin_bswap32(constant))
+#define from_be16(value) ((__u16)__builtin_bswap16(value))
 #else
 #define be16(constant) ((__be16)(constant))
 #define be32(constant) ((__be32)(constant))
+#define from_be16(value) ((__u16)(value))
 #endif
 
 // A map, described by types as the loader expects it (BTF): kind, flags and size are array lengths.

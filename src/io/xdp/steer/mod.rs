@@ -26,8 +26,8 @@ use super::error::{SetupError, cause, errno};
 use crate::io::options::Attach;
 use crate::sys::interface::Interface;
 use crate::sys::limits;
-pub use rules::Rules;
-use rules::{AddressKey, Difference, EndpointKey, endpoint_key};
+use rules::{AddressKey, Difference, EndpointKey, MarksValue, endpoint_key};
+pub use rules::{Marking, Rules};
 
 /// The compiled program.
 static PROGRAM: &[u8] = aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/steer.o"));
@@ -150,25 +150,30 @@ impl Steering {
     pub fn update(&mut self, rules: &Rules) -> Result<(), SetupError> {
         let keys =
             |addresses: &BTreeSet<_>| addresses.iter().map(|address: &crate::wire::Addr| address.octets()).collect();
-        let services = rules.services.iter().map(|key| endpoint_key(key.virtual_, key.protocol)).collect();
         let servers = rules.servers.iter().map(|&(protocol, real)| endpoint_key(real, protocol)).collect();
         let local = self.difference::<AddressKey>("local_addresses", &keys(&rules.local_addresses))?;
         let addresses = self.difference::<AddressKey>("server_addresses", &keys(&rules.server_addresses))?;
         let servers = self.difference::<EndpointKey>("servers", &servers)?;
         let vips = self.difference::<AddressKey>("vips", &keys(&rules.vips))?;
-        let services = self.difference::<EndpointKey>("services", &services)?;
+        let services = self.difference::<EndpointKey>("services", &rules.service_keys())?;
+        let own = self.difference::<AddressKey>("own_addresses", &keys(&rules.own_addresses))?;
 
+        self.add("own_addresses", &own.add)?;
         self.add("local_addresses", &local.add)?;
         self.add("server_addresses", &addresses.add)?;
         self.add("servers", &servers.add)?;
         self.add("vips", &vips.add)?;
         self.add("services", &services.add)?;
+        let mut marks = self.map::<HashMap<_, u32, MarksValue>>("marks");
+        marks.insert(0, rules.marks_value(), 0).map_err(not_updated)?;
+        self.map::<Array<_, u32>>("kinds").set(0, rules.kinds(), 0).map_err(not_updated)?;
 
         self.remove("services", &services.remove)?;
         self.remove("vips", &vips.remove)?;
         self.remove("servers", &servers.remove)?;
         self.remove("server_addresses", &addresses.remove)?;
-        self.remove("local_addresses", &local.remove)
+        self.remove("local_addresses", &local.remove)?;
+        self.remove("own_addresses", &own.remove)
     }
 
     /// Decides what becomes of our packets when no socket takes them.

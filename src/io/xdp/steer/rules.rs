@@ -2,14 +2,17 @@
 
 use std::collections::BTreeSet;
 
-use crate::wire::{Addr, Endpoint, ServiceKey};
+use crate::io::options::MOST_MARK_RULES;
+use crate::wire::{Addr, Block, Endpoint, Family, Pattern, Protocol, ServiceKey};
 
 /// What belongs to the director. See the head of `steer.c` for what follows from it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Rules {
-    /// Served addresses, ports and protocols.
+    /// Served addresses, ports and protocols; port 0 for all ports.
     pub services: BTreeSet<ServiceKey>,
-    /// IP protocol number, address and port of the real servers that answer through the director (NAT).
+    /// Addresses with a service on FTP's port that takes the data connections too.
+    pub ftp: BTreeSet<Addr>,
+    /// IP protocol number, address and port of the real servers that answer through the director (NAT); 0 for any.
     pub servers: BTreeSet<(u8, Endpoint)>,
     /// Virtual addresses, for packets without ports: later fragments and ICMP errors.
     pub vips: BTreeSet<Addr>,
@@ -17,6 +20,21 @@ pub struct Rules {
     pub server_addresses: BTreeSet<Addr>,
     /// The director's own addresses, virtual ones included. What servers send to these is the kernel's.
     pub local_addresses: BTreeSet<Addr>,
+    /// The same without the virtual ones. No rule takes packets to these but one that names them.
+    pub own_addresses: BTreeSet<Addr>,
+    /// The rules that give packets their marks, the first that matches first; no more than [`MOST_MARK_RULES`].
+    pub marks: Vec<Marking>,
+}
+
+/// A rule that gives packets a mark.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Marking {
+    /// Which packets.
+    pub pattern: Pattern,
+    /// The kernel's number of the interface that they come in by, if that matters.
+    pub ifindex: Option<u32>,
+    /// Whether their mark is that of a service. If not, they are left to the kernel.
+    pub served: bool,
 }
 
 /// `struct address` of `steer.c`.
@@ -24,6 +42,73 @@ pub(super) type AddressKey = [u8; 16];
 
 /// `struct endpoint` of `steer.c`.
 pub(super) type EndpointKey = [u8; 20];
+
+/// `struct rules` of `steer.c`, of which only the rules that there are.
+pub(super) type MarksValue = [u8; 4 + MOST_MARK_RULES * RULE];
+
+/// The size of `struct rule`.
+const RULE: usize = 88;
+
+/// Bits of `kinds` in `steer.c`.
+const ALL_PORTS: u32 = 1;
+const ANY_PORT: u32 = 2;
+const MARKS: u32 = 4;
+
+impl Rules {
+    /// What there is beside services for one address and port.
+    pub(super) fn kinds(&self) -> u32 {
+        let all_ports = !self.ftp.is_empty() || self.services.iter().any(|key| key.virtual_.port == 0);
+        let any_port = self.servers.iter().any(|(_, real)| real.port == 0);
+        let kinds = [(all_ports, ALL_PORTS), (any_port, ANY_PORT), (!self.marks.is_empty(), MARKS)];
+        kinds.into_iter().filter(|(there, _)| *there).map(|(_, bit)| bit).sum()
+    }
+
+    pub(super) fn service_keys(&self) -> BTreeSet<EndpointKey> {
+        let services = self.services.iter().map(|key| endpoint_key(key.virtual_, key.protocol));
+        let ftp = self.ftp.iter().map(|&addr| {
+            let mut key = endpoint_key(Endpoint { addr, port: 0 }, Protocol::TCP);
+            key[19] = 1;
+            key
+        });
+        services.chain(ftp).collect()
+    }
+
+    /// The value of the map `marks`. Rules beyond [`MOST_MARK_RULES`] are left out.
+    pub(super) fn marks_value(&self) -> MarksValue {
+        let mut value = [0; _];
+        let (count, rules) = value.split_at_mut(4);
+        let (rules, _) = rules.as_chunks_mut::<RULE>();
+        let used = self.marks.len().min(MOST_MARK_RULES) as u32;
+        count.copy_from_slice(&used.to_ne_bytes());
+        for (bytes, marking) in rules.iter_mut().zip(&self.marks) {
+            *bytes = rule(marking);
+        }
+        value
+    }
+}
+
+/// `struct rule` of `steer.c`.
+fn rule(marking: &Marking) -> [u8; RULE] {
+    let Pattern { family, protocol, source, destination, source_ports, ports } = marking.pattern;
+    let mut bytes = [0; RULE];
+    let block = |block: Block| [block.first().octets(), block.mask().octets()].concat();
+    bytes[..32].copy_from_slice(&block(source));
+    bytes[32..64].copy_from_slice(&block(destination));
+    let numbers = [source_ports.0, source_ports.1, ports.0, ports.1];
+    for (place, number) in bytes[64..72].chunks_exact_mut(2).zip(numbers) {
+        place.copy_from_slice(&number.to_ne_bytes());
+    }
+    let interface = marking.ifindex.map_or([0; 2], |ifindex| [ifindex, u32::MAX]);
+    bytes[72..80].copy_from_slice(&interface.map(u32::to_ne_bytes).concat());
+    let number = |family| match family {
+        Family::V4 => 4,
+        Family::V6 => 6,
+    };
+    let masked = |value: Option<u8>| value.map_or([0; 2], |value| [value, u8::MAX]);
+    let flags = [destination == Block::ANY, marking.served].map(u8::from);
+    bytes[80..86].copy_from_slice(&[masked(protocol), masked(family.map(number)), flags].concat());
+    bytes
+}
 
 pub(super) fn endpoint_key(endpoint: Endpoint, protocol: u8) -> EndpointKey {
     let mut key = [0; 20];

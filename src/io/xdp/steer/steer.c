@@ -4,10 +4,12 @@
 // the kernel. It decides nothing more than that; what happens to a packet is decided by the workers.
 //
 // Ours are
-//   - packets to a served {address, port, protocol};
-//   - packets from {address, port, protocol} of a NAT server;
+//   - packets to a served {address, port, protocol}; a service for all ports has port 0;
+//   - packets from {address, port, protocol} of a NAT server; one that answers from any port has port 0;
+//   - packets that get a mark which is served, by the first rule that matches them;
 //   - fragments, and ICMP errors, to a virtual address;
-//   - fragments from a NAT server's address, and ICMP errors about packets to one.
+//   - fragments from a NAT server's address, and ICMP errors about packets to one;
+//   - fragments, and ICMP errors, to a destination that a rule for a served mark names.
 // What comes from the servers' side is not ours if it is for the director itself: its own health checks talk to the very
 // same servers. ARP, neighbour discovery, echo (also in fragments) and all the rest are the kernel's.
 //
@@ -29,7 +31,40 @@ struct endpoint {
 	struct address address;
 	__be16 port;
 	__u8 protocol;
-	__u8 zero;
+	__u8 ftp; // with port 0: the ports where FTP's data may go
+};
+
+// Addresses that share some bits.
+struct block {
+	struct address address, mask;
+};
+
+// A rule for a mark. Ports in host order, both ends included. A mask is 0 where all do.
+struct rule {
+	struct block source, destination;
+	__u16 first_source_port, last_source_port, first_port, last_port;
+	__u32 interface, interface_mask;
+	__u8 protocol, protocol_mask;
+	__u8 family, family_mask; // 4 or 6
+	__u8 any_destination; // 1: but for the director's own addresses
+	__u8 served; // 1: the mark has a service
+	__u8 zero[2];
+};
+
+enum {
+	MOST_RULES = 64,
+};
+
+struct rules {
+	__u32 count;
+	struct rule rule[MOST_RULES];
+};
+
+// What there is beside services for one address and port: lookups that can be spared otherwise.
+enum {
+	ALL_PORTS = 1, // services for all ports, or for FTP's
+	ANY_PORT = 2, // servers that answer from any port
+	MARKS = 4, // rules for marks
 };
 
 struct counters {
@@ -41,6 +76,9 @@ SET(servers, struct endpoint, 65536);
 SET(vips, struct address, 65536);
 SET(server_addresses, struct address, 65536);
 SET(local_addresses, struct address, 65536);
+SET(own_addresses, struct address, 65536); // the same without the virtual ones
+MAP(kinds, BPF_MAP_TYPE_ARRAY, __u32, __u32, 1);
+MAP(marks, BPF_MAP_TYPE_HASH, __u32, struct rules, 1); // a hash, since its elements are exchanged as a whole
 MAP(first_sockets, BPF_MAP_TYPE_HASH, __u32, __u32, 256); // interface index -> entry of its queue 0 in `sockets`
 MAP(sockets, BPF_MAP_TYPE_XSKMAP, __u32, __u32, 4096);
 MAP(fallback, BPF_MAP_TYPE_ARRAY, __u32, __u32, 1); // what happens to our packets when no socket takes them
@@ -50,8 +88,11 @@ MAP(counts, BPF_MAP_TYPE_PERCPU_ARRAY, __u32, struct counters, 1);
 struct packet {
 	struct address source, destination;
 	void *payload; // past the network headers; unknown in a fragment
+	__u32 interface;
 	__u8 protocol;
+	__u8 family; // 4 or 6
 	__u8 fragment;
+	__u8 to_us; // to one station and not to many
 };
 
 struct vlan_tag {
@@ -117,6 +158,7 @@ static ALWAYS_INLINE int read_ipv4(struct packet *packet, void *at, void *end)
 	packet->destination = mapped(header->daddr);
 	packet->payload = at + header->ihl * 4;
 	packet->protocol = header->protocol;
+	packet->family = 4;
 	packet->fragment = (header->frag_off & be16(0x3fff)) != 0; // an offset, or more to come
 	return 1;
 }
@@ -157,6 +199,7 @@ static ALWAYS_INLINE int read_ipv6(struct packet *packet, void *at, void *end)
 	packet->destination = address_of(&header->daddr);
 	packet->payload = header + 1;
 	packet->protocol = header->nexthdr;
+	packet->family = 6;
 	packet->fragment = 0;
 	if (packet->protocol == IPPROTO_TCP || packet->protocol == IPPROTO_UDP)
 		return 1;
@@ -166,6 +209,104 @@ static ALWAYS_INLINE int read_ipv6(struct packet *packet, void *at, void *end)
 static ALWAYS_INLINE int is_for_director(const struct packet *packet)
 {
 	return map_lookup(&local_addresses, &packet->destination) != 0;
+}
+
+static ALWAYS_INLINE __u32 kinds_there_are(void)
+{
+	__u32 zero = 0;
+	__u32 *there_are = map_lookup(&kinds, &zero);
+
+	return there_are ? *there_are : 0;
+}
+
+// The comparisons with rules give 0 for "yes" and do not branch: over all rules, the verifier would have to follow too
+// many ways.
+static ALWAYS_INLINE __u32 is_beside(const struct address *address, const struct block *block)
+{
+	__u32 differs = 0;
+
+	for (int i = 0; i < 4; i++)
+		differs |= (address->word[i] ^ block->address.word[i]) & block->mask.word[i];
+	return differs;
+}
+
+static ALWAYS_INLINE __u32 is_outside(__u32 port, __u32 first, __u32 last)
+{
+	return ((port - first) | (last - port)) >> 31; // one of them is below 0
+}
+
+static ALWAYS_INLINE __u32 differs(const struct rule *rule, const struct packet *packet, __u32 ports)
+{
+	return ((rule->protocol ^ packet->protocol) & rule->protocol_mask) |
+	       ((rule->family ^ packet->family) & rule->family_mask) |
+	       ((rule->interface ^ packet->interface) & rule->interface_mask) |
+	       is_outside(ports >> 16, rule->first_source_port, rule->last_source_port) |
+	       is_outside(ports & 0xffff, rule->first_port, rule->last_port) |
+	       is_beside(&packet->source, &rule->source) | is_beside(&packet->destination, &rule->destination);
+}
+
+// Whether the first rule that matches the packet gives it a mark that is served. `ports` has the source's above.
+static OUT_OF_LINE int is_marked(const struct packet *packet, __u32 ports)
+{
+	__u32 zero = 0;
+	struct rules *all = map_lookup(&marks, &zero);
+	__u32 is_own = map_lookup(&own_addresses, &packet->destination) ? 1 : 0;
+
+	if (!all || !packet->to_us)
+		return 0;
+	for (__u32 i = 0; i < MOST_RULES && i < all->count; i++) {
+		const struct rule *rule = &all->rule[i];
+
+		if (!(differs(rule, packet, ports) | (rule->any_destination & is_own)))
+			return rule->served;
+	}
+	return 0;
+}
+
+// Whether the packet's destination is one that a rule for a served mark names. For packets whose ports are not known.
+static OUT_OF_LINE int is_to_marked_address(const struct packet *packet)
+{
+	__u32 zero = 0;
+	struct rules *all;
+
+	if (!(kinds_there_are() & MARKS))
+		return 0;
+	all = map_lookup(&marks, &zero);
+	if (!all || !packet->to_us)
+		return 0;
+	for (__u32 i = 0; i < MOST_RULES && i < all->count; i++) {
+		const struct rule *rule = &all->rule[i];
+
+		if (!(is_beside(&packet->destination, &rule->destination) | rule->any_destination | (rule->served ^ 1)))
+			return 1;
+	}
+	return 0;
+}
+
+// The lookups for packets that no {address, port, protocol} names.
+static OUT_OF_LINE int is_served_otherwise(const struct packet *packet, __be16 source_port, __be16 port)
+{
+	struct endpoint key = { .address = packet->destination, .protocol = packet->protocol };
+	__u32 there_are = kinds_there_are();
+	__u16 number = from_be16(port);
+
+	if (there_are & ALL_PORTS) {
+		if (map_lookup(&services, &key))
+			return 1;
+		key.ftp = 1;
+		if ((number == 20 || number >= 1024) && map_lookup(&services, &key))
+			return 1;
+		key.ftp = 0;
+	}
+	if (there_are & ANY_PORT && !is_for_director(packet)) {
+		key.address = packet->source;
+		if (map_lookup(&servers, &key))
+			return 1;
+		key.protocol = 0;
+		if (map_lookup(&servers, &key))
+			return 1;
+	}
+	return there_are & MARKS && is_marked(packet, (__u32)from_be16(source_port) << 16 | number);
 }
 
 static ALWAYS_INLINE int is_served(const struct packet *packet, void *end)
@@ -179,7 +320,9 @@ static ALWAYS_INLINE int is_served(const struct packet *packet, void *end)
 		return 1;
 	key.address = packet->source;
 	key.port = ports->source;
-	return map_lookup(&servers, &key) && !is_for_director(packet);
+	if (map_lookup(&servers, &key) && !is_for_director(packet))
+		return 1;
+	return is_served_otherwise(packet, ports->source, ports->destination);
 }
 
 static OUT_OF_LINE int is_our_fragment(const struct packet *packet)
@@ -188,7 +331,9 @@ static OUT_OF_LINE int is_our_fragment(const struct packet *packet)
 		return 0;
 	if (map_lookup(&vips, &packet->destination))
 		return 1;
-	return map_lookup(&server_addresses, &packet->source) && !is_for_director(packet);
+	if (map_lookup(&server_addresses, &packet->source) && !is_for_director(packet))
+		return 1;
+	return is_to_marked_address(packet);
 }
 
 static ALWAYS_INLINE int is_error(__u8 protocol, __u8 type)
@@ -208,7 +353,7 @@ static OUT_OF_LINE int is_our_error(const struct packet *packet, void *end)
 	READ(error, packet->payload);
 	if (!is_error(packet->protocol, error->type))
 		return 0;
-	if (map_lookup(&vips, &packet->destination))
+	if (map_lookup(&vips, &packet->destination) || is_to_marked_address(packet))
 		return 1;
 	if (packet->protocol == IPPROTO_ICMPV6) {
 		READ(ipv6, (void *)error->quoted);
@@ -220,7 +365,7 @@ static OUT_OF_LINE int is_our_error(const struct packet *packet, void *end)
 	return map_lookup(&server_addresses, &quoted) && !is_for_director(packet);
 }
 
-static ALWAYS_INLINE int is_ours(void *at, void *end)
+static ALWAYS_INLINE int is_ours(void *at, void *end, __u32 interface)
 {
 	struct packet packet;
 	struct ethhdr *ethernet;
@@ -228,6 +373,8 @@ static ALWAYS_INLINE int is_ours(void *at, void *end)
 	__be16 protocol;
 
 	READ(ethernet, at);
+	packet.interface = interface;
+	packet.to_us = !(ethernet->h_dest[0] & 1);
 	protocol = ethernet->h_proto;
 	at = ethernet + 1;
 	if (UNLIKELY(protocol == be16(ETH_P_8021Q) || protocol == be16(ETH_P_8021AD))) {
@@ -277,7 +424,7 @@ SECTION("xdp") int steer(struct xdp_md *frame)
 	__u32 zero = 0;
 	struct counters *count = map_lookup(&counts, &zero);
 
-	if (is_ours((void *)(long)frame->data, (void *)(long)frame->data_end))
+	if (is_ours((void *)(long)frame->data, (void *)(long)frame->data_end, frame->ingress_ifindex))
 		action = hand_over(frame);
 	if (count) {
 		if (action == XDP_REDIRECT)

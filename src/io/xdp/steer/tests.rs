@@ -6,7 +6,7 @@ use aya::{TestRun, TestRunOptions};
 
 use super::*;
 use crate::sys::capabilities;
-use crate::wire::{Endpoint, ServiceKey};
+use crate::wire::{Block, Endpoint, Family, Pattern, ServiceKey};
 
 const TCP: u8 = 6;
 const UDP: u8 = 17;
@@ -35,6 +35,7 @@ fn rules() -> Rules {
         vips: addresses(&[VIP, VIP6]),
         server_addresses: addresses(&[SERVER, SERVER6]),
         local_addresses: addresses(&[DIRECTOR, VIP, DIRECTOR6, VIP6]),
+        ..Rules::default()
     }
 }
 
@@ -139,6 +140,107 @@ fn cut_anywhere_a_frame_is_not_ours_until_its_ports_are_there() {
     let ports_end = 14 + 40 + 16 + 4;
     for length in 14..frame.len() {
         assert_eq!(takes(&mut steering, &frame[..length]), length >= ports_end, "{length} bytes");
+    }
+}
+
+/// TCP port 0 of one VIP, FTP on another, a NAT server that answers from any port of TCP, and one from any port at all.
+#[test]
+fn services_for_all_ports_take_them_and_their_servers_answer_from_any() {
+    let Some(mut steering) = loaded() else { return };
+    let (all, ftp, any) = ("192.0.2.20", "192.0.2.21", "10.0.0.12");
+    let service = |vip, port| ServiceKey { protocol: TCP, virtual_: endpoint(vip, port) };
+    let wide = Rules {
+        services: [service(all, 0), service(ftp, 21)].into(),
+        ftp: [endpoint(ftp, 0).addr].into(),
+        servers: [(TCP, endpoint(SERVER, 0)), (0, endpoint(any, 0))].into(),
+        ..rules()
+    };
+    steering.update(&wide).unwrap();
+    for (what, ours, source, destination, protocol, (from, to)) in [
+        ("any port", true, CLIENT, all, TCP, (40000, 1)),
+        ("another protocol", false, CLIENT, all, UDP, (40000, 1)),
+        ("FTP", true, CLIENT, ftp, TCP, (40000, 21)),
+        ("FTP's data port", true, CLIENT, ftp, TCP, (40000, 20)),
+        ("an unprivileged port beside FTP", true, CLIENT, ftp, TCP, (40000, 1024)),
+        ("a privileged port beside FTP", false, CLIENT, ftp, TCP, (40000, 1023)),
+        ("UDP beside FTP", false, CLIENT, ftp, UDP, (40000, 5000)),
+        ("a reply from any port", true, SERVER, CLIENT, TCP, (7, 40000)),
+        ("a server's packet to the director", false, SERVER, DIRECTOR, TCP, (7, 40000)),
+        ("a server's packet by another protocol", false, SERVER, CLIENT, UDP, (7, 40000)),
+        ("by any protocol", true, any, CLIENT, UDP, (7, 40000)),
+        ("by any protocol to the director", false, any, DIRECTOR, UDP, (7, 40000)),
+    ] {
+        let frame = ethernet(0x0800, &ip4(source, destination, protocol, 0, &[], &ports(from, to)));
+        assert_eq!(takes(&mut steering, &frame), ours, "{what}");
+    }
+    steering.update(&rules()).unwrap();
+    let before = ethernet(0x0800, &ip4(CLIENT, all, TCP, 0, &[], &ports(40000, 1)));
+    assert!(!takes(&mut steering, &before), "nothing is left of it");
+}
+
+#[test]
+fn the_first_rule_that_matches_decides_about_a_mark() {
+    let Some(mut steering) = loaded() else { return };
+    let block = |address: &str, length| Block::new(endpoint(address, 0).addr, length);
+    let served = |pattern| Marking { pattern, ifindex: None, served: true };
+    let tcp = Pattern { protocol: Some(TCP), ..Pattern::ANY };
+    let marks = vec![
+        Marking { served: false, ..served(Pattern { ports: (443, 443), ..Pattern::ANY }) },
+        served(Pattern { destination: block("192.0.2.128", 25), ports: (80, 443), ..tcp }),
+        served(Pattern { destination: block("2001:db8:7::", 48), source: block(CLIENT6, 128), ..Pattern::ANY }),
+        Marking { ifindex: Some(9), ..served(Pattern { ports: (90, 90), ..tcp }) },
+        Marking { ifindex: Some(1), ..served(Pattern { ports: (91, 91), source_ports: (1024, 65535), ..tcp }) },
+        served(Pattern { family: Some(Family::V6), ports: (92, 92), ..tcp }),
+        served(Pattern { destination: block(DIRECTOR, 32), ports: (93, 93), ..tcp }),
+    ];
+    let own_addresses = [DIRECTOR, DIRECTOR6].map(|text| endpoint(text, 0).addr).into();
+    steering.update(&Rules { marks, own_addresses, ..rules() }).unwrap();
+    let far = "203.0.113.9";
+    for (what, ours, source, destination, protocol, (from, to)) in [
+        ("in the block", true, CLIENT, "192.0.2.200", TCP, (40000, 80)),
+        ("before the ports", false, CLIENT, "192.0.2.200", TCP, (40000, 79)),
+        ("by another protocol", false, CLIENT, "192.0.2.200", UDP, (40000, 80)),
+        ("beside the block", false, CLIENT, "192.0.2.100", TCP, (40000, 80)),
+        (
+            "with a mark that is not served, though a later rule matches",
+            false,
+            CLIENT,
+            "192.0.2.200",
+            TCP,
+            (40000, 443),
+        ),
+        ("in from another interface", false, CLIENT, far, TCP, (40000, 90)),
+        ("in from the interface", true, CLIENT, far, TCP, (40000, 91)),
+        ("from a privileged port", false, CLIENT, far, TCP, (1023, 91)),
+        (
+            "to the director itself, which no rule without a destination means",
+            false,
+            CLIENT,
+            DIRECTOR,
+            TCP,
+            (40000, 91),
+        ),
+        ("to the director itself, by name", true, CLIENT, DIRECTOR, TCP, (40000, 93)),
+        ("of another family", false, CLIENT, far, TCP, (40000, 92)),
+    ] {
+        let frame = ethernet(0x0800, &ip4(source, destination, protocol, 0, &[], &ports(from, to)));
+        assert_eq!(takes(&mut steering, &frame), ours, "{what}");
+        let many = [&[0xff], &frame[1..]].concat();
+        assert!(!takes(&mut steering, &many), "{what}, to many stations");
+    }
+    for (what, ours, source, destination, to) in [
+        ("IPv6 in the block", true, CLIENT6, "2001:db8:7::1", 5),
+        ("IPv6 from elsewhere", false, SERVER6, "2001:db8:7::1", 5),
+        ("IPv6 by family", true, SERVER6, "2001:db8:8::1", 92),
+    ] {
+        let frame = ethernet(0x86dd, &ip6(source, destination, TCP, &ports(40000, to)));
+        assert_eq!(takes(&mut steering, &frame), ours, "{what}");
+    }
+    let error = |to| ethernet(0x0800, &ip4(ROUTER, to, ICMP, 0, &[], &icmp(3, &[0; 28])));
+    let piece = |to| ethernet(0x0800, &ip4(CLIENT, to, TCP, 0x00b9, &[], &[0; 64]));
+    for frame in [error, piece as fn(_) -> _] {
+        assert!(takes(&mut steering, &frame("192.0.2.200")));
+        assert!(!takes(&mut steering, &frame(far)), "an address that no rule names");
     }
 }
 

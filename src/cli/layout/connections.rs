@@ -1,0 +1,25 @@
+//! The connection table, as `ipvsadm -Lc` shows it.
+
+use std::io::{self, Write};
+
+use super::endpoint;
+use crate::cli::names::Names;
+use crate::control::view::ConnectionView;
+
+/// The head of the listing; `persistence`: with the columns of persistence engines.
+pub fn head(out: &mut dyn Write, persistence: bool) -> io::Result<()> {
+    writeln!(out, "IPVS connection entries")?;
+    write!(out, "pro expire state       source             virtual            destination")?;
+    // No connection here was chosen by an engine, and such lines end with the destination.
+    writeln!(out, "{}", if persistence { "        pe name          pe_data" } else { "" })
+}
+
+/// A line of the listing, with names if anybody is given who knows them.
+pub fn line(out: &mut dyn Write, names: Option<&dyn Names>, connection: &ConnectionView) -> io::Result<()> {
+    let ConnectionView { protocol, expires, state, source, virtual_, destination } = connection;
+    let expire = format!("{:02}:{:02}", expires / 60, expires % 60);
+    let [source, virtual_, destination] =
+        [source, virtual_, destination].map(|end| endpoint(names, *end, Some(*protocol)));
+    let protocol = protocol.name();
+    writeln!(out, "{protocol:<3} {expire:<6} {state:<11} {source:<18} {virtual_:<18} {destination}")
+}

@@ -1,0 +1,100 @@
+//! `ringmaster status`: the director itself, its counters, and why frames were not forwarded.
+
+use std::io::{self, BufWriter, Write};
+use std::process::ExitCode;
+
+use super::client::{self, Ask, At, Client, ClientError};
+use crate::control::protocol::{Body, Command};
+use crate::control::view::Status;
+
+/// Show the director's ports, table and counters
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// Print one JSON object instead
+    #[arg(long)]
+    json: bool,
+    /// Print the counters that are 0 too
+    #[arg(long)]
+    all: bool,
+    #[command(flatten)]
+    at: At,
+}
+
+/// Prints the status.
+pub fn run(args: &Args) -> ExitCode {
+    client::exit(print(args, &mut BufWriter::new(std::io::stdout().lock())))
+}
+
+pub(super) fn print(args: &Args, out: &mut impl Write) -> Result<(), ClientError> {
+    let Body::Status(status) = Client::connect(&args.at.socket)?.ask(Command::Status)? else {
+        return Err(ClientError::Unexpected);
+    };
+    match args.json {
+        true => writeln!(out, "{}", serde_json::to_string(&status).map_err(io::Error::from)?)?,
+        false => write(out, &status, args.all)?,
+    }
+    Ok(out.flush()?)
+}
+
+fn write(out: &mut impl Write, status: &Status, all: bool) -> io::Result<()> {
+    let Status { version, uptime, forwarding, table_size, connections, workers, ports, timeouts, counters, .. } =
+        status;
+    let role = if *forwarding { "forwarding" } else { "standing by" };
+    writeln!(out, "ringmaster {version}, up {}, {role}", duration(*uptime))?;
+    for port in ports {
+        writeln!(out, "port {}: {}", port.name, port.mode)?;
+    }
+    writeln!(out, "workers: {workers}")?;
+    writeln!(out, "connections: {connections} of {table_size}")?;
+    writeln!(out, "timeouts: tcp {} s, tcpfin {} s, udp {} s", timeouts.tcp, timeouts.tcp_fin, timeouts.udp)?;
+    writeln!(out, "counters:")?;
+    let width = counters.keys().map(String::len).max().unwrap_or(0);
+    let shown = counters.iter().filter(|&(_, &count)| all || count != 0);
+    shown.into_iter().try_for_each(|(name, count)| writeln!(out, "  {name:<width$} {count:>15}"))
+}
+
+/// `3 d 04:05:06`.
+fn duration(seconds: u64) -> String {
+    let (days, rest) = (seconds / 86_400, seconds % 86_400);
+    let clock = format!("{:02}:{:02}:{:02}", rest / 3600, rest / 60 % 60, rest % 60);
+    if days == 0 { clock } else { format!("{days} d {clock}") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::control::view::{PortView, TimeoutsView};
+
+    #[test]
+    fn the_status_is_readable_and_leaves_out_what_never_happened() {
+        let status = Status {
+            version: "9.9.9".into(),
+            uptime: 3 * 86_400 + 4 * 3600 + 5 * 60 + 6,
+            forwarding: true,
+            table_size: 1024,
+            connections: 2,
+            workers: 1,
+            ports: vec![PortView { name: "eth0".into(), mode: "native, copy, 2 queues".into() }],
+            timeouts: TimeoutsView { tcp: 900, tcp_fin: 120, udp: 300 },
+            counters: [("received", 21), ("ended-fragment", 0)].map(|(name, count)| (name.to_owned(), count)).into(),
+            ..Status::default()
+        };
+        let text = |all| {
+            let mut out = Vec::new();
+            write(&mut out, &status, all).unwrap();
+            String::from_utf8(out).unwrap()
+        };
+        let head = concat!(
+            "ringmaster 9.9.9, up 3 d 04:05:06, forwarding\n",
+            "port eth0: native, copy, 2 queues\n",
+            "workers: 1\n",
+            "connections: 2 of 1024\n",
+            "timeouts: tcp 900 s, tcpfin 120 s, udp 300 s\n",
+            "counters:\n",
+        );
+        let received = "  received                    21\n";
+        assert_eq!(text(false), format!("{head}{received}"));
+        assert_eq!(text(true), format!("{head}  ended-fragment               0\n{received}"));
+        assert_eq!(duration(59), "00:00:59");
+    }
+}

@@ -1,0 +1,134 @@
+//! One change, applied to a configuration.
+
+use std::net::IpAddr;
+
+use super::model::{self, key_of, virtual_server};
+use super::{Change, Refusal, ServerSpec, ServiceName, TunnelKind, TunnelSpec};
+use crate::config::Config;
+use crate::config::model::{RealServer, VirtualServer};
+use crate::control::PAIRS;
+use crate::control::view::Forward;
+use crate::service::{ServiceId, Services};
+use crate::time::Ticks;
+use crate::wire::{Endpoint, ServiceKey};
+
+/// Applies one change. What is refused changes nothing. The order of the tests is the kernel's, since it decides which
+/// of several reasons is told.
+pub fn apply(config: &mut Config, change: &Change) -> Result<(), Refusal> {
+    let services = &mut config.services;
+    match change {
+        Change::AddService(spec) => {
+            let key = key_of(&spec.name);
+            if at(services, &key).is_some() {
+                return Err(Refusal::ServiceExists);
+            }
+            services.push(virtual_server(key, spec)?);
+        }
+        Change::EditService(spec) => {
+            let key = key_of(&spec.name);
+            let at = at(services, &key).ok_or(Refusal::NoSuchService)?;
+            let edited = virtual_server(key, spec)?;
+            let VirtualServer { servers, sorry, limits, .. } = &mut services[at];
+            let (servers, sorry, limits) = (std::mem::take(servers), sorry.take(), *limits);
+            services[at] = VirtualServer { servers, sorry, limits, ..edited };
+        }
+        Change::DeleteService(name) => {
+            let at = find(services, name).ok_or(Refusal::NoSuchService)?;
+            services.remove(at);
+        }
+        Change::Clear => services.clear(),
+        Change::AddServer { service, server } => add_server(services, service, server)?,
+        Change::EditServer { service, server } => edit_server(services, service, server)?,
+        Change::DeleteServer { service, address } => {
+            let service = find(services, service).ok_or(Refusal::ServiceNotDefined)?;
+            let servers = &mut services[service].servers;
+            let at = position(servers, Endpoint::from(*address)).ok_or(Refusal::NoSuchDestination)?;
+            servers.remove(at);
+        }
+        Change::Zero(Some(name)) => _ = find(services, name).ok_or(Refusal::NoSuchService)?,
+        Change::Zero(None) => {}
+        &Change::SetTimeouts { tcp, tcp_fin, udp } => {
+            let timeouts = &mut config.settings.options.timeouts;
+            for (timeout, seconds) in
+                [(&mut timeouts.tcp, tcp), (&mut timeouts.tcp_fin, tcp_fin), (&mut timeouts.udp, udp)]
+            {
+                if seconds != 0 {
+                    *timeout = Ticks::from_secs(seconds);
+                }
+            }
+        }
+    }
+    Ok(())
+}
+
+fn add_server(services: &mut [VirtualServer], service: &ServiceName, spec: &ServerSpec) -> Result<(), Refusal> {
+    let at = find(services, service).ok_or(Refusal::ServiceNotDefined)?;
+    check(services[at].key, spec)?;
+    if position(&services[at].servers, Endpoint::from(spec.address)).is_some() {
+        return Err(Refusal::DestinationExists);
+    }
+    if !can_be_a_server(spec.address.ip()) {
+        return Err(Refusal::Invalid);
+    }
+    let pairs: usize =
+        services.iter().map(|service| service.servers.len() + usize::from(service.sorry.is_some())).sum();
+    if pairs >= PAIRS {
+        return Err(Refusal::NoRoom);
+    }
+    let server = model::real_server(&services[at].key, spec)?;
+    services[at].servers.push(server);
+    Ok(())
+}
+
+fn edit_server(services: &mut [VirtualServer], service: &ServiceName, spec: &ServerSpec) -> Result<(), Refusal> {
+    let at = find(services, service).ok_or(Refusal::ServiceNotDefined)?;
+    check(services[at].key, spec)?;
+    let server = position(&services[at].servers, Endpoint::from(spec.address)).ok_or(Refusal::NoSuchDestination)?;
+    let edited = model::real_server(&services[at].key, spec)?;
+    let server = &mut services[at].servers[server];
+    // How its health is found out is the file's business.
+    let (checks, inhibit_on_failure) = (std::mem::take(&mut server.checks), server.inhibit_on_failure);
+    *server = RealServer { checks, inhibit_on_failure, ..edited };
+    Ok(())
+}
+
+/// What both kinds of change to a server are tested for first (`ip_vs_ctl.c: ip_vs_add_dest, ip_vs_edit_dest`).
+fn check(service: ServiceKey, spec: &ServerSpec) -> Result<(), Refusal> {
+    let other_family = Endpoint::from(spec.address).addr.family() != service.family();
+    if other_family && spec.method != Forward::Tun {
+        return Err(Refusal::Invalid);
+    }
+    if spec.weight > i32::MAX as u32 || spec.lower > spec.upper {
+        return Err(Refusal::OutOfRange);
+    }
+    match spec.tunnel {
+        TunnelSpec { kind: TunnelKind::Gue, port: 0, .. } => Err(Refusal::Invalid),
+        _ => Ok(()),
+    }
+}
+
+/// Whether the kernel would take it for the address of a single host (`ip_vs_ctl.c: ip_vs_new_dest`).
+fn can_be_a_server(address: IpAddr) -> bool {
+    match address {
+        IpAddr::V4(v4) => v4.octets()[0] != 0 && !v4.is_multicast() && !v4.is_broadcast(),
+        IpAddr::V6(v6) => !v6.is_unspecified() && !v6.is_multicast() && !v6.is_unicast_link_local(),
+    }
+}
+
+/// The id of a service that workers know.
+pub fn service_id(services: &Services, name: &ServiceName) -> Option<ServiceId> {
+    let at = services.find(&key_of(name))?;
+    services.list.get(at).map(|service| service.id)
+}
+
+fn find(services: &[VirtualServer], name: &ServiceName) -> Option<usize> {
+    at(services, &key_of(name))
+}
+
+fn at(services: &[VirtualServer], key: &ServiceKey) -> Option<usize> {
+    services.iter().position(|service| service.key == *key)
+}
+
+fn position(servers: &[RealServer], real: Endpoint) -> Option<usize> {
+    servers.iter().position(|server| server.real == real)
+}

@@ -1,0 +1,33 @@
+//! One-packet scheduling: a datagram is sent to a server and forgotten (`ip_vs_core.c: ip_vs_schedule`, flag
+//! `IP_VS_CONN_F_ONE_PACKET`).
+//!
+//! Nothing is entered into the table, so that replies are translated for nobody: NAT servers are reached, but answer from
+//! their own address.
+
+use super::look::Look;
+use super::{Decision, Forwarder, Packet, Reason, View, wide};
+use crate::service::{HopTo, Server, Service};
+
+impl Forwarder {
+    /// Sends one datagram to `server`. It counts as a connection of one packet.
+    pub(super) fn send_once(
+        &self,
+        view: &View<'_>,
+        packet: &mut Packet<'_>,
+        look: &Look,
+        service: &Service,
+        server: &Server,
+    ) -> Decision {
+        let Some(pair) = view.services.pair(server.pair) else { return Decision::drop(Reason::ServerRemoved) };
+        let its = pair.of_connection(look.other, wide::real_port(service, server, look.other.port));
+        let hop = match view.network.hop_to(server.real.addr) {
+            HopTo::Ready(id) => view.network.hop(id),
+            HopTo::Unresolved(next) => return self.wait_for(next).for_pair(server.pair),
+            HopTo::NoRoute => None,
+        };
+        if let Some(counters) = self.counters.pair(server.pair) {
+            counters.connections.add(1);
+        }
+        self.dispatch(view, packet, look, (server.pair, &its), hop, |_| ())
+    }
+}
