@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::admin::{Change, Refusal, ServiceName, TunnelSpec, name_of, tunnel_of};
 use super::{Counts, Ledger};
+use crate::config::model::SyncDaemon;
 use crate::conn::Timeouts;
 use crate::conn::table::Listed;
 use crate::forward::lifecycle::SPENT;
@@ -32,6 +33,16 @@ pub trait Source {
     /// Carries out changes in their order, and says of each why it was refused, if it was. Workers and clients see all of
     /// them at once.
     fn change(&mut self, changes: &[Change]) -> Vec<Option<Refusal>>;
+
+    /// Starts a sync daemon. From then on the configuration has no say in them.
+    fn start_daemon(&mut self, _daemon: &SyncDaemonView) -> Result<(), Refusal> {
+        Err(Refusal::Unsupported("No sync daemons".to_owned()))
+    }
+
+    /// Stops one.
+    fn stop_daemon(&mut self, _master: bool) -> Result<(), Refusal> {
+        Err(Refusal::NoDaemon)
+    }
 }
 
 /// A transport protocol. The order is that of the IP protocol numbers.
@@ -263,6 +274,28 @@ pub struct SyncDaemonView {
     pub port: u16,
     /// Hops that messages may take.
     pub ttl: u8,
+}
+
+impl Default for SyncDaemonView {
+    /// The backup that `ipvsadm --start-daemon backup` asks for.
+    fn default() -> Self {
+        Self::new(false, &SyncDaemon::on("eth0"))
+    }
+}
+
+impl SyncDaemonView {
+    /// Of a daemon in one of the two roles.
+    pub fn new(master: bool, daemon: &SyncDaemon) -> Self {
+        Self {
+            master,
+            interface: daemon.interface.clone(),
+            syncid: daemon.id,
+            maxlen: daemon.maxlen,
+            group: daemon.group,
+            port: daemon.port,
+            ttl: daemon.ttl,
+        }
+    }
 }
 
 /// Another director.

@@ -34,6 +34,7 @@ use crate::io::xdp::steer::Steering;
 use crate::service::{Network, Services, Snapshot};
 use crate::sys::{capabilities, clock};
 use sweep::Sweep;
+use synchronise::SyncControl;
 use workers::Workers;
 
 /// How soon a neighbour that a worker has asked for is looked up, and how finely the table is swept.
@@ -121,8 +122,7 @@ pub(crate) struct Director {
     shared: Shared,
     sweep: Sweep,
     sync: Synchronisation,
-    /// Why it does not run as it should, if it does not.
-    sync_failure: Option<String>,
+    sync_control: SyncControl,
     workers: Workers,
     ports: Vec<PortInfo>,
     started: Duration,

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::Director;
 use crate::control::admin::{Change, Refusal};
-use crate::control::view::{self, ConnectionPage, PortView, ServiceView, Source, Status};
+use crate::control::view::{self, ConnectionPage, PortView, ServiceView, Source, Status, SyncDaemonView};
 use crate::forward::{Counter, Counters, Reason};
 use crate::sys::clock;
 
@@ -19,6 +19,14 @@ impl Source for Director {
 
     fn change(&mut self, changes: &[Change]) -> Vec<Option<Refusal>> {
         self.carry_out(changes)
+    }
+
+    fn start_daemon(&mut self, daemon: &SyncDaemonView) -> Result<(), Refusal> {
+        self.start_sync_daemon(daemon)
+    }
+
+    fn stop_daemon(&mut self, master: bool) -> Result<(), Refusal> {
+        self.stop_sync_daemon(master)
     }
 
     fn connections(&self, cursor: u64, at_most: usize) -> ConnectionPage {

@@ -8,6 +8,7 @@ use crossbeam::queue::ArrayQueue;
 use tokio::task::JoinSet;
 
 use super::sweep::Sweep;
+use super::synchronise::SyncControl;
 use super::workers::Workers;
 use super::{Director, DirectorError, ports};
 use crate::check::Health;
@@ -74,7 +75,7 @@ impl Director {
                 config.settings.options,
                 random(5),
             ),
-            sync_failure: None,
+            sync_control: SyncControl::default(),
             shared,
             workers: Workers::new(),
             ports: rings[0].ports().to_vec(),

@@ -62,7 +62,7 @@ pub enum SyncError {
     #[error("no {0:?} sync daemon runs")]
     RunsNot(SyncRole),
     /// The sockets could not be opened.
-    #[error("connection synchronisation on {interface}, group {group}, port {port}")]
+    #[error("no connection synchronisation on {interface}, group {group}, port {port}")]
     Socket {
         /// Its interface.
         interface: String,
@@ -173,6 +173,11 @@ impl Synchronisation {
             self.sealed = None;
         }
         Ok(())
+    }
+
+    /// The roles that daemons run in.
+    pub(crate) fn roles(&self) -> Vec<SyncRole> {
+        [SyncRole::Master, SyncRole::Backup].into_iter().filter(|&role| self.runs(role)).collect()
     }
 
     /// Whether a daemon runs in this role.
@@ -426,16 +431,7 @@ impl Synchronisation {
     pub(crate) fn daemons(&self) -> Vec<SyncDaemonView> {
         let master = self.master.iter().map(|master| (SyncRole::Master, &master.daemon));
         let backup = self.backup.iter().map(|backup| (SyncRole::Backup, &backup.daemon));
-        let view = |(role, daemon): (SyncRole, &SyncDaemon)| SyncDaemonView {
-            master: role == SyncRole::Master,
-            interface: daemon.interface.clone(),
-            syncid: daemon.id,
-            maxlen: daemon.maxlen,
-            group: daemon.group,
-            port: daemon.port,
-            ttl: daemon.ttl,
-        };
-        master.chain(backup).map(view).collect()
+        master.chain(backup).map(|(role, daemon)| SyncDaemonView::new(role == SyncRole::Master, daemon)).collect()
     }
 
     fn peers(&self, now: Duration) -> Vec<SyncPeerView> {
