@@ -4,7 +4,7 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::path::PathBuf;
 
 use crate::check;
-pub use crate::io::options::{Attach, Poll, Transfer};
+pub use crate::io::options::{Attach, BusyPoll, Driver, Poll, Transfer};
 use crate::sched;
 use crate::service::{Limits, MarkRule, Method, Options, Persistence, Thresholds};
 use crate::time::Ticks;
@@ -175,6 +175,10 @@ pub struct Settings {
     pub attach: Attach,
     /// `transfer auto|zero-copy|copy`: how frames reach the rings.
     pub transfer: Transfer,
+    /// `rings own|xsk-rs`: whose code drives the rings.
+    pub driver: Driver,
+    /// `busy_poll N`: receive processing on the workers' cores, N microseconds a call; default off.
+    pub busy_poll: Option<BusyPoll>,
     /// `poll adaptive|spin`: sleep when idle, or never.
     pub poll: Poll,
     /// `connections N`: how many connections the table holds.
@@ -202,6 +206,8 @@ impl Default for Settings {
             interfaces: Vec::new(),
             attach: Attach::default(),
             transfer: Transfer::default(),
+            driver: Driver::default(),
+            busy_poll: None,
             poll: Poll::default(),
             connections: 1 << 20,
             frames: 4096,

@@ -7,6 +7,7 @@
 //! | [`clock`] | what time it is: the only reader of clocks in the library |
 //! | [`interface`] | what an interface is: index, MTU, address, queues, driver |
 //! | [`limits`] | how much memory may be locked |
+//! | [`memfd`] | memory that another process can map |
 //! | [`memory`] | how much memory there is to be had |
 //! | [`names`] | names of hosts |
 
@@ -15,5 +16,6 @@ pub mod capabilities;
 pub mod clock;
 pub mod interface;
 pub mod limits;
+pub mod memfd;
 pub mod memory;
 pub mod names;

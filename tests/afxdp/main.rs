@@ -5,10 +5,13 @@
 //! 10.1.0.2    10.1.0.1      10.2.0.1   10.2.0.2       VIP 10.1.0.100 on d0
 //! ```
 //!
+//! Every test runs over our own rings and over those of xsk-rs.
+//!
 //! Waits here are for the kernel to hand over frames that were already sent; all are bounded.
 
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
+mod attach;
 mod link;
 #[path = "../support/netns.rs"]
 mod netns;
@@ -19,12 +22,37 @@ use std::time::Duration;
 use etherparse::{PacketBuilder, SlicedPacket, TransportSlice};
 use link::Link;
 use netns::{Namespace, veth};
-use ringmaster::io::options::{Attach, Transfer};
+use ringmaster::io::options::{Attach, RingOptions, Transfer};
 use ringmaster::io::xdp::steer::{AttachMode, Counters, Fallback, Rules, Steering};
-use ringmaster::io::xdp::{Faults, PortSetup, SetupError, XdpIo};
+use ringmaster::io::xdp::{Faults, Losses, Own, PortSetup, Rings, SetupError, XdpIo, XskRs};
 use ringmaster::io::{BATCH, Batch, HEADROOM, PacketIo, PortId};
 use ringmaster::sys::interface::Interface;
 use ringmaster::wire::{Endpoint, Mac, ServiceKey};
+
+/// Each test over both kinds of rings.
+macro_rules! over_both {
+    ($($test:ident)*) => {
+        mod own {
+            $(#[test] fn $test() { super::$test::<super::Own>() })*
+        }
+        mod xsk_rs {
+            $(#[test] fn $test() { super::$test::<super::XskRs>() })*
+        }
+    };
+}
+
+over_both! {
+    served_packets_come_to_the_ring_and_the_rest_to_the_kernel
+    rules_can_be_changed_and_what_no_socket_takes_falls_back
+    a_long_burst_is_forwarded_from_port_to_port_and_every_slot_comes_back
+    slots_come_round_in_the_order_in_which_they_went
+    a_worker_can_own_several_queues_and_workers_can_share_a_port
+    packets_may_grow_into_the_headroom_and_shrink
+    what_does_not_fit_stays_with_the_worker_in_order
+    what_finds_no_room_is_counted
+    a_second_director_is_told_so_and_the_first_leaves_nothing_behind
+    what_a_newcomer_meets_is_said_in_one_sentence
+}
 
 const CLIENT: [u8; 4] = [10, 1, 0, 2];
 const VIP: [u8; 4] = [10, 1, 0, 100];
@@ -64,7 +92,13 @@ impl Network {
     }
 
     /// Attaches, opens `queues` of both ports, and serves the VIP and the server's replies at UDP port 80.
-    fn start(&self, attach: Attach, transfer: Transfer, queues: &[u32], frames: usize) -> (Steering, XdpIo) {
+    fn start<R: Rings>(
+        &self,
+        attach: Attach,
+        transfer: Transfer,
+        queues: &[u32],
+        frames: usize,
+    ) -> (Steering, XdpIo<R>) {
         self.director.enter(|| {
             let mut steering = Steering::load().unwrap();
             let ports = ["d0", "s0"].map(|name| {
@@ -72,7 +106,7 @@ impl Network {
                 let attached = steering.attach(&interface, attach).unwrap();
                 PortSetup { interface, queues: queues.to_vec(), attached }
             });
-            let io = XdpIo::open(&ports, frames, transfer).unwrap();
+            let io = XdpIo::open(&ports, &options(frames, transfer)).unwrap();
             io.connect(&mut steering).unwrap();
             steering.update(&rules()).unwrap();
             (steering, io)
@@ -102,6 +136,10 @@ impl Station {
         let frame = self.link.next(Duration::from_millis(500), |frame| destination_port(frame) == Some(port))?;
         number(&frame)
     }
+}
+
+fn options(frames: usize, transfer: Transfer) -> RingOptions {
+    RingOptions { frames, transfer, busy_poll: None }
 }
 
 fn rules() -> Rules {
@@ -138,7 +176,7 @@ fn number(frame: &[u8]) -> Option<u32> {
 }
 
 /// Waits for `count` frames, for a second at most, and returns the numbers in them; the frames go back.
-fn collect(io: &mut XdpIo, count: usize) -> Vec<u32> {
+fn collect<R: Rings>(io: &mut XdpIo<R>, count: usize) -> Vec<u32> {
     let mut numbers = Vec::new();
     for _ in 0..1000 {
         let mut batch = Batch::new();
@@ -157,7 +195,7 @@ fn collect(io: &mut XdpIo, count: usize) -> Vec<u32> {
 }
 
 /// Nothing is in hand, nothing is being sent, nothing is missing.
-fn assert_conserved(io: &mut XdpIo, slots: usize) {
+fn assert_conserved<R: Rings>(io: &mut XdpIo<R>, slots: usize) {
     io.flush();
     let census = io.census();
     assert_eq!((io.in_hand(), census.in_hand, census.transmit, census.total()), (0, 0, 0, slots), "{census:?}");
@@ -168,7 +206,7 @@ const MODES: [(Attach, AttachMode); 3] =
     [(Attach::Auto, AttachMode::Native), (Attach::Native, AttachMode::Native), (Attach::Generic, AttachMode::Generic)];
 
 /// Forwards what has come in to the back port, with its destination MAC changed to `to`, until `count` were received.
-fn forward(io: &mut XdpIo, to: Mac, count: usize) -> usize {
+fn forward<R: Rings>(io: &mut XdpIo<R>, to: Mac, count: usize) -> usize {
     let mut received = 0;
     for _ in 0..2000 {
         let mut batch = Batch::new();
@@ -189,12 +227,11 @@ fn forward(io: &mut XdpIo, to: Mac, count: usize) -> usize {
     received
 }
 
-#[test]
-fn served_packets_come_to_the_ring_and_the_rest_to_the_kernel() {
+fn served_packets_come_to_the_ring_and_the_rest_to_the_kernel<R: Rings + Send>() {
     let Some(network) = Network::new(1) else { return };
     let (client, server) = (network.client(), network.server());
     for (wanted, obtained) in MODES {
-        let (mut steering, mut io) = network.start(wanted, Transfer::Auto, &[0], 256);
+        let (mut steering, mut io) = network.start::<R>(wanted, Transfer::Auto, &[0], 256);
         assert_eq!(io.ports()[0].mode, format!("{obtained}, copy, 1 queue"));
         assert!(io.ports()[0].partial_checksums, "veth is a software device");
         assert_eq!(io.ports()[0].max_frame, 1514);
@@ -226,11 +263,10 @@ fn served_packets_come_to_the_ring_and_the_rest_to_the_kernel() {
     }
 }
 
-#[test]
-fn rules_can_be_changed_and_what_no_socket_takes_falls_back() {
+fn rules_can_be_changed_and_what_no_socket_takes_falls_back<R: Rings + Send>() {
     let Some(network) = Network::new(1) else { return };
     let client = network.client();
-    let (mut steering, mut io) = network.start(Attach::Auto, Transfer::Copy, &[0], 256);
+    let (mut steering, mut io) = network.start::<R>(Attach::Auto, Transfer::Copy, &[0], 256);
     let front = network.director.enter(|| Interface::query("d0").unwrap().mac);
     let kernel = network.director.enter(|| std::net::UdpSocket::bind("10.1.0.100:80").unwrap());
     kernel.set_read_timeout(Some(Duration::from_millis(200))).unwrap();
@@ -257,12 +293,11 @@ fn rules_can_be_changed_and_what_no_socket_takes_falls_back() {
     assert_eq!(buffer[..4], 5_u32.to_be_bytes());
 }
 
-#[test]
-fn a_long_burst_is_forwarded_from_port_to_port_and_every_slot_comes_back() {
+fn a_long_burst_is_forwarded_from_port_to_port_and_every_slot_comes_back<R: Rings + Send>() {
     const BURST: u32 = 20_000;
     let Some(network) = Network::new(1) else { return };
     let (client, server) = (network.client(), network.server());
-    let (mut steering, mut io) = network.start(Attach::Auto, Transfer::Auto, &[0], 4096);
+    let (mut steering, mut io) = network.start::<R>(Attach::Auto, Transfer::Auto, &[0], 4096);
     let front = network.director.enter(|| Interface::query("d0").unwrap().mac);
     for start in (0..BURST).step_by(2000) {
         for number in start..start + 2000 {
@@ -277,11 +312,10 @@ fn a_long_burst_is_forwarded_from_port_to_port_and_every_slot_comes_back() {
     assert_conserved(&mut io, 2 * 4096 * 2);
 }
 
-#[test]
-fn slots_come_round_in_the_order_in_which_they_went() {
+fn slots_come_round_in_the_order_in_which_they_went<R: Rings + Send>() {
     let Some(network) = Network::new(1) else { return };
     let (client, server) = (network.client(), network.server());
-    let (_steering, mut io) = network.start(Attach::Auto, Transfer::Auto, &[0], BATCH);
+    let (_steering, mut io) = network.start::<R>(Attach::Auto, Transfer::Auto, &[0], BATCH);
     let front = network.director.enter(|| Interface::query("d0").unwrap().mac);
     for round in 0..6 {
         for number in 0..BATCH as u32 {
@@ -314,8 +348,7 @@ fn slots_come_round_in_the_order_in_which_they_went() {
     }
 }
 
-#[test]
-fn a_worker_can_own_several_queues_and_workers_can_share_a_port() {
+fn a_worker_can_own_several_queues_and_workers_can_share_a_port<R: Rings + Send>() {
     let Some(network) = Network::new(2) else { return };
     let client = network.client();
     let front = network.director.enter(|| Interface::query("d0").unwrap().mac);
@@ -325,7 +358,7 @@ fn a_worker_can_own_several_queues_and_workers_can_share_a_port() {
             client.send(front, (CLIENT, 40000 + flow), (VIP, 80), u32::from(flow));
         }
     };
-    let (steering, mut both) = network.start(Attach::Auto, Transfer::Auto, &[0, 1], 128);
+    let (steering, mut both) = network.start::<R>(Attach::Auto, Transfer::Auto, &[0, 1], 128);
     assert_eq!(both.ports()[0].mode, "native, copy, 2 queues");
     send();
     let mut numbers = collect(&mut both, 64);
@@ -334,11 +367,11 @@ fn a_worker_can_own_several_queues_and_workers_can_share_a_port() {
     assert_conserved(&mut both, 4 * 128 * 2);
     drop((steering, both));
 
-    let (mut steering, mut first) = network.start(Attach::Auto, Transfer::Auto, &[0], 128);
+    let (mut steering, mut first) = network.start::<R>(Attach::Auto, Transfer::Auto, &[0], 128);
     let mut second = network.director.enter(|| {
         let ports = ["d0", "s0"].map(|name| Interface::query(name).unwrap());
         let ports = ports.map(|interface| PortSetup { interface, queues: vec![1], attached: AttachMode::Native });
-        XdpIo::open(&ports, 128, Transfer::Auto).unwrap()
+        XdpIo::<R>::open(&ports, &options(128, Transfer::Auto)).unwrap()
     });
     second.connect(&mut steering).unwrap();
     send();
@@ -350,11 +383,10 @@ fn a_worker_can_own_several_queues_and_workers_can_share_a_port() {
     assert_eq!(numbers, (0..64).collect::<Vec<_>>());
 }
 
-#[test]
-fn packets_may_grow_into_the_headroom_and_shrink() {
+fn packets_may_grow_into_the_headroom_and_shrink<R: Rings + Send>() {
     let Some(network) = Network::new(1) else { return };
     let server = network.server();
-    let (_steering, mut io) = network.start(Attach::Auto, Transfer::Auto, &[0], 256);
+    let (_steering, mut io) = network.start::<R>(Attach::Auto, Transfer::Auto, &[0], 256);
     let packet = |number| udp(Mac::default(), server.mac, (CLIENT, 1), (SERVER, 9), number);
     let move_by = [0, HEADROOM as i32, 1, -1, -14, -64];
     for (number, shift) in (0..).zip(move_by) {
@@ -380,10 +412,9 @@ fn packets_may_grow_into_the_headroom_and_shrink() {
     assert_eq!((io.in_hand(), io.census().total()), (0, 2 * 256 * 2));
 }
 
-#[test]
-fn what_does_not_fit_stays_with_the_worker_in_order() {
+fn what_does_not_fit_stays_with_the_worker_in_order<R: Rings + Send>() {
     let Some(network) = Network::new(1) else { return };
-    let (_steering, mut io) = network.start(Attach::Auto, Transfer::Auto, &[0], BATCH);
+    let (_steering, mut io) = network.start::<R>(Attach::Auto, Transfer::Auto, &[0], BATCH);
     let slots = 2 * BATCH * 2;
     // All slots that are not in the fill rings can be had, and no more.
     let mut held = Vec::new();
@@ -398,17 +429,31 @@ fn what_does_not_fit_stays_with_the_worker_in_order() {
     assert_conserved(&mut io, slots);
 }
 
-#[test]
-fn a_second_director_is_told_so_and_the_first_leaves_nothing_behind() {
+fn what_finds_no_room_is_counted<R: Rings + Send>() {
     let Some(network) = Network::new(1) else { return };
-    let (mut steering, io) = network.start(Attach::Native, Transfer::Copy, &[0], 256);
+    let client = network.client();
+    let (_steering, mut io) = network.start::<R>(Attach::Auto, Transfer::Copy, &[0], BATCH);
+    let front = network.director.enter(|| Interface::query("d0").unwrap().mac);
+    let gauge = io.gauge().unwrap();
+    assert_eq!(gauge.read().unwrap(), Losses::default());
+    for number in 0..BATCH as u32 + 10 {
+        client.send(front, (CLIENT, 40000), (VIP, 80), number);
+    }
+    assert_eq!(collect(&mut io, BATCH), (0..BATCH as u32).collect::<Vec<_>>());
+    let Losses { ring_full, no_slot, dropped, invalid } = gauge.read().unwrap();
+    assert_eq!((ring_full + no_slot, dropped, invalid), (10, no_slot, 0), "{ring_full} {no_slot}");
+}
+
+fn a_second_director_is_told_so_and_the_first_leaves_nothing_behind<R: Rings + Send>() {
+    let Some(network) = Network::new(1) else { return };
+    let (mut steering, io) = network.start::<R>(Attach::Native, Transfer::Copy, &[0], 256);
     let (busy_port, busy_queue) = network.director.enter(|| {
         let interface = Interface::query("d0").unwrap();
         let port = Steering::load().unwrap().attach(&interface, Attach::Auto).unwrap_err();
         let generic = Steering::load().unwrap().attach(&interface, Attach::Generic).unwrap_err();
         assert!(matches!(generic, SetupError::PortBusy { .. }), "{generic}");
         let setup = PortSetup { interface, queues: vec![0], attached: AttachMode::Native };
-        (port, XdpIo::open(&[setup], 256, Transfer::Auto).unwrap_err())
+        (port, XdpIo::<R>::open(&[setup], &options(256, Transfer::Auto)).unwrap_err())
     });
     assert_eq!(
         busy_port.to_string(),
@@ -427,11 +472,10 @@ fn a_second_director_is_told_so_and_the_first_leaves_nothing_behind() {
     drop((steering, io));
     assert_eq!(programs(), 0);
     // And all can be had again at once.
-    drop(network.start(Attach::Native, Transfer::Copy, &[0], 256));
+    drop(network.start::<R>(Attach::Native, Transfer::Copy, &[0], 256));
 }
 
-#[test]
-fn what_a_newcomer_meets_is_said_in_one_sentence() {
+fn what_a_newcomer_meets_is_said_in_one_sentence<R: Rings + Send>() {
     let Some(network) = Network::new(1) else { return };
     network
         .client
@@ -444,7 +488,7 @@ fn what_a_newcomer_meets_is_said_in_one_sentence() {
         let interface = Interface::query(name).unwrap();
         PortSetup { interface, queues: vec![0], attached: AttachMode::Native }
     };
-    let open = |name: &str, transfer| XdpIo::open(&[setup(name)], 256, transfer).unwrap_err();
+    let open = |name: &str, transfer| XdpIo::<R>::open(&[setup(name)], &options(256, transfer)).unwrap_err();
     let attach = |name: &str| Steering::load().unwrap().attach(&setup(name).interface, Attach::Auto).unwrap_err();
     let jumbo = network.director.enter(|| open("d0", Transfer::Auto));
     let zero_copy = network.director.enter(|| open("s0", Transfer::ZeroCopy));

@@ -42,6 +42,22 @@ fn dedicated_workers_never_sleep() {
     forwards(&Lab::nat(), "poll spin");
 }
 
+#[test]
+fn receive_processing_may_happen_on_the_workers_cores() {
+    if !netns::available() {
+        return;
+    }
+    forwards(&Lab::nat(), "busy_poll 50");
+}
+
+#[test]
+fn xsk_rs_may_drive_the_rings() {
+    if !netns::available() {
+        return;
+    }
+    forwards(&Lab::nat(), "rings xsk-rs");
+}
+
 /// In generic mode the kernel does not cut super-frames up for the program: senders must not make any.
 #[test]
 fn generic_mode_forwards_what_is_not_offloaded() {

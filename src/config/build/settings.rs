@@ -5,7 +5,7 @@ use super::values;
 use super::*;
 use crate::config::keywords::LONGEST_TIMEOUT;
 use crate::config::problem::Level;
-use crate::io::options::{Attach, Poll, Transfer};
+use crate::io::options::{Attach, BusyPoll, Driver, Poll, Transfer};
 use crate::service::{Defend, FtpPorts};
 
 impl Builder<'_> {
@@ -46,6 +46,13 @@ impl Builder<'_> {
         for item in &items {
             self.setting(item, settings);
         }
+        if let Some(item) = items.iter().find(|item| item.name == "busy_poll")
+            && settings.busy_poll.is_some()
+            && settings.driver == Driver::XskRs
+        {
+            let message = "`busy_poll` goes with `rings own` only";
+            self.reports.error(item.words()[0].span, message, "xsk-rs cannot do it");
+        }
     }
 
     fn setting(&mut self, item: &Item<'_>, settings: &mut Settings) {
@@ -67,6 +74,11 @@ impl Builder<'_> {
                     Some("copy") => Transfer::Copy,
                     _ => Transfer::Auto,
                 }
+            }
+            "rings" => settings.driver = if item.text() == Some("xsk-rs") { Driver::XskRs } else { Driver::Own },
+            "busy_poll" => {
+                settings.busy_poll =
+                    item.number().filter(|&most| most > 0).map(|microseconds| BusyPoll { microseconds });
             }
             "poll" => settings.poll = if item.text() == Some("spin") { Poll::Spin } else { Poll::Adaptive },
             "connections" => settings.connections = item.number().unwrap_or(settings.connections),

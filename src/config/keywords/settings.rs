@@ -9,6 +9,8 @@ pub(super) const RINGMASTER: &[Keyword] = &[
     acts("interfaces", Words, "those that VIPs and real servers are reached by", "the ports to attach to"),
     acts("attach", Choice(&["auto", "native", "generic"]), "auto", "how the steering program is attached"),
     acts("transfer", Choice(&["auto", "zero-copy", "copy"]), "auto", "how frames reach the rings"),
+    acts("rings", Choice(&["own", "xsk-rs"]), "own", "whose code drives the rings: ours, or the crate xsk-rs"),
+    acts("busy_poll", Number(0, 10_000), "0, off", "microseconds that workers drive receive processing themselves"),
     acts("poll", Choice(&["adaptive", "spin"]), "adaptive", "sleep when nothing arrives, or never"),
     acts("connections", Number(1024, 1 << 30), "1048576", "how many connections the table holds"),
     acts("frames", Number(64, 1 << 15), "4096", "entries of each queue's rings, two buffers for each; a power of two"),

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::*;
 use crate::check::{HttpGet, Probe, Spec, StatusCodes, Url};
-use crate::io::options::{Attach, Poll, Transfer};
+use crate::io::options::{Attach, BusyPoll, Driver, Poll, Transfer};
 use crate::sched::{Flags, Kind};
 use crate::service::{Defences, Defend, FtpPorts, GueChecksum, Limits, Method, Options, Persistence, Tunnel};
 use crate::time::Ticks;
@@ -114,6 +114,7 @@ fn the_clean_file_sets_everything() {
     let settings = &config.settings;
     assert_eq!((settings.workers, &settings.cpus[..]), (Some(2), &[1, 3][..]));
     assert_eq!((settings.attach, settings.transfer, settings.poll), (Attach::Generic, Transfer::Copy, Poll::Spin));
+    assert_eq!((settings.driver, settings.busy_poll), (Driver::Own, Some(BusyPoll { microseconds: 50 })));
     assert_eq!((settings.connections, settings.frames), (65536, 8192));
     let mut options = Options { conn_reuse_mode: 2, expire_nodest_conn: true, reset_unknown: false, ..Options::KERNEL };
     options.timeouts.tcp = Ticks::from_secs(600);

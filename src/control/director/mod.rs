@@ -29,6 +29,7 @@ use crate::config::Config;
 use crate::conn::table::TableError;
 use crate::forward::Shared;
 use crate::io::PortInfo;
+use crate::io::xdp::LossGauge;
 use crate::io::xdp::SetupError;
 use crate::io::xdp::steer::Steering;
 use crate::service::{Network, Services, Snapshot};
@@ -125,6 +126,7 @@ pub(crate) struct Director {
     sync_control: SyncControl,
     workers: Workers,
     ports: Vec<PortInfo>,
+    gauges: Vec<LossGauge>,
     started: Duration,
 }
 

@@ -6,6 +6,7 @@ use super::Director;
 use crate::control::admin::{Change, Refusal};
 use crate::control::view::{self, ConnectionPage, PortView, ServiceView, Source, Status, SyncDaemonView};
 use crate::forward::{Counter, Counters, Reason};
+use crate::io::xdp::Losses;
 use crate::sys::clock;
 
 /// Slots looked at for one page, so that a large and nearly empty table does not hold up the loop.
@@ -77,6 +78,11 @@ impl Director {
         .map(|(name, count)| (name.to_owned(), count))
         .into();
         all.insert("culled".to_owned(), self.shared.defence.culled());
+        let losses =
+            self.gauges.iter().filter_map(|gauge| gauge.read().ok()).fold(Losses::default(), |sum, of| sum + of);
+        let Losses { ring_full, no_slot, dropped, invalid } = losses;
+        let lost = [("ring-full", ring_full), ("no-slot", no_slot), ("dropped", dropped), ("invalid", invalid)];
+        all.extend(lost.map(|(why, count)| (format!("lost-{why}"), count)));
         for &reason in Reason::ALL {
             let count = self.workers.counters().map(|counters| counters.reason(reason)).sum();
             all.insert(format!("ended-{}", reason.name()), count);

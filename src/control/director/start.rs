@@ -21,8 +21,9 @@ use crate::control::sync::Synchronisation;
 use crate::control::{Ids, Ledger, PAIRS, plan};
 use crate::forward::{Changes, Counters, Forwarder, Shared};
 use crate::io::PacketIo;
+use crate::io::options::{Driver, RingOptions};
 use crate::io::xdp::steer::{AttachMode, Fallback, Steering};
-use crate::io::xdp::{PortSetup, SetupError, XdpIo};
+use crate::io::xdp::{LossGauge, Own, PortSetup, Rings, SetupError, XdpIo, XskRs};
 use crate::service::Loads;
 use crate::sys::interface::Interface;
 use crate::sys::{affinity, clock, memory};
@@ -40,13 +41,20 @@ impl Director {
         if pairs > PAIRS {
             return Err(DirectorError::Pairs(pairs));
         }
+        match config.settings.driver {
+            Driver::Own => Self::start_with::<Own>(config).await,
+            Driver::XskRs => Self::start_with::<XskRs>(config).await,
+        }
+    }
+
+    async fn start_with<R: Rings + 'static>(config: Config) -> Result<Self, DirectorError> {
         let addresses = VirtualAddresses::load(VirtualAddresses::record_beside(&config.settings.socket))?;
         let (kernel, network) = Kernel::connect(|mirror| ports::choose(&config, mirror)).await?;
         let interfaces = interfaces(kernel.ports())?;
         let mut steering = Steering::load()?;
         let modes = attach(&mut steering, &interfaces, &config.settings)?;
         let workers = worker_count(&config.settings, &interfaces)?;
-        let rings = open_rings(&interfaces, &modes, workers, &config.settings)?;
+        let rings = open_rings::<R>(&interfaces, &modes, workers, &config.settings)?;
 
         let shared = share(&config.settings, workers)?;
         let mut health = Health::new(random(1));
@@ -79,6 +87,7 @@ impl Director {
             shared,
             workers: Workers::new(),
             ports: rings[0].ports().to_vec(),
+            gauges: gauges(&rings)?,
             started: clock::now(),
             config,
         };
@@ -88,7 +97,7 @@ impl Director {
     }
 
     /// Workers first, then the steering program's rules, then the addresses that bring the traffic.
-    async fn open_for_traffic(&mut self, rings: Vec<XdpIo>) -> Result<(), DirectorError> {
+    async fn open_for_traffic<R: Rings + 'static>(&mut self, rings: Vec<XdpIo<R>>) -> Result<(), DirectorError> {
         for io in &rings {
             io.connect(&mut self.steering)?;
         }
@@ -158,6 +167,11 @@ fn attach(
     Ok(attached?)
 }
 
+fn gauges<R: Rings>(rings: &[XdpIo<R>]) -> Result<Vec<LossGauge>, DirectorError> {
+    let failed = |source| DirectorError::System { what: "keep a descriptor of a socket", source };
+    rings.iter().map(|io| io.gauge().map_err(failed)).collect()
+}
+
 /// As many workers as asked for, or else one for each queue that all ports have, as far as there are cores.
 fn worker_count(settings: &Settings, interfaces: &[Interface]) -> Result<usize, DirectorError> {
     let fewest = interfaces.iter().min_by_key(|interface| interface.queues).expect("there is a port");
@@ -172,12 +186,13 @@ fn worker_count(settings: &Settings, interfaces: &[Interface]) -> Result<usize, 
 }
 
 /// Queue `q` of every port belongs to worker `q` modulo their number.
-fn open_rings(
+fn open_rings<R: Rings>(
     interfaces: &[Interface],
     modes: &[AttachMode],
     workers: usize,
     settings: &Settings,
-) -> Result<Vec<XdpIo>, DirectorError> {
+) -> Result<Vec<XdpIo<R>>, DirectorError> {
+    let options = RingOptions { frames: settings.frames, transfer: settings.transfer, busy_poll: settings.busy_poll };
     let open = |worker: usize| {
         let ports: Vec<_> = interfaces
             .iter()
@@ -188,7 +203,7 @@ fn open_rings(
                 attached,
             })
             .collect();
-        XdpIo::open(&ports, settings.frames, settings.transfer)
+        XdpIo::open(&ports, &options)
     };
     let rings: Result<_, _> = (0..workers).map(open).collect();
     Ok(rings?)

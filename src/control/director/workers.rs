@@ -6,8 +6,8 @@ use std::thread::JoinHandle;
 
 use super::DirectorError;
 use crate::forward::Counters;
+use crate::io::PacketIo;
 use crate::io::options::Poll;
-use crate::io::xdp::XdpIo;
 use crate::service::Snapshot;
 use crate::sys::{affinity, clock};
 use crate::worker::{Mailbox, Worker};
@@ -32,9 +32,9 @@ impl Workers {
     }
 
     /// Starts a worker on `core`.
-    pub(super) fn start(
+    pub(super) fn start<I: PacketIo + Send + 'static>(
         &mut self,
-        worker: Worker<XdpIo>,
+        worker: Worker<I>,
         mailbox: Mailbox,
         core: Option<usize>,
         poll: Poll,

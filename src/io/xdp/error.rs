@@ -127,6 +127,12 @@ pub enum SetupError {
         /// What the system said.
         source: io::Error,
     },
+    /// What another process left cannot be gone on with.
+    #[error("the rings of the previous director were made for other ports, frames or layouts: open new ones")]
+    NotTakenOver {
+        /// What the system said.
+        source: io::Error,
+    },
     /// Anything else.
     #[error("cannot {action}")]
     Other {

@@ -10,34 +10,46 @@
 //! ```
 //!
 //! All sockets of a worker share one UMEM, so a frame that goes from port to port is never copied by us: its descriptor
-//! moves. The rings are libxdp's, by `xsk_rs`, of which nothing is seen outside this module. libxdp's own XDP program,
-//! which takes every frame, is never loaded.
+//! moves. The rings are driven by [`Own`] code on system calls, or by [`XskRs`]; everything else is the same for both.
+//! With our own rings, a process can go on where another one has stopped or died, without losing a packet that waits in a
+//! ring ([`XdpIo::descriptors`], [`XdpIo::attach`]).
 //!
 //! After [`XdpIo::open`] nothing here allocates, locks or logs, and no system call is made but the rings' own.
 //!
 //! Read first: Documentation/networking/af_xdp.rst of the kernel.
 
+mod attach;
 mod error;
+mod ledger;
+mod losses;
 mod open;
+mod own;
 mod pool;
+mod rings;
 mod socket;
 pub mod steer;
+mod xsk;
 
 use std::fmt;
+use std::io;
 use std::os::fd::AsRawFd;
 use std::time::Duration;
 
-use xsk_rs::umem::frame::FrameDesc;
-
-use super::{BATCH, Batch, Frame, PacketIo, PortId, PortInfo};
-use crate::io::options::Transfer;
+use super::{Batch, Frame, PacketIo, PortId, PortInfo};
+use crate::io::options::RingOptions;
 use crate::sys::interface::Interface;
+pub use attach::Descriptors;
 pub use error::SetupError;
+pub use losses::{LossGauge, Losses};
 pub use open::PortSetup;
+pub use own::Own;
 pub use pool::Census;
 use pool::Pool;
-use socket::{Descriptors, Socket};
+use rings::Memory;
+pub use rings::Rings;
+use socket::{Scratch, Socket};
 use steer::Steering;
+pub use xsk::XskRs;
 
 /// How long to sleep while the kernel does not take frames that are to be sent.
 const RETRY: Duration = Duration::from_millis(1);
@@ -55,33 +67,37 @@ pub struct Faults {
     pub kick: u64,
 }
 
-/// One worker's queues on all ports.
-pub struct XdpIo {
+/// One worker's queues on all ports, by rings of one kind.
+pub struct XdpIo<R: Rings = Own> {
     ports: Vec<PortInfo>,
     interfaces: Vec<Interface>,
     /// Of each port, the socket that sends, as an index into `sockets`.
     senders: Vec<usize>,
-    sockets: Vec<Socket>,
-    pool: Pool,
+    sockets: Vec<Socket<R>>,
+    pool: Pool<R::Memory>,
     polled: Vec<libc::pollfd>,
     /// The socket to receive from first, next time.
     turn: usize,
-    descriptors: Box<Descriptors>,
+    scratch: Box<Scratch>,
     faults: Faults,
 }
 
-impl XdpIo {
-    /// Binds a socket to each queue of each port, with rings of `frames` entries (4096 unless memory is short; rounded up
-    /// to a power of two) and two slots for each entry. [`PortId`]s are the positions in `ports`.
+impl<R: Rings> XdpIo<R> {
+    /// Binds a socket to each queue of each port. [`PortId`]s are the positions in `ports`.
     ///
     /// Frames arrive once [`connect`](Self::connect) has told the steering program.
     ///
     /// # Panics
     ///
     /// If there is no port, or a port without queues.
-    pub fn open(ports: &[PortSetup], frames: usize, transfer: Transfer) -> Result<Self, SetupError> {
-        let open::Opened { pool, sockets, zero_copy } = open::open(ports, frames, transfer)?;
-        let pollfd = |socket: &Socket| libc::pollfd { fd: socket.fd().as_raw_fd(), events: libc::POLLIN, revents: 0 };
+    pub fn open(ports: &[PortSetup], options: &RingOptions) -> Result<Self, SetupError> {
+        let open::Opened { pool, sockets, zero_copy } = open::open(ports, options)?;
+        Ok(Self::with(ports, pool, sockets, zero_copy))
+    }
+
+    fn with(ports: &[PortSetup], pool: Pool<R::Memory>, sockets: Vec<Socket<R>>, zero_copy: bool) -> Self {
+        let pollfd =
+            |socket: &Socket<R>| libc::pollfd { fd: socket.fd().as_raw_fd(), events: libc::POLLIN, revents: 0 };
         let mut io = Self {
             ports: ports.iter().map(|port| describe(port, zero_copy)).collect(),
             interfaces: ports.iter().map(|port| port.interface.clone()).collect(),
@@ -90,11 +106,11 @@ impl XdpIo {
             sockets,
             pool,
             turn: 0,
-            descriptors: Box::new([FrameDesc::default(); BATCH]),
+            scratch: Box::default(),
             faults: Faults::default(),
         };
         io.refill();
-        Ok(io)
+        io
     }
 
     /// Makes the steering program, which must be attached to all ports, hand their frames to these sockets.
@@ -115,14 +131,42 @@ impl XdpIo {
         self.faults
     }
 
+    /// Reads what the kernel could not bring into the rings; for another thread than the worker's.
+    pub fn gauge(&self) -> io::Result<LossGauge> {
+        let sockets = self.sockets.iter().map(|socket| socket.fd().try_clone_to_owned());
+        Ok(LossGauge::new(sockets.collect::<io::Result<_>>()?))
+    }
+
     fn refill(&mut self) {
         for socket in &mut self.sockets {
-            socket.refill(&mut self.pool, &mut self.descriptors);
+            socket.refill(&mut self.pool, &mut self.scratch);
         }
     }
 }
 
-impl PacketIo for XdpIo {
+impl XdpIo<Own> {
+    /// Goes on with what another process has opened for the same ports and options, and has stopped using. What it had in
+    /// hand is lost; all else is there.
+    ///
+    /// The steering program still leads to these sockets.
+    pub fn attach(ports: &[PortSetup], frames: usize, descriptors: Descriptors) -> Result<Self, SetupError> {
+        let (pool, sockets) = attach::attach(ports, frames, descriptors)?;
+        let zero_copy = sockets.first().is_some_and(|socket| socket.rings().is_zero_copy());
+        Ok(Self::with(ports, pool, sockets, zero_copy))
+    }
+
+    /// New descriptors of everything that another process needs in order to go on.
+    pub fn descriptors(&self) -> io::Result<Descriptors> {
+        let slots = self.pool.memory().file().expect("our own slots lie in a file");
+        Ok(Descriptors {
+            slots: slots.try_clone_to_owned()?,
+            ledger: self.pool.ledger().file().try_clone_to_owned()?,
+            sockets: self.sockets.iter().map(|socket| socket.fd().try_clone_to_owned()).collect::<io::Result<_>>()?,
+        })
+    }
+}
+
+impl<R: Rings> PacketIo for XdpIo<R> {
     fn ports(&self) -> &[PortInfo] {
         &self.ports
     }
@@ -134,9 +178,9 @@ impl PacketIo for XdpIo {
             }
             let at = (self.turn + step) % self.sockets.len();
             let socket = &mut self.sockets[at];
-            socket.receive(&mut self.pool, &mut self.descriptors, into, &mut self.faults);
+            socket.receive(&mut self.pool, &mut self.scratch, into, &mut self.faults);
             if socket.wants_slots() {
-                socket.refill(&mut self.pool, &mut self.descriptors);
+                socket.refill(&mut self.pool, &mut self.scratch);
             }
         }
         self.turn = (self.turn + 1) % self.sockets.len();
@@ -152,7 +196,7 @@ impl PacketIo for XdpIo {
 
     fn transmit(&mut self, port: PortId, frames: &mut Batch) {
         let socket = &mut self.sockets[self.senders[usize::from(port.0)]];
-        socket.transmit(&mut self.pool, &mut self.descriptors, frames, &mut self.faults);
+        socket.transmit(&mut self.pool, &mut self.scratch, frames, &mut self.faults);
     }
 
     fn recycle(&mut self, frames: &mut Batch) {
@@ -163,7 +207,7 @@ impl PacketIo for XdpIo {
 
     fn flush(&mut self) {
         for &sender in &self.senders {
-            self.sockets[sender].kick(&mut self.pool, &mut self.descriptors, &mut self.faults);
+            self.sockets[sender].kick(&mut self.pool, &mut self.scratch, &mut self.faults);
         }
         self.refill();
     }
@@ -181,14 +225,14 @@ impl PacketIo for XdpIo {
     }
 }
 
-impl fmt::Debug for XdpIo {
+impl<R: Rings> fmt::Debug for XdpIo<R> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("XdpIo").field("ports", &self.ports).field("faults", &self.faults).finish_non_exhaustive()
     }
 }
 
-fn sender(sockets: &[Socket], port: usize) -> usize {
-    let of_port = |socket: &Socket| usize::from(socket.port.0) == port;
+fn sender<R>(sockets: &[Socket<R>], port: usize) -> usize {
+    let of_port = |socket: &Socket<R>| usize::from(socket.port.0) == port;
     sockets.iter().position(of_port).expect("a worker has a queue of every port")
 }
 

@@ -1,17 +1,16 @@
 //! Opening a worker's sockets, and saying what is wrong if that fails.
 
-use std::num::NonZeroU32;
+use std::io;
 use std::time::Duration;
 
 use rustix::io::Errno;
-use xsk_rs::config::Interface as InterfaceName;
-use xsk_rs::socket::SocketCreateError;
 
-use super::error::{SetupError, cause, errno};
+use super::error::{SetupError, errno};
 use super::pool::{HOME, Pool};
+use super::rings::{Binding, Geometry, Memory, Rings};
 use super::socket::Socket;
 use super::steer::AttachMode;
-use crate::io::options::Transfer;
+use crate::io::options::{RingOptions, Transfer};
 use crate::io::{BATCH, PortId};
 use crate::sys::interface::Interface;
 use crate::sys::limits;
@@ -34,39 +33,55 @@ pub struct PortSetup {
 }
 
 /// The sockets of a worker, all on one pool.
-pub(super) struct Opened {
-    pub(super) pool: Pool,
-    pub(super) sockets: Vec<Socket>,
+pub(super) struct Opened<R: Rings> {
+    pub(super) pool: Pool<R::Memory>,
+    pub(super) sockets: Vec<Socket<R>>,
     pub(super) zero_copy: bool,
 }
 
 /// Opens a socket for each queue of each port. The slots of all are one UMEM, so zero-copy or copy is decided for all of
 /// them together.
-pub(super) fn open(ports: &[PortSetup], frames: usize, transfer: Transfer) -> Result<Opened, SetupError> {
-    match transfer {
-        Transfer::Copy => try_open(ports, frames, false),
-        Transfer::ZeroCopy => try_open(ports, frames, true),
-        Transfer::Auto => match try_open(ports, frames, true) {
-            Err(SetupError::NotSupported { .. }) => try_open(ports, frames, false),
+pub(super) fn open<R: Rings>(ports: &[PortSetup], options: &RingOptions) -> Result<Opened<R>, SetupError> {
+    match options.transfer {
+        Transfer::Copy => try_open(ports, options, false),
+        Transfer::ZeroCopy => try_open(ports, options, true),
+        Transfer::Auto => match try_open(ports, options, true) {
+            Err(SetupError::NotSupported { .. }) => try_open(ports, options, false),
             opened => opened,
         },
     }
 }
 
-fn try_open(ports: &[PortSetup], frames: usize, zero_copy: bool) -> Result<Opened, SetupError> {
-    let ring = ring_size(frames);
-    let queues: usize = ports.iter().map(|port| port.queues.len()).sum();
-    let pool = make_pool(queues, slot_size(ports)?, ring)?;
-    let mut sockets = Vec::with_capacity(queues);
-    for (id, port) in (0..).map(PortId).zip(ports) {
-        let name = port.interface.name.parse::<InterfaceName>();
-        let name = name.map_err(|_| SetupError::NoSuchInterface { interface: port.interface.name.clone() })?;
-        for &queue in &port.queues {
-            let bind = || Socket::bind(&pool, &name, (id, queue), ring, zero_copy);
-            sockets.push(patiently(bind).map_err(|error| refused(&port.interface, queue, zero_copy, error))?);
-        }
+fn try_open<R: Rings>(ports: &[PortSetup], options: &RingOptions, zero_copy: bool) -> Result<Opened<R>, SetupError> {
+    let geometry = geometry(ports, options.frames)?;
+    let pool = make_pool(geometry, &numbered_places(ports))?;
+    let mut sockets: Vec<Socket<R>> = Vec::new();
+    for ((port, queue), number) in places(ports).zip(0..) {
+        let interface = &ports[usize::from(port.0)].interface;
+        let binding = Binding { interface, queue, zero_copy, busy_poll: options.busy_poll };
+        let bind = || R::bind(pool.memory(), sockets.first().map(Socket::rings), geometry, &binding);
+        let rings = patiently(bind).map_err(|error| refused(&binding, geometry, error))?;
+        sockets.push(Socket::new(rings, number, (port, queue), geometry.ring, (0, 0)));
     }
     Ok(Opened { pool, sockets, zero_copy })
+}
+
+/// The queues of all ports, in the order of a worker's sockets.
+pub(super) fn places(ports: &[PortSetup]) -> impl Iterator<Item = (PortId, u32)> {
+    (0..).map(PortId).zip(ports).flat_map(|(id, port)| port.queues.iter().map(move |&queue| (id, queue)))
+}
+
+/// The same by interface index, as the ledger keeps them.
+pub(super) fn numbered_places(ports: &[PortSetup]) -> Vec<(u32, u32)> {
+    places(ports).map(|(port, queue)| (ports[usize::from(port.0)].interface.index, queue)).collect()
+}
+
+/// Half of the slots wait in the fill rings; the other half are for frames being sent and for packets of our own making.
+pub(super) fn geometry(ports: &[PortSetup], frames: usize) -> Result<Geometry, SetupError> {
+    let ring = ring_size(frames);
+    let slots = places(ports).count() as u64 * u64::from(ring) * 2;
+    let slots = u32::try_from(slots).expect("a few ports and queues a worker");
+    Ok(Geometry { slots, slot: slot_size(ports)?, ring })
 }
 
 /// Entries of each ring: at least a batch, at most what the index arithmetic of older kernels is known to bear.
@@ -87,21 +102,24 @@ fn slot_size(ports: &[PortSetup]) -> Result<u32, SetupError> {
     Ok(if largest + overhead <= LARGEST_SLOT / 2 { LARGEST_SLOT / 2 } else { LARGEST_SLOT })
 }
 
-/// Half of the slots wait in the fill rings; the other half are for frames being sent and for packets of our own making.
-fn make_pool(queues: usize, slot: u32, ring: u32) -> Result<Pool, SetupError> {
-    let wanted = queues as u64 * u64::from(ring) * 2;
-    let bytes = wanted * u64::from(slot);
-    limits::raise_locked_memory(bytes);
-    let slots = u32::try_from(wanted).ok().and_then(NonZeroU32::new).expect("a few ports and queues a worker");
-    Pool::new(slots, slot, ring).map_err(|error| match errno(&error) {
-        Some(Errno::NOBUFS | Errno::NOMEM) => SetupError::LockedMemory { wanted: bytes, source: cause(error) },
+fn make_pool<M: Memory>(geometry: Geometry, places: &[(u32, u32)]) -> Result<Pool<M>, SetupError> {
+    limits::raise_locked_memory(geometry.bytes() as u64);
+    Pool::create(geometry, places).map_err(|error| no_memory(geometry, error))
+}
+
+/// What it means that there is no memory for slots, or no socket to share it.
+fn no_memory(geometry: Geometry, error: io::Error) -> SetupError {
+    match errno(&error) {
+        Some(Errno::NOBUFS | Errno::NOMEM) => {
+            SetupError::LockedMemory { wanted: geometry.bytes() as u64, source: error }
+        }
         _ => SetupError::general("open an AF_XDP socket", error),
-    })
+    }
 }
 
 /// The kernel frees a queue a little after the last user has closed it (16 ms were seen), also when that user was killed:
 /// a director that is started again waits for that, for a quarter of a second at most.
-fn patiently(bind: impl Fn() -> Result<Socket, SocketCreateError>) -> Result<Socket, SocketCreateError> {
+fn patiently<R>(bind: impl Fn() -> io::Result<R>) -> io::Result<R> {
     for _ in 0..50 {
         match bind() {
             Err(error) if errno(&error) == Some(Errno::BUSY) => std::thread::sleep(Duration::from_millis(5)),
@@ -112,25 +130,20 @@ fn patiently(bind: impl Fn() -> Result<Socket, SocketCreateError>) -> Result<Soc
 }
 
 /// What it means that a socket cannot be bound (`xsk_bind` of net/xdp/xsk.c, `xp_assign_dev` of net/xdp/xsk_buff_pool.c).
-fn refused(interface: &Interface, queue: u32, zero_copy: bool, error: SocketCreateError) -> SetupError {
-    let name = interface.name.clone();
+fn refused(binding: &Binding<'_>, geometry: Geometry, error: io::Error) -> SetupError {
+    let (interface, queue) = (binding.interface.name.clone(), binding.queue);
     match errno(&error) {
-        Some(Errno::BUSY) => SetupError::QueueBusy { interface: name, queue, source: cause(error) },
-        Some(Errno::NODEV) => SetupError::NoSuchInterface { interface: name },
-        Some(Errno::NETDOWN) => SetupError::Down { interface: name, source: cause(error) },
-        Some(Errno::OPNOTSUPP | Errno::INVAL) if zero_copy => SetupError::NotSupported {
-            interface: name,
-            what: "zero-copy",
-            instead: "`transfer auto`",
-            source: cause(error),
-        },
-        Some(Errno::OPNOTSUPP) => SetupError::NotSupported {
-            interface: name,
-            what: "AF_XDP",
-            instead: "another interface",
-            source: cause(error),
-        },
-        _ => SetupError::general(format!("bind an AF_XDP socket to queue {queue} of {name}"), error),
+        Some(Errno::BUSY) => SetupError::QueueBusy { interface, queue, source: error },
+        Some(Errno::NODEV) => SetupError::NoSuchInterface { interface },
+        Some(Errno::NETDOWN) => SetupError::Down { interface, source: error },
+        Some(Errno::OPNOTSUPP | Errno::INVAL) if binding.zero_copy => {
+            SetupError::NotSupported { interface, what: "zero-copy", instead: "`transfer auto`", source: error }
+        }
+        Some(Errno::OPNOTSUPP) => {
+            SetupError::NotSupported { interface, what: "AF_XDP", instead: "another interface", source: error }
+        }
+        Some(Errno::NOBUFS | Errno::NOMEM) => no_memory(geometry, error),
+        _ => SetupError::general(format!("bind an AF_XDP socket to queue {queue} of {interface}"), error),
     }
 }
 

@@ -26,7 +26,7 @@ use super::error::{SetupError, cause, errno};
 use crate::io::options::Attach;
 use crate::sys::interface::Interface;
 use crate::sys::limits;
-use rules::{AddressKey, Difference, EndpointKey, MarksValue, endpoint_key};
+use rules::{AddressKey, Difference, EndpointKey, Hints, MarksValue, endpoint_key};
 pub use rules::{Marking, Rules};
 
 /// The compiled program.
@@ -84,6 +84,7 @@ pub struct Steering {
     ebpf: Ebpf,
     ports: BTreeMap<u32, Port>,
     sockets_used: u32,
+    hints: Hints,
 }
 
 /// An attached port. Dropping the link detaches the program.
@@ -100,7 +101,7 @@ impl Steering {
         let failed = "load the steering program";
         let mut ebpf = Ebpf::load(PROGRAM).map_err(|error| SetupError::general(failed, error))?;
         program(&mut ebpf).load().map_err(|error| SetupError::general(failed, error))?;
-        let mut steering = Self { ebpf, ports: BTreeMap::new(), sockets_used: 0 };
+        let mut steering = Self { ebpf, ports: BTreeMap::new(), sockets_used: 0, hints: Hints::NONE };
         steering.set_fallback(Fallback::Drop)?;
         Ok(steering)
     }
@@ -111,8 +112,7 @@ impl Steering {
         if interface.queues > MAX_SOCKETS - first_socket {
             return Err(SetupError::TooManyQueues { limit: MAX_SOCKETS });
         }
-        let mut first_sockets = self.map::<HashMap<_, u32, u32>>("first_sockets");
-        first_sockets.insert(interface.index, first_socket, 0).map_err(not_updated)?;
+        self.enter_port(interface.index, first_socket)?;
         let (link, mode) = match wanted {
             Attach::Generic => (self.link(interface, AttachMode::Generic)?, AttachMode::Generic),
             Attach::Native => (self.link(interface, AttachMode::Native)?, AttachMode::Native),
@@ -158,6 +158,8 @@ impl Steering {
         let services = self.difference::<EndpointKey>("services", &rules.service_keys())?;
         let own = self.difference::<AddressKey>("own_addresses", &keys(&rules.own_addresses))?;
 
+        let hints = Hints::new(rules);
+        self.hint(self.hints.with(hints))?;
         self.add("own_addresses", &own.add)?;
         self.add("local_addresses", &local.add)?;
         self.add("server_addresses", &addresses.add)?;
@@ -173,7 +175,30 @@ impl Steering {
         self.remove("servers", &servers.remove)?;
         self.remove("server_addresses", &addresses.remove)?;
         self.remove("local_addresses", &local.remove)?;
-        self.remove("own_addresses", &own.remove)
+        self.remove("own_addresses", &own.remove)?;
+        self.hint(hints)
+    }
+
+    fn hint(&mut self, hints: Hints) -> Result<(), SetupError> {
+        if self.hints != hints {
+            self.map::<Array<_, Hints>>("hints").set(0, hints, 0).map_err(not_updated)?;
+            self.hints = hints;
+        }
+        Ok(())
+    }
+
+    /// Writes down where a port's sockets begin: at its index modulo the size of the map, or the next free entry.
+    fn enter_port(&mut self, interface: u32, first_socket: u32) -> Result<(), SetupError> {
+        let mut ports = self.map::<Array<_, [u32; 2]>>("ports");
+        let size = ports.len();
+        for step in 0..size {
+            let at = interface.wrapping_add(step) % size;
+            let [there, _] = ports.get(&at, 0).map_err(not_updated)?;
+            if there == 0 || there == interface {
+                return ports.set(at, [interface, first_socket], 0).map_err(not_updated);
+            }
+        }
+        Err(SetupError::TooManyQueues { limit: size })
     }
 
     /// Decides what becomes of our packets when no socket takes them.

@@ -1,5 +1,7 @@
 //! What is to be steered to the workers, as a plain value; and how to get from what is to what should be.
 
+#![expect(unsafe_code, reason = "lays values out as the program's maps hold them")]
+
 use std::collections::BTreeSet;
 
 use crate::io::options::MOST_MARK_RULES;
@@ -118,6 +120,44 @@ pub(super) fn endpoint_key(endpoint: Endpoint, protocol: u8) -> EndpointKey {
     key
 }
 
+/// `struct hints` of `steer.c`: what may be true of an address, by its hash.
+#[derive(Clone, Copy, PartialEq, Eq)]
+#[repr(transparent)]
+pub(super) struct Hints([u8; 1 << HINT_BITS]);
+
+const HINT_BITS: u32 = 12;
+
+// SAFETY: an array of bytes.
+unsafe impl aya::Pod for Hints {}
+
+impl Hints {
+    /// That nothing is true of any address.
+    pub(super) const NONE: Self = Self([0; 1 << HINT_BITS]);
+
+    /// The hints that make the program ask the sets about all addresses in them.
+    pub(super) fn new(rules: &Rules) -> Self {
+        let mut hints = Self::NONE;
+        let served = rules.services.iter().map(|key| (key.virtual_.addr, 1));
+        let servers = rules.servers.iter().map(|(_, real)| (real.addr, 2));
+        let local = rules.local_addresses.iter().map(|&addr| (addr, 4));
+        for (addr, hint) in served.chain(servers).chain(local) {
+            hints.0[hash(addr)] |= hint;
+        }
+        hints
+    }
+
+    /// Those of both.
+    pub(super) fn with(self, other: Self) -> Self {
+        Self(std::array::from_fn(|at| self.0[at] | other.0[at]))
+    }
+}
+
+fn hash(addr: Addr) -> usize {
+    let octets = addr.octets();
+    let words = octets.chunks_exact(4).map(|word| u32::from_ne_bytes([word[0], word[1], word[2], word[3]]));
+    (words.fold(0, |all, word| all ^ word).wrapping_mul(0x9e37_79b1) >> (32 - HINT_BITS)) as usize
+}
+
 /// The steps from one set to another.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Difference<K> {
@@ -145,6 +185,22 @@ mod tests {
         assert_eq!(v4, [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, 192, 0, 2, 1, 0, 80, 6, 0]);
         let v6 = endpoint_key("[2001:db8::1]:53".parse().unwrap(), 17);
         assert_eq!(v6, [0x20, 0x01, 0x0d, 0xb8, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0, 53, 17, 0]);
+    }
+
+    #[test]
+    fn every_address_of_a_set_is_hinted_at() {
+        let addr = |text: &str| text.parse::<Endpoint>().unwrap().addr;
+        let rules = Rules {
+            servers: [(6, "10.0.0.11:80".parse().unwrap())].into(),
+            local_addresses: [addr("10.0.0.1:0"), addr("[fd00::1]:0")].into(),
+            ..Rules::default()
+        };
+        let hints = Hints::new(&rules);
+        assert_eq!(hints.0[hash(addr("10.0.0.11:0"))] & 2, 2);
+        assert_eq!(hints.0[hash(addr("10.0.0.1:0"))] & 4, 4);
+        assert_eq!(hints.0[hash(addr("[fd00::1]:0"))] & 4, 4);
+        assert_eq!(hints.0.iter().filter(|&&hint| hint != 0).count(), 3);
+        assert!(hints.with(Hints::NONE) == hints && Hints::NONE.with(hints) == hints);
     }
 
     proptest! {

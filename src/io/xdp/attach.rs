@@ -1,0 +1,291 @@
+//! Going on with the rings of a process that has stopped, or died.
+//!
+//! Sockets, rings and packets stay as they are as long as anybody holds their descriptors; packets meanwhile wait in the
+//! receive rings. The successor maps everything again and finds the owner of each slot:
+//!
+//! 1. What was announced for a ring that has not moved since never went in: free.
+//! 2. What lies in a ring is the ring's, whatever the ledger says.
+//! 3. What was in hand is lost with the hands: free.
+//! 4. What was given to the kernel and is in no ring is still the kernel's, and will come back by one.
+
+use std::io;
+use std::os::fd::OwnedFd;
+
+use super::ledger::{Holder, Into, Ledger};
+use super::own::{Own, SharedSlots};
+use super::pool::{Pool, slot_of};
+use super::rings::{Geometry, Marks, Rings};
+use super::socket::Socket;
+use super::{PortSetup, SetupError, open};
+
+/// What must stay open for another process to go on, each a descriptor of its own.
+#[derive(Debug)]
+pub struct Descriptors {
+    /// The file of the slots.
+    pub slots: OwnedFd,
+    /// The file that says who holds them.
+    pub ledger: OwnedFd,
+    /// The sockets, by port and then by queue.
+    pub sockets: Vec<OwnedFd>,
+}
+
+/// Takes over what was opened for the same ports and as many frames.
+pub(super) fn attach(
+    ports: &[PortSetup],
+    frames: usize,
+    descriptors: Descriptors,
+) -> Result<(Pool<SharedSlots>, Vec<Socket<Own>>), SetupError> {
+    let geometry = open::geometry(ports, frames)?;
+    recover(ports, geometry, descriptors).map_err(|source| SetupError::NotTakenOver { source })
+}
+
+fn recover(
+    ports: &[PortSetup],
+    geometry: Geometry,
+    descriptors: Descriptors,
+) -> io::Result<(Pool<SharedSlots>, Vec<Socket<Own>>)> {
+    let places: Vec<_> = open::places(ports).collect();
+    if places.len() != descriptors.sockets.len() {
+        return Err(io::ErrorKind::InvalidData.into());
+    }
+    let ledger = Ledger::attach(descriptors.ledger, geometry, &open::numbered_places(ports))?;
+    let slots = SharedSlots::attach(descriptors.slots, geometry)?;
+    let rings: Vec<Own> =
+        descriptors.sockets.into_iter().map(|socket| Own::attach(socket, geometry.ring)).collect::<io::Result<_>>()?;
+
+    let contents: Vec<_> = rings.iter().map(|rings| rings.contents()).collect();
+    let marks: Vec<_> = rings.iter().map(Rings::marks).collect();
+    settle(&ledger, geometry, &marks, &contents)?;
+
+    let pool = Pool::with(slots, ledger, geometry);
+    let sockets = rings.into_iter().zip(places).zip(0..).map(|((rings, (port, queue)), number)| {
+        let outstanding = rings.outstanding();
+        Socket::new(rings, number, (port, queue), geometry.ring, outstanding)
+    });
+    Ok((pool, sockets.collect()))
+}
+
+/// Writes into the ledger who holds each slot, now that nobody has any in hand.
+fn settle(ledger: &Ledger, geometry: Geometry, marks: &[Marks], contents: &[(Vec<u64>, Vec<u64>)]) -> io::Result<()> {
+    if let Some(announced) = ledger.announced() {
+        let marks = marks.get(announced.socket as usize).ok_or(io::ErrorKind::InvalidData)?;
+        let mark = if announced.ring == Into::Fill { marks.fill } else { marks.transmit };
+        if mark == announced.mark {
+            for slot in announced.slots {
+                ledger.set(valid(slot, geometry)?, Holder::Free);
+            }
+        }
+    }
+    for slot in 0..geometry.slots {
+        if ledger.holder(slot) == Some(Holder::Hand) {
+            ledger.set(slot, Holder::Free);
+        }
+    }
+    for (receiving, transmitting) in contents {
+        for (addresses, holder) in [(receiving, Holder::Receive), (transmitting, Holder::Transmit)] {
+            for &address in addresses {
+                ledger.set(slot_of(address, geometry).ok_or(io::ErrorKind::InvalidData)?, holder);
+            }
+        }
+    }
+    Ok(())
+}
+
+fn valid(slot: u32, geometry: Geometry) -> io::Result<u32> {
+    if slot < geometry.slots { Ok(slot) } else { Err(io::ErrorKind::InvalidData.into()) }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::fd::{AsFd, BorrowedFd};
+    use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+    use std::sync::{Arc, Mutex};
+
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::io::xdp::Faults;
+    use crate::io::xdp::rings::{Binding, Descriptor, Memory};
+    use crate::io::xdp::socket::Scratch;
+    use crate::io::{Batch, PortId};
+
+    const GEOMETRY: Geometry = Geometry { slots: 256, slot: 2048, ring: 64 };
+    const PLACES: &[(u32, u32)] = &[(1, 0)];
+
+    /// A socket as the kernel keeps it: it lives on when its user dies.
+    #[derive(Default)]
+    struct Kernel {
+        marks: Marks,
+        fill: Vec<u64>,
+        received: Vec<Descriptor>,
+        transmit: Vec<Descriptor>,
+        completed: Vec<u64>,
+        /// Taken from the fill ring, and not yet received into.
+        receiving: Vec<u64>,
+        /// Taken from the transmit ring, and not yet completed.
+        sending: Vec<u64>,
+    }
+
+    impl Kernel {
+        /// Moves up to `count` slots along, by each of its ways.
+        fn work(&mut self, count: usize) {
+            let take = |from: &mut Vec<u64>| from.drain(..count.min(from.len())).collect::<Vec<_>>();
+            let received = take(&mut self.receiving);
+            let packet = |address| Descriptor { address: address + 320, length: 60, options: 0 };
+            self.received.extend(received.into_iter().map(packet));
+            self.receiving.extend(take(&mut self.fill));
+            self.completed.extend(take(&mut self.sending));
+            let sent = self.transmit.drain(..count.min(self.transmit.len()));
+            self.sending.extend(sent.map(|packet| packet.address));
+        }
+
+        fn contents(&self) -> (Vec<u64>, Vec<u64>) {
+            let of = |packets: &[Descriptor]| packets.iter().map(|packet| packet.address).collect::<Vec<_>>();
+            ([self.fill.clone(), of(&self.received)].concat(), [self.completed.clone(), of(&self.transmit)].concat())
+        }
+
+        fn outstanding(&self) -> (u32, u32) {
+            let (receiving, transmitting) = self.contents();
+            let count = |ring: Vec<u64>, held: &[u64]| (ring.len() + held.len()) as u32;
+            (count(receiving, &self.receiving), count(transmitting, &self.sending))
+        }
+    }
+
+    /// A user's view of it. Each call may be the last: just before it, or just after.
+    struct Mortal {
+        kernel: Arc<Mutex<Kernel>>,
+        life: u32,
+        fd: OwnedFd,
+    }
+
+    struct Death;
+
+    impl Mortal {
+        fn call<T>(&mut self, what: impl FnOnce(&mut Kernel) -> T) -> T {
+            self.age();
+            let result = what(&mut self.kernel.lock().unwrap());
+            self.age();
+            result
+        }
+
+        fn age(&mut self) {
+            self.life = self.life.checked_sub(1).unwrap_or_else(|| resume_unwind(Box::new(Death)));
+        }
+    }
+
+    impl Rings for Mortal {
+        type Memory = SharedSlots;
+
+        fn bind(_: &SharedSlots, _: Option<&Self>, _: Geometry, _: &Binding<'_>) -> io::Result<Self> {
+            Err(io::ErrorKind::Unsupported.into())
+        }
+
+        fn fd(&self) -> BorrowedFd<'_> {
+            self.fd.as_fd()
+        }
+
+        fn marks(&self) -> Marks {
+            self.kernel.lock().unwrap().marks
+        }
+
+        fn fill(&mut self, addresses: &[u64]) {
+            self.call(|kernel| {
+                kernel.fill.extend(addresses);
+                kernel.marks.fill = kernel.marks.fill.wrapping_add(addresses.len() as u32);
+            });
+        }
+
+        fn peek_received(&mut self, into: &mut [Descriptor]) -> usize {
+            self.call(|kernel| {
+                let count = into.len().min(kernel.received.len());
+                into[..count].copy_from_slice(&kernel.received[..count]);
+                count
+            })
+        }
+
+        fn release_received(&mut self, count: usize) {
+            self.call(|kernel| drop(kernel.received.drain(..count)));
+        }
+
+        fn send(&mut self, packets: &[Descriptor]) {
+            self.call(|kernel| {
+                kernel.transmit.extend(packets);
+                kernel.marks.transmit = kernel.marks.transmit.wrapping_add(packets.len() as u32);
+            });
+        }
+
+        fn peek_sent(&mut self, into: &mut [u64]) -> usize {
+            self.call(|kernel| {
+                let count = into.len().min(kernel.completed.len());
+                into[..count].copy_from_slice(&kernel.completed[..count]);
+                count
+            })
+        }
+
+        fn release_sent(&mut self, count: usize) {
+            self.call(|kernel| drop(kernel.completed.drain(..count)));
+        }
+
+        fn unsent(&mut self) -> u32 {
+            self.kernel.lock().unwrap().transmit.len() as u32
+        }
+
+        fn sends_when_kicked(&self) -> bool {
+            true
+        }
+
+        fn kick(&mut self) -> io::Result<()> {
+            self.call(|kernel| kernel.work(32));
+            Ok(())
+        }
+
+        fn wake_receiver(&mut self) {}
+    }
+
+    /// Receives, sends what came, and so on, until its life ends.
+    fn live(pool: &mut Pool<SharedSlots>, socket: &mut Socket<Mortal>, kernel: &Mutex<Kernel>, pace: &[usize]) {
+        let (mut batch, mut faults, mut scratch) = (Batch::new(), Faults::default(), Scratch::default());
+        for &count in pace.iter().cycle() {
+            kernel.lock().unwrap().work(count);
+            socket.refill(pool, &mut scratch);
+            socket.receive(pool, &mut scratch, &mut batch, &mut faults);
+            socket.transmit(pool, &mut scratch, &mut batch, &mut faults);
+            socket.kick(pool, &mut scratch, &mut faults);
+            assert_eq!(faults, Faults::default());
+        }
+    }
+
+    proptest! {
+        /// However often and wherever a worker dies, the next one finds the owner of every slot.
+        #[test]
+        fn no_death_loses_a_slot(
+            lives in prop::collection::vec(0_u32..80, 1..12),
+            pace in prop::collection::vec(0_usize..70, 1..6),
+            start in prop::sample::select(vec![0, u32::MAX - 100]),
+        ) {
+            let kernel = Arc::new(Mutex::new(Kernel::default()));
+            kernel.lock().unwrap().marks = Marks { fill: start, transmit: start };
+            let (slots, ledger) = (SharedSlots::create(GEOMETRY).unwrap(), Ledger::create(GEOMETRY, PLACES).unwrap());
+            for life in lives {
+                let pages = SharedSlots::attach(slots.file().unwrap().try_clone_to_owned().unwrap(), GEOMETRY).unwrap();
+                let marked = Ledger::attach(ledger.file().try_clone_to_owned().unwrap(), GEOMETRY, PLACES).unwrap();
+                let (marks, contents, outstanding) = {
+                    let kernel = kernel.lock().unwrap();
+                    (kernel.marks, kernel.contents(), kernel.outstanding())
+                };
+                settle(&marked, GEOMETRY, &[marks], &[contents]).unwrap();
+                let mut pool = Pool::with(pages, marked, GEOMETRY);
+
+                let census = pool.census();
+                prop_assert_eq!((census.receive, census.transmit), (outstanding.0 as usize, outstanding.1 as usize));
+                prop_assert_eq!((census.total(), census.in_hand), (256, 0), "the rest is free");
+
+                let fd = slots.file().unwrap().try_clone_to_owned().unwrap();
+                let rings = Mortal { kernel: Arc::clone(&kernel), life, fd };
+                let mut socket = Socket::new(rings, 0, (PortId(0), 0), GEOMETRY.ring, outstanding);
+                let end = catch_unwind(AssertUnwindSafe(|| live(&mut pool, &mut socket, &kernel, &pace)));
+                prop_assert!(end.unwrap_err().is::<Death>(), "nothing else ends it");
+            }
+        }
+    }
+}
