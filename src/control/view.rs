@@ -253,8 +253,6 @@ pub struct SyncView {
     /// Directors that share our key, as far as they are heard.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub peers: Vec<SyncPeerView>,
-    /// Counters by name.
-    pub counters: BTreeMap<String, u64>,
 }
 
 /// A sync daemon, as `ipvsadm -L --daemon` shows it.

@@ -63,7 +63,7 @@ fn who_has_another_key_is_told_nothing_and_says_so() {
     let second = scene.start_second(V4, "sync_key another-one-of-the-same-length");
     scene.give_address(V4, &scene.lab.director);
     let connection = scene.connect(V4);
-    eventually("strange messages are counted", || !status(&second).contains("\"forged\":0"));
+    eventually("strange messages are counted", || !status(&second).contains("\"sync-forged\":0"));
     assert!(!knows(&second, &connection));
 }
 

@@ -77,6 +77,7 @@ impl Director {
         ]
         .map(|(name, count)| (name.to_owned(), count))
         .into();
+        all.extend(self.sync.counters());
         all.insert("culled".to_owned(), self.shared.defence.culled());
         let losses =
             self.gauges.iter().filter_map(|gauge| gauge.read().ok()).fold(Losses::default(), |sum, of| sum + of);

@@ -1,7 +1,5 @@
 //! What a director's sync daemons have done, in numbers.
 
-use std::collections::BTreeMap;
-
 use crate::sync::Outcome;
 
 /// Counts since the start.
@@ -44,7 +42,7 @@ impl Counts {
     }
 
     /// By the names that `status` shows.
-    pub(super) fn named(&self) -> BTreeMap<String, u64> {
+    pub(super) fn named(&self) -> [(String, u64); 15] {
         [
             ("sent", self.sent),
             ("unsent", self.unsent),
@@ -62,7 +60,6 @@ impl Counts {
             ("refused", self.refused),
             ("no-room", self.no_room),
         ]
-        .map(|(name, count)| (name.to_owned(), count))
-        .into()
+        .map(|(name, count)| (format!("sync-{name}"), count))
     }
 }

@@ -419,12 +419,13 @@ impl Synchronisation {
     /// What `status` shows; `None` while no daemon runs.
     pub(crate) fn view(&self, now: Duration) -> Option<SyncView> {
         let daemons = self.daemons();
-        (!daemons.is_empty()).then(|| SyncView {
-            daemons,
-            in_sync: self.in_sync(now),
-            peers: self.peers(now),
-            counters: self.counts.named(),
-        })
+        (!daemons.is_empty()).then(|| SyncView { daemons, in_sync: self.in_sync(now), peers: self.peers(now) })
+    }
+
+    /// What the daemons have done, by names that begin with `sync-`; nothing while none has run.
+    pub(crate) fn counters(&self) -> impl Iterator<Item = (String, u64)> {
+        let has_run = !self.ledger.is_empty();
+        has_run.then(|| self.counts.named()).into_iter().flatten()
     }
 
     /// The daemons that run, the master first (`ipvsadm -L --daemon`).
