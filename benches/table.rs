@@ -85,6 +85,7 @@ fn record() -> Record {
         control: None,
         hop: 0,
         epoch: 1,
+        vip: None,
     }
 }
 

@@ -21,7 +21,7 @@ use ringmaster::io::mem::MemIo;
 use ringmaster::io::{BATCH, Batch, PacketIo, PortId};
 use ringmaster::service::{Method, Options};
 use ringmaster::time::Tick;
-use ringmaster::wire::{Addr, Endpoint};
+use ringmaster::wire::{Addr, Endpoint, checksum};
 use ringmaster::worker::Offline;
 
 const VIPS: u32 = 16;
@@ -102,6 +102,8 @@ impl Case {
             method: self.method,
             persistence: None,
             thresholds: Default::default(),
+            limits: Default::default(),
+            one_packet: false,
             servers: (0..SERVERS_EACH).map(|server| (self.real(vip, server), 1)).collect(),
         };
         (0..VIPS).map(of).collect()
@@ -115,13 +117,13 @@ impl Case {
             bytes[12..22].copy_from_slice(&[0x86, 0xdd, 0x60, 0, 0, 0, 0, 20, 6, 64]);
             54
         } else {
-            bytes[12..26].copy_from_slice(&[8, 0, 0x45, 0, 0, 40, 0, 1, 0x40, 0, 64, 6, 0x12, 0x34]);
+            bytes[12..26].copy_from_slice(&[8, 0, 0x45, 0, 0, 40, 0, 1, 0x40, 0, 64, 6, 0, 0]);
             34
         };
         bytes[l4 + 12] = 0x50;
         bytes[l4 + 13] = flags;
         bytes[l4 + 16] = 0x55;
-        Template { bytes, v6: self.v6 }
+        Template { bytes, v6: self.v6, sum: checksum::sum(&bytes[14..24]) }
     }
 
     /// Where a packet of `flow` arrives, and its ends. The servers are taken in rotation, so a flow's server follows
@@ -145,6 +147,8 @@ impl Case {
 struct Template {
     bytes: [u8; 74],
     v6: bool,
+    /// Of the IPv4 header without addresses.
+    sum: u64,
 }
 
 impl Template {
@@ -161,6 +165,8 @@ impl Template {
         } else {
             io.inject_with(port, 60, |frame| {
                 frame.copy_from_slice(&self.bytes[..60]);
+                let sum = !checksum::fold(self.sum + checksum::sum_addr(from.addr) + checksum::sum_addr(to.addr));
+                frame[24..26].copy_from_slice(&sum.to_be_bytes());
                 frame[26..30].copy_from_slice(&from.addr.low32().to_be_bytes());
                 frame[30..34].copy_from_slice(&to.addr.low32().to_be_bytes());
                 put_ports(&mut frame[34..38], from, to);

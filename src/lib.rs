@@ -13,6 +13,7 @@
 //! | [`conn`] | the connection table, the protocol states, the timeouts |
 //! | [`sched`] | one file a scheduler |
 //! | [`check`] | health checks as state machines without input or output |
+//! | [`vrrp`] | the election of who holds the addresses, as machines without input or output |
 //! | [`config`] | `keepalived.conf` to validated values, or to a list of problems |
 //! | [`service`] | the snapshot: all that a worker needs to know, published whole |
 //! | [`io`] | the seam between engine and wire: AF_XDP, memory and capture files behind one trait |
@@ -37,5 +38,6 @@ pub mod service;
 pub mod sync;
 pub mod sys;
 pub mod time;
+pub mod vrrp;
 pub mod wire;
 pub mod worker;

@@ -23,6 +23,11 @@ impl Ticks {
         Self(seconds.saturating_mul(TICKS_PER_SECOND))
     }
 
+    /// Milliseconds, rounded up.
+    pub const fn from_millis(milliseconds: u32) -> Self {
+        Self((milliseconds as u64 * TICKS_PER_SECOND as u64).div_ceil(1000) as u32)
+    }
+
     /// Whole seconds, rounded down as the kernel's listings do.
     pub const fn as_secs(self) -> u32 {
         self.0 / TICKS_PER_SECOND

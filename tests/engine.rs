@@ -2,6 +2,10 @@
 
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
+#[path = "support/fragments.rs"]
+mod fragments;
+#[path = "support/icmp.rs"]
+mod icmp;
 #[path = "support/offline.rs"]
 mod offline;
 #[path = "support/packets.rs"]
@@ -17,14 +21,26 @@ mod connections;
 mod counting;
 #[path = "engine/defence.rs"]
 mod defence;
+#[path = "engine/errors.rs"]
+mod errors;
+#[path = "engine/farewell.rs"]
+mod farewell;
 #[path = "engine/ftp.rs"]
 mod ftp;
+#[path = "engine/header_options.rs"]
+mod header_options;
+#[path = "engine/lifetimes.rs"]
+mod lifetimes;
 #[path = "engine/methods.rs"]
 mod methods;
+#[path = "engine/mtu.rs"]
+mod mtu;
 #[path = "engine/neighbours.rs"]
 mod neighbours;
 #[path = "engine/persistence.rs"]
 mod persistence;
+#[path = "engine/pieces.rs"]
+mod pieces;
 #[path = "engine/sctp.rs"]
 mod sctp;
 #[path = "engine/tunnels.rs"]

@@ -16,19 +16,23 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("check", &["time", "wire"]),
     ("io", &["time", "wire"]),
     ("io::xdp", &["time", "wire", "io", "sys"]),
+    ("vrrp", &["time", "wire"]),
     ("service", &["time", "wire", "conn", "sched", "io::PortId"]),
-    ("config", &["time", "wire", "conn", "sched", "check", "service", "io::options"]),
+    ("config", &["time", "wire", "conn", "sched", "check", "vrrp", "service", "io::options"]),
     ("forward", &["time", "wire", "conn", "sched", "service", "io"]),
     ("sync", &["time", "wire", "conn", "service", "forward"]),
     ("worker", &["time", "wire", "conn", "sched", "service", "io", "forward", "sys"]),
     (
         "control",
-        &["time", "wire", "conn", "sched", "check", "service", "config", "io", "forward", "sync", "worker", "sys"],
+        &[
+            "time", "wire", "conn", "sched", "check", "vrrp", "service", "config", "io", "forward", "sync", "worker",
+            "sys",
+        ],
     ),
     (
         "cli",
         &[
-            "time", "wire", "conn", "sched", "check", "service", "config", "io", "forward", "sync", "worker",
+            "time", "wire", "conn", "sched", "check", "vrrp", "service", "config", "io", "forward", "sync", "worker",
             "control", "sys",
         ],
     ),

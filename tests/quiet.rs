@@ -7,6 +7,10 @@
 #![expect(unsafe_code, reason = "an allocator, fork and prctl")]
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
+#[path = "support/fragments.rs"]
+mod fragments;
+#[path = "support/icmp.rs"]
+mod icmp;
 #[path = "support/offline.rs"]
 mod offline;
 #[path = "support/packets.rs"]
@@ -17,10 +21,12 @@ use std::cell::Cell;
 
 use offline::{CLIENTS, SERVERS, Wanted, director, end, snapshot};
 use packets::{tcp, udp};
+use ringmaster::conn::State;
+use ringmaster::forward::Reason;
 use ringmaster::io::PacketIo;
 use ringmaster::io::mem::MemIo;
 use ringmaster::sched::Kind;
-use ringmaster::service::{Method, Options};
+use ringmaster::service::{Defences, Defend, GueChecksum, Method, Options, Tunnel};
 use ringmaster::time::Tick;
 use ringmaster::worker::Offline;
 
@@ -49,8 +55,18 @@ unsafe impl GlobalAlloc for Counting {
 #[global_allocator]
 static ALLOCATOR: Counting = Counting;
 
-/// Every kind of frame: new and established connections by each method and scheduler, replies, templates, answers,
-/// frames that are passed, dropped and held.
+/// An SCTP packet with one chunk of this kind, made of a datagram.
+fn sctp(source: &str, destination: &str, chunk: u8) -> Vec<u8> {
+    let mut frame = udp(source, destination, &[chunk, 0, 0, 4, 0, 0, 0, 0].repeat(2)).bytes();
+    frame[23] = 132;
+    frame[46] = chunk;
+    let sum = etherparse::Ipv4Header::from_slice(&frame[14..]).unwrap().0.calc_header_checksum();
+    frame[24..26].copy_from_slice(&sum.to_be_bytes());
+    frame
+}
+
+/// Every kind of frame: new and established connections by each method and scheduler, replies, templates, answers, pieces
+/// of datagrams, packets to be cut, ICMP errors, frames that are passed, dropped and held.
 struct Traffic {
     director: Offline<MemIo>,
     frames: Vec<(ringmaster::io::PortId, Vec<u8>)>,
@@ -59,6 +75,7 @@ struct Traffic {
 impl Traffic {
     fn new() -> Self {
         let servers = ["10.1.0.11:80", "10.1.0.12:80", "10.1.0.13:80"];
+        let gue = Tunnel::Gue { port: 6080, checksum: GueChecksum::On };
         let mut services = vec![
             Wanted::tcp("192.0.2.10:80", Method::Nat, &servers),
             Wanted::tcp("192.0.2.11:80", Method::Dr, &servers).persistent(50, 24),
@@ -66,11 +83,17 @@ impl Traffic {
             Wanted::tcp("[2001:db8::10]:80", Method::Nat, &["[2001:db8:1::11]:80"]).scheduled(Kind::Mh),
             Wanted::udp("192.0.2.10:53", Method::Nat, &servers).scheduled(Kind::Lc),
             Wanted::tcp("192.0.2.13:80", Method::Nat, &[]),
+            Wanted::tcp("192.0.2.15:21", Method::Nat, &["10.1.0.11:21"]),
+            Wanted::tcp("192.0.2.16:80", Method::Tun(Tunnel::Gre { checksum: true }), &servers),
+            Wanted::tcp("192.0.2.17:80", Method::Tun(gue), &servers).admitting(30, 20),
+            Wanted { protocol: 132, ..Wanted::tcp("192.0.2.18:5000", Method::Nat, &servers) },
         ];
         // A server whose neighbour is not known: its packets wait.
         services
             .push(Wanted { servers: vec![(end("10.1.0.99:80"), 1)], ..Wanted::tcp("192.0.2.14:80", Method::Nat, &[]) });
-        let mut snapshot = snapshot(&services, Options::RINGMASTER);
+        let defences = Defences { drop_packet: Defend::Always, secure_tcp: Defend::Always, ..Defences::OFF };
+        let options = Options { defences, reset_expired: true, ..Options::RINGMASTER };
+        let mut snapshot = snapshot(&services, options);
         let mut network = (*snapshot.network).clone();
         if let Some(last) = network.hops.last_mut() {
             *last = ringmaster::service::Hop::default();
@@ -93,8 +116,32 @@ impl Traffic {
             frames.push((CLIENTS, tcp(&client, "192.0.2.10:80", "A").with_ttl(1).bytes()));
             frames.push((CLIENTS, tcp(&client, "192.0.2.10:80", "A").with_payload(&[0; 1480]).bytes()));
             frames.push((CLIENTS, vec![0xff; 14]));
+            for vip in ["192.0.2.15:21", "192.0.2.16:80", "192.0.2.17:80"] {
+                frames.extend(["S", "A"].map(|flags| (CLIENTS, tcp(&client, vip, flags).bytes())));
+            }
+            let port = format!("PORT 198,51,100,{n},200,1\r\n");
+            frames.push((CLIENTS, tcp(&client, "192.0.2.15:21", "A").with_payload(port.as_bytes()).bytes()));
+            let passive = b"227 Entering Passive Mode (10,1,0,11,195,80).\r\n";
+            frames.push((SERVERS, tcp("10.1.0.11:21", &client, "A").with_payload(passive).bytes()));
+            let data = format!("198.51.100.{n}:50123");
+            frames.push((CLIENTS, tcp(&data, "192.0.2.15:50000", "S").bytes()));
+            for chunk in [1, 10, 0, 6, 0] {
+                frames.push((CLIENTS, sctp(&client, "192.0.2.18:5000", chunk)));
+            }
+            let long = udp(&client, "192.0.2.10:53", &[1; 1473]).bytes();
+            frames.extend(fragments::cut(&long, n, &[800]).into_iter().map(|piece| (CLIENTS, piece)));
+            frames.push((CLIENTS, fragments::piece(&long, n + 100, 0, &[1; 800], true)));
+            let mut may_be_cut = long;
+            may_be_cut[20] = 0;
+            fragments::fix_header(&mut may_be_cut);
+            frames.push((CLIENTS, may_be_cut));
+            let reply = tcp("192.0.2.10:80", &client, "A").bytes();
+            frames.push((CLIENTS, icmp::error("203.0.113.1", "192.0.2.10:80", (3, 4), 1300, &reply, 28)));
         }
-        Self { director: director(snapshot, 10_000), frames }
+        let mut director = director(snapshot, 10_000);
+        // Sets the levels of the defences.
+        director.sweep(Tick(1));
+        Self { director, frames }
     }
 
     /// Sends everything through and says how many frames were received.
@@ -125,7 +172,16 @@ fn a_worker_in_its_loop_neither_allocates_nor_calls_the_system() {
         traffic.director.worker.held() > 0 && traffic.director.counters.answered.get() > 100,
         "all kinds are there"
     );
+    let counters = &traffic.director.counters;
+    assert!(counters.gathered.get() > 100 && counters.cut.get() > 100 && traffic.director.worker.gathered() > 0);
     assert_eq!(traffic.director.worker.io().in_hand(), traffic.director.worker.held());
+    for reason in [Reason::Defence, Reason::Limit] {
+        assert!(traffic.director.counters.reason(reason) > 0, "{}", reason.name());
+    }
+    let states: Vec<_> = traffic.director.shared.table.entries().map(|listed| listed.record.state).collect();
+    for state in [State::Listen, State::SctpClosed, State::SynRecv] {
+        assert!(states.contains(&state), "{state:?}");
+    }
 
     assert_eq!(status_of_a_mute_process(|| true), 0, "a process that is quiet ends by itself");
     let loud = status_of_a_mute_process(|| std::fs::metadata("/").is_ok());

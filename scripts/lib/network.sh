@@ -14,6 +14,7 @@ inside() {
 # start_inside NAMESPACE LOG COMMAND...: in the background; its process id is in $started. A function in the background
 # would be a shell of its own around the command, and would take the signals meant for it.
 start_inside() {
+    : >"$2" # at once, not when the command gets to it: whoever waits for its words must not read its predecessor's
     ip netns exec "$(full_name "$1")" "${@:3}" >"$2" 2>&1 &
     started=$!
 }

@@ -11,6 +11,7 @@ pub mod names;
 pub mod replay;
 pub mod run;
 pub mod status;
+pub mod vrrp;
 
 use std::ffi::OsString;
 use std::path::Path;
@@ -36,6 +37,7 @@ enum Command {
     Connections(connections::Args),
     Status(status::Args),
     Metrics(metrics::Args),
+    Vrrp(vrrp::Args),
     Replay(replay::Args),
     Ipvsadm(ipvsadm::Args),
 }
@@ -55,6 +57,7 @@ pub fn main() -> ExitCode {
         Command::Connections(args) => connections::run(&args),
         Command::Status(args) => status::run(&args),
         Command::Metrics(args) => metrics::run(&args),
+        Command::Vrrp(args) => vrrp::run(&args),
         Command::Replay(args) => replay::run(&args),
         Command::Ipvsadm(args) => ipvsadm::run(&args),
     }

@@ -1,13 +1,15 @@
 //! What a configuration means, once it is known to be valid.
 
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::IpAddr;
 use std::path::PathBuf;
+use std::time::Duration;
 
+pub use super::synchronisation::{SyncChoices, SyncDaemon};
 use crate::check;
 pub use crate::io::options::{Attach, BusyPoll, Driver, Poll, Transfer};
 use crate::sched;
 use crate::service::{Limits, MarkRule, Method, Options, Persistence, Thresholds};
-use crate::time::Ticks;
+use crate::vrrp;
 use crate::wire::{Endpoint, ServiceKey};
 
 /// A whole configuration.
@@ -17,6 +19,8 @@ pub struct Config {
     pub global: Global,
     /// `vrrp_instance` blocks, in order.
     pub instances: Vec<VrrpInstance>,
+    /// `vrrp_sync_group` blocks, in order.
+    pub groups: Vec<SyncGroup>,
     /// `virtual_server` blocks, in order.
     pub services: Vec<VirtualServer>,
     /// The `ringmaster` block.
@@ -30,76 +34,100 @@ pub struct Global {
     pub router_id: Option<String>,
     /// `lvs_sync_daemon`.
     pub sync_daemon: Option<SyncDaemon>,
+    /// `vrrp_startup_delay`: how long after its start the director takes part in no election.
+    pub startup_delay: Duration,
+    /// `vrrp_delay_after_boot`: the same, after the machine's start.
+    pub boot_delay: Duration,
 }
 
-/// `lvs_sync_daemon INTERFACE [INSTANCE] [id N] [maxlen N] [port N] [ttl N] [group A]`: connection synchronisation.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct SyncDaemon {
-    /// The interface that messages take.
-    pub interface: String,
-    /// The `vrrp_instance` whose role decides between telling and listening; without one both is done.
-    pub instance: Option<String>,
-    /// `id`: the number of the group of directors, 0 to 255. A backup with 0 listens to all.
-    pub id: u8,
-    /// `maxlen`: the longest message, in bytes.
-    pub maxlen: u16,
-    /// `port`: of UDP.
-    pub port: u16,
-    /// `ttl`: hops that messages may take.
-    pub ttl: u8,
-    /// `group`: the multicast group.
-    pub group: IpAddr,
-}
-
-impl SyncDaemon {
-    /// On an interface, with the defaults of LVS.
-    pub fn on(interface: &str) -> Self {
-        Self {
-            interface: interface.to_owned(),
-            instance: None,
-            id: 0,
-            maxlen: 1472,
-            port: 8848,
-            ttl: 1,
-            group: Ipv4Addr::new(224, 0, 0, 81).into(),
-        }
-    }
-}
-
-/// How connections are synchronised beyond what `lvs_sync_daemon` says: the `sync_*` keys of the `ringmaster` block.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct SyncChoices {
-    /// `sync_key`: the secret of directors that authenticate each other.
-    pub key: Option<String>,
-    /// `sync_peer_port`: the UDP port where they do.
-    pub peer_port: u16,
-    /// `sync_kernel_peers`: despite a key, kernels are told and listened to as well.
-    pub kernel_peers: bool,
-    /// `sync_refresh_period`: how often a connection that goes on is told of again.
-    pub refresh: Ticks,
-    /// `sync_persist_mode`: of persistent services only the templates are told.
-    pub templates_only: bool,
-}
-
-impl Default for SyncChoices {
-    fn default() -> Self {
-        Self { key: None, peer_port: 8948, kernel_peers: false, refresh: Ticks::from_secs(60), templates_only: false }
-    }
-}
-
-/// A `vrrp_instance`. Elections are not held yet: a single director owns the addresses.
+/// A `vrrp_instance`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct VrrpInstance {
-    /// Its name.
-    pub name: String,
-    /// `interface`.
-    pub interface: String,
-    /// `virtual_router_id`, 1 to 255.
-    pub virtual_router_id: u8,
-    /// `priority`, 1 to 255.
-    pub priority: u8,
+    /// Its election, with name and interface.
+    pub election: vrrp::Spec,
     /// `virtual_ipaddress`, and after them `virtual_ipaddress_excluded`.
     pub addresses: Vec<VirtualAddress>,
+    /// `virtual_routes`.
+    pub routes: Vec<VirtualRoute>,
+    /// `virtual_rules`.
+    pub rules: Vec<VirtualRule>,
+}
+
+/// An address and how many of its leading bits count.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Prefix {
+    /// The address.
+    pub address: IpAddr,
+    /// At most 32 or 128.
+    pub length: u8,
+}
+
+/// What becomes of packets that a route or rule is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RouteKind {
+    /// They go on; by a rule, to its table.
+    Unicast,
+    /// They vanish.
+    Blackhole,
+    /// They are refused: host unreachable.
+    Unreachable,
+    /// They are refused: communication prohibited.
+    Prohibit,
+}
+
+/// A line of `virtual_routes`, as `ip route` understands it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct VirtualRoute {
+    /// The network; `None` is `default`.
+    pub destination: Option<Prefix>,
+    /// Whether it leads anywhere.
+    pub kind: RouteKind,
+    /// `via`: the router.
+    pub via: Option<IpAddr>,
+    /// `dev`.
+    pub device: Option<String>,
+    /// `src`.
+    pub source: Option<IpAddr>,
+    /// `metric`.
+    pub metric: Option<u32>,
+    /// `table`.
+    pub table: u32,
+    /// `scope`, as the kernel's number.
+    pub scope: Option<u8>,
+    /// `mtu`, in bytes.
+    pub mtu: Option<u32>,
+    /// `onlink`: the router is on the link, whatever its address.
+    pub onlink: bool,
+}
+
+/// A line of `virtual_rules`, as `ip rule` understands it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct VirtualRule {
+    /// `from`; `None` is `all`.
+    pub from: Option<Prefix>,
+    /// `to`; `None` is `all`.
+    pub to: Option<Prefix>,
+    /// `iif`.
+    pub incoming: Option<String>,
+    /// `oif`.
+    pub outgoing: Option<String>,
+    /// `fwmark`.
+    pub mark: Option<u32>,
+    /// `priority`.
+    pub priority: Option<u32>,
+    /// `table`.
+    pub table: u32,
+    /// Whether it looks up that table at all.
+    pub kind: RouteKind,
+}
+
+/// A `vrrp_sync_group`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SyncGroup {
+    /// Its name.
+    pub name: String,
+    /// Its members, by their place in [`Config::instances`].
+    pub members: Vec<usize>,
 }
 
 /// One line of `virtual_ipaddress`.

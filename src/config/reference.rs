@@ -21,8 +21,7 @@ pub fn reference() -> String {
 fn row(page: &mut String, keyword: &Keyword) {
     let Keyword { name, default, doc, .. } = keyword;
     let status = match keyword.support {
-        Support::Acts => String::new(),
-        Support::Elections => " (no effect until elections are held)".to_owned(),
+        Support::Acts | Support::Tunes => String::new(),
         Support::Later => " (no effect yet)".to_owned(),
         Support::Unchecked => " (not checked yet: counts as up)".to_owned(),
         Support::Refused(reason) => format!(" (refused: {reason})"),
@@ -62,7 +61,7 @@ mod tests {
                 assert!(!keyword.doc.is_empty() && !keyword.doc.contains('|'), "{}", keyword.name);
             }
         }
-        let row = "| `priority` | 1 to 255 | 100 | the highest becomes master |";
+        let row = "| `priority` | 1 to 255 | 100 | the highest becomes master; 255 owns the addresses |";
         assert!(page.contains(row), "{page}");
     }
 }

@@ -1,6 +1,7 @@
 //! Whole configurations: what they mean, how they are printed, and that no text breaks the reader.
 
 mod corpus;
+mod elections;
 mod golden;
 mod meaning;
 mod random;

@@ -124,8 +124,14 @@ impl Ids {
         self.records.iter().enumerate().filter_map(|(at, record)| {
             let holder = record.holder.filter(|holder| !holder.live)?;
             let Name { service, real, .. } = holder.name;
-            let pair = Pair::new(record.generation, service.protocol, holder.method, service.virtual_, real);
-            Some((PairId(index(at)), pair, self.current(holder.name)))
+            let current = self.current(holder.name);
+            // What a tunnel is made of is the server's, and goes with the method (`ip_vs_ctl.c: __ip_vs_update_dest`).
+            let method = match holder.method {
+                Method::Tun(_) if current.is_some() => Method::IPIP,
+                method => method,
+            };
+            let pair = Pair::new(record.generation, service.protocol, method, service.virtual_, real);
+            Some((PairId(index(at)), pair, current))
         })
     }
 

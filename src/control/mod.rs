@@ -15,6 +15,7 @@ pub mod socket;
 mod steer_rules;
 pub mod sync;
 pub mod view;
+pub mod vrrp;
 
 pub use director::{DirectorError, run};
 pub use ids::{Ids, PAIRS};

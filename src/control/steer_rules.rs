@@ -1,8 +1,8 @@
 //! What the steering program must take from the kernel, as follows from the services.
 
 use crate::io::xdp::steer::{Marking, Rules};
-use crate::service::{Method, Pair, PairFlags, Services, Side};
-use crate::wire::{Addr, Endpoint};
+use crate::service::{Method, Pair, PairFlags, Services, Side, Tunnel};
+use crate::wire::{Addr, Endpoint, Protocol};
 
 /// The director's addresses.
 #[derive(Clone, Debug, Default)]
@@ -30,6 +30,7 @@ pub fn rules(services: &Services, locals: &Locals) -> Rules {
     let ftp = services.list.iter().filter(|service| service.is_ftp() && service.is_for_other_ports());
     let helped = pairs.clone().filter(|pair| pair.flags.has(PairFlags::FTP));
     rules.ftp = ftp.map(|service| service.key.virtual_.addr).chain(helped.map(|pair| pair.ends[0])).collect();
+    rules.tunnels = pairs.clone().flat_map(tunnels).collect();
     for pair in pairs.filter(|pair| pair.method == Method::Nat) {
         let real = pair.end(Side::Real);
         let port = if pair.flags.has(PairFlags::WIDE) { 0 } else { real.port };
@@ -48,4 +49,15 @@ pub fn rules(services: &Services, locals: &Locals) -> Rules {
             .collect();
     }
     rules
+}
+
+/// By what protocols and to which port the tunnel packets of this pair go.
+fn tunnels(pair: &Pair) -> Vec<(u8, Endpoint)> {
+    let to = |protocol, port| (protocol, Endpoint { addr: pair.ends[Side::Real as usize], port });
+    match pair.method {
+        Method::Tun(Tunnel::Ipip) => vec![to(Protocol::IPIP, 0), to(Protocol::IPV6, 0)],
+        Method::Tun(Tunnel::Gre { .. }) => vec![to(Protocol::GRE, 0)],
+        Method::Tun(Tunnel::Gue { port, .. }) => vec![to(Protocol::UDP, port)],
+        Method::Nat | Method::Dr => Vec::new(),
+    }
 }

@@ -7,7 +7,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use serde::{Deserialize, Serialize};
 
-use super::admin::{Change, Refusal, ServiceName, TunnelSpec, name_of, tunnel_of};
+use super::admin::{Change, Refusal, ServiceName, TunnelSpec, name_of};
 use super::{Counts, Ledger};
 use crate::config::model::SyncDaemon;
 use crate::conn::Timeouts;
@@ -241,6 +241,9 @@ pub struct Status {
     /// Connection synchronisation, if a daemon runs.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sync: Option<SyncView>,
+    /// The instances of VRRP, in the order of the configuration.
+    #[serde(default)]
+    pub roles: Vec<RoleView>,
 }
 
 /// Connection synchronisation.
@@ -313,6 +316,33 @@ pub struct SyncPeerView {
     pub lag: u64,
     /// Since it was last heard, in milliseconds.
     pub silent_ms: u64,
+}
+
+/// An instance of VRRP.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RoleView {
+    /// Its name.
+    pub name: String,
+    /// The interface of its adverts.
+    pub interface: String,
+    /// `virtual_router_id`.
+    pub router: u8,
+    /// Version of VRRP.
+    pub version: u8,
+    /// MASTER, BACKUP, FAULT or STOP.
+    pub state: String,
+    /// How long it has been that, in seconds.
+    pub seconds: u64,
+    /// The effective priority.
+    pub priority: u8,
+    /// The configured one.
+    pub base_priority: u8,
+    /// The master that is known, perhaps this director.
+    pub master: Option<IpAddr>,
+    /// Another master does not give way.
+    pub split_brain: bool,
+    /// Counters by name.
+    pub counters: BTreeMap<String, u64>,
 }
 
 /// The timeouts that can be set, in seconds.
@@ -405,7 +435,7 @@ fn server(server: &Server, loads: &Loads, ledger: &Ledger) -> ServerView {
     ServerView {
         address: socket(server.real),
         method: server.method.into(),
-        tunnel: tunnel_of(server.method),
+        tunnel: TunnelSpec::of(server.method),
         weight: server.weight,
         active: load.active,
         inactive: load.inactive,

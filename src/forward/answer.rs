@@ -17,11 +17,39 @@ const ICMP_TOS: u8 = 0xc0;
 
 /// An ICMP error, in the numbers of both families.
 #[derive(Clone, Copy, Debug)]
-struct Error {
+pub(super) struct Error {
     v4: (u8, u8),
     v6: (u8, u8),
     /// The second word of the ICMP header: the MTU, where it has one.
-    word: u32,
+    pub(super) word: u32,
+}
+
+impl Error {
+    const TOO_BIG: Error = Error { v4: (3, 4), v6: (2, 0), word: 0 };
+    const HOST_UNREACHABLE: Error = Error { v4: (3, 1), v6: (1, 3), word: 0 };
+    const TTL_EXPIRED: Error = Error { v4: (11, 0), v6: (3, 0), word: 0 };
+
+    /// What a client is told when `kind` and `code` came back about the tunnel packet its own was in: the same, or across
+    /// families what says the same.
+    pub(super) fn relayed(outer: Family, kind: u8, code: u8) -> Error {
+        let across = match (outer, kind) {
+            _ if is_too_big(outer, kind, code) => Self::TOO_BIG,
+            (Family::V4, 11) | (Family::V6, 3) => Self::TTL_EXPIRED,
+            _ => Self::HOST_UNREACHABLE,
+        };
+        match outer {
+            Family::V4 => Error { v4: (kind, code), ..across },
+            Family::V6 => Error { v6: (kind, code), ..across },
+        }
+    }
+}
+
+/// Whether the error says that a packet was too big for its way.
+pub(super) fn is_too_big(family: Family, kind: u8, code: u8) -> bool {
+    match family {
+        Family::V4 => (kind, code) == Error::TOO_BIG.v4,
+        Family::V6 => kind == Error::TOO_BIG.v6.0,
+    }
 }
 
 /// A packet without a connection, which opens none, is answered as by a stack on which nobody listens, unless the options
@@ -60,29 +88,39 @@ pub(super) fn no_server(view: &View<'_>, packet: &mut Packet<'_>, look: &Look) -
 /// No route to the server or back to the client: host unreachable.
 #[cold]
 pub(super) fn unreachable_host(view: &View<'_>, packet: &mut Packet<'_>, look: &Look) -> Decision {
-    icmp(view, packet, look, Error { v4: (3, 1), v6: (1, 3), word: 0 }, Reason::NoRoute)
+    icmp(view, packet, look, Error::HOST_UNREACHABLE, Reason::NoRoute)
 }
 
 /// The time to live ran out.
 #[cold]
 pub(super) fn ttl_expired(view: &View<'_>, packet: &mut Packet<'_>, look: &Look) -> Decision {
-    icmp(view, packet, look, Error { v4: (11, 0), v6: (3, 0), word: 0 }, Reason::TtlExpired)
+    icmp(view, packet, look, Error::TTL_EXPIRED, Reason::TtlExpired)
 }
 
-/// The packet is longer than `limit`, the MTU of its way less the tunnel header: the sender is told, if it asked not to
-/// have it cut. (An IPv4 packet that may be cut is dropped: cutting is not done yet.)
+/// The packet is longer than `limit`, the MTU of its way less the tunnel header, and must not be cut: the sender is told.
+/// Where not even the smallest packet would fit the kernel keeps silent.
 #[cold]
 pub(super) fn too_big(view: &View<'_>, packet: &mut Packet<'_>, look: &Look, limit: u16) -> Decision {
-    let l3 = usize::from(look.l3);
-    let may_be_cut = look.family == Family::V4 && packet.bytes().get(l3 + 6).is_none_or(|bits| bits & 0x40 == 0);
-    if may_be_cut {
+    if limit == 0 {
         return Decision::drop(Reason::TooBig);
     }
     if look.way == Way::In {
         // The kernel has already decremented the TTL of the request it quotes here.
         super::rewrite::age(packet.bytes(), look, Default::default());
     }
-    icmp(view, packet, look, Error { v4: (3, 4), v6: (2, 0), word: u32::from(limit) }, Reason::TooBig)
+    icmp(view, packet, look, Error { word: u32::from(limit), ..Error::TOO_BIG }, Reason::TooBig)
+}
+
+/// An option of the IPv4 header cannot be read; `at` is where in the header.
+#[cold]
+pub(super) fn parameter_problem(view: &View<'_>, packet: &mut Packet<'_>, look: &Look, at: u8) -> Decision {
+    icmp(view, packet, look, Error { v4: (12, 0), v6: (4, 0), word: u32::from(at) << 24 }, Reason::HeaderOption)
+}
+
+/// An error about the packet in a tunnel packet, which stands where the tunnel packet's error stood.
+#[cold]
+pub(super) fn relayed(view: &View<'_>, packet: &mut Packet<'_>, look: &Look, error: Error) -> Decision {
+    icmp(view, packet, look, error, Reason::TunnelError)
 }
 
 fn reset(view: &View<'_>, packet: &mut Packet<'_>, look: &Look) -> Option<Decision> {
@@ -124,7 +162,8 @@ fn icmp(view: &View<'_>, packet: &mut Packet<'_>, look: &Look, error: Error, rea
 fn make_icmp(view: &View<'_>, packet: &mut Packet<'_>, look: &Look, error: Error, reason: Reason) -> Option<Decision> {
     let from = own_address(view, packet.frame.port, look)?;
     let to = sender(look);
-    if !is_single_host(to) {
+    let limited = error.v4 != Error::TOO_BIG.v4;
+    if !is_single_host(to) || (limited && !view.limiter.allows(view.options, to, view.now)) {
         return None;
     }
     let (protocol, (kind, code), header, most) = match look.family {

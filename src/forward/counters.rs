@@ -45,6 +45,10 @@ pub struct Counters {
     pub answered: Counter,
     /// Frames passed to the kernel.
     pub passed: Counter,
+    /// Frames that were pieces of a datagram. What becomes of the datagram is counted once more.
+    pub gathered: Counter,
+    /// Packets cut into pieces; the pieces count as transmitted.
+    pub cut: Counter,
     /// Frames whose transport checksum a local stack had left unfinished, and that were finished here.
     pub checksum_completed: Counter,
     reasons: [Counter; Reason::ALL.len()],
@@ -59,6 +63,8 @@ impl Counters {
             transmitted: Counter::default(),
             answered: Counter::default(),
             passed: Counter::default(),
+            gathered: Counter::default(),
+            cut: Counter::default(),
             checksum_completed: Counter::default(),
             reasons: Default::default(),
             pairs: (0..pairs).map(|_| PairCounters::default()).collect(),
@@ -86,6 +92,8 @@ impl Counters {
                 self.reasons[reason as usize].add(1);
             }
             Verdict::Pass => self.passed.add(1),
+            Verdict::Cut(..) => self.cut.add(1),
+            Verdict::Gather => self.gathered.add(1),
             Verdict::Drop(reason) => self.reasons[reason as usize].add(1),
         }
     }

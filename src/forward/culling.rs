@@ -89,7 +89,7 @@ impl Culling {
         self.updated = Some(now);
         let Defences { drop_entry, .. } = options.defences;
         let room = shared.table.room();
-        let free = room.saturating_sub(u32::try_from(shared.table.len()).unwrap_or(u32::MAX));
+        let free = room.saturating_sub(u32::try_from(shared.table.estimated_len()).unwrap_or(u32::MAX));
         shared.defence.update(&options.defences, free, room);
         self.drop_entry = drop_entry.is_up(free < options.defences.threshold(room));
         self.pressure = Pressure::of(free, room);

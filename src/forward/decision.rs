@@ -9,7 +9,8 @@ use crate::service::PairId;
 /// It is packed into a word so that it travels in a register: written byte by byte and read back whole, it would cost the
 /// hottest loop of the director two failed store-forwardings a packet.
 ///
-/// Bits 0-7 the kind of verdict, 8-15 the port, 16-23 the reason, 32-63 the pair (all ones for none).
+/// Bits 0-7 the kind of verdict, 8-15 the port, 16-23 the reason or 16-31 the length of pieces, 32-63 the pair (all ones
+/// for none).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Decision(u64);
 
@@ -18,6 +19,8 @@ const ANSWER: u64 = 1;
 const PASS: u64 = 2;
 const DROP: u64 = 3;
 const WAIT: u64 = 4;
+const CUT: u64 = 5;
+const GATHER: u64 = 6;
 
 const NO_PAIR: u32 = u32::MAX;
 
@@ -31,6 +34,8 @@ impl Decision {
             Verdict::Pass => PASS,
             Verdict::Drop(reason) => DROP | (reason as u64) << 16,
             Verdict::Wait => WAIT,
+            Verdict::Cut(port, mtu) => CUT | (port.0 as u64) << 8 | (mtu as u64) << 16,
+            Verdict::Gather => GATHER,
         };
         Self(verdict | (NO_PAIR as u64) << 32)
     }
@@ -56,6 +61,8 @@ impl Decision {
             ANSWER => Verdict::Answer(port, self.reason()),
             PASS => Verdict::Pass,
             WAIT => Verdict::Wait,
+            CUT => Verdict::Cut(port, (self.0 >> 16) as u16),
+            GATHER => Verdict::Gather,
             _ => Verdict::Drop(self.reason()),
         }
     }
@@ -80,7 +87,8 @@ mod tests {
     #[test]
     fn a_decision_gives_back_what_was_put_in() {
         let port = PortId(7);
-        let mut verdicts = vec![Verdict::Transmit(port), Verdict::Pass, Verdict::Wait];
+        let mut verdicts =
+            vec![Verdict::Transmit(port), Verdict::Pass, Verdict::Wait, Verdict::Cut(port, 1492), Verdict::Gather];
         for &reason in Reason::ALL {
             verdicts.extend([Verdict::Answer(port, reason), Verdict::Drop(reason)]);
         }

@@ -12,7 +12,7 @@ use crate::conn::table::{Entry, Slot, StateWord};
 use crate::service::{Hop, HopId, HopTo, Method, NextHop, Pair, PairFlags, PairId, Side};
 use crate::time::Tick;
 use crate::wire::checksum::Delta;
-use crate::wire::{Protocol, SctpEvent};
+use crate::wire::{Family, Protocol, SctpEvent};
 
 /// Whether the entry is the connection this packet belongs to: its pair is alive under the generation it was opened
 /// with, and the packet's other end is the pair's.
@@ -99,17 +99,59 @@ impl Forwarder {
         hop: Option<&Hop>,
         advance: impl FnOnce(&mut Packet<'_>),
     ) -> Decision {
-        let fits = hop.filter(|hop| look.ttl > 1 && look.packet_len() <= limit(pair, hop));
+        let fits = |hop: &&Hop| look.ttl > 1 && look.packet_len() <= self.limit(view, pair_id, pair, hop);
+        let Some(hop) = hop.filter(fits) else {
+            return self.does_not_fit(view, packet, look, (pair_id, pair), hop, advance);
+        };
+        self.count(pair_id, pair, look);
+        advance(packet);
+        self.send(view, packet, look, (pair_id, pair), hop).for_pair(pair_id)
+    }
+
+    /// A packet that cannot leave as it is: it is cut, or refused.
+    #[cold]
+    #[inline(never)]
+    fn does_not_fit(
+        &self,
+        view: &View<'_>,
+        packet: &mut Packet<'_>,
+        look: &Look,
+        (id, pair): (PairId, &Pair),
+        hop: Option<&Hop>,
+        advance: impl FnOnce(&mut Packet<'_>),
+    ) -> Decision {
+        let may_be_cut = |hop: &&Hop| {
+            let limit = self.limit(view, id, pair, hop);
+            look.ttl > 1 && may_be_cut(view, packet, look, pair, limit)
+        };
+        let cut = hop.filter(may_be_cut);
         // The kernel has judged a reply's TTL and size before LVS sees it (`ip_forward.c: ip_forward`), but not a
         // request's.
-        if fits.is_some() || look.way == Way::In {
-            self.count(pair_id, pair, look);
+        if cut.is_some() || look.way == Way::In {
+            self.count(id, pair, look);
             advance(packet);
         }
-        match fits {
-            Some(hop) => self.send(view, packet, look, (pair_id, pair), hop).for_pair(pair_id),
-            None => self.refuse(view, packet, look, pair, hop, pair_id),
-        }
+        let Some(hop) = cut else { return self.refuse(view, packet, look, pair, hop, id) };
+        let sent = self.send(view, packet, look, (id, pair), hop);
+        let sent = match sent.verdict() {
+            Verdict::Transmit(port) => Decision::of(Verdict::Cut(port, self.path_mtu(view, id, pair, hop))),
+            _ => sent,
+        };
+        sent.for_pair(id)
+    }
+
+    /// The longest IP packet that fits the way through `hop`, tunnel header included.
+    #[inline(always)]
+    pub(super) fn path_mtu(&self, view: &View<'_>, id: PairId, pair: &Pair, hop: &Hop) -> u16 {
+        // Only requests pass here where there is an overhead.
+        if pair.overhead == 0 { hop.mtu } else { self.shared.path_mtus.of(id, hop.mtu, view.now) }
+    }
+
+    /// The longest packet that fits the way through `hop`, in bytes; 0 if a tunnel is too narrow for any.
+    #[inline(always)]
+    pub(super) fn limit(&self, view: &View<'_>, id: PairId, pair: &Pair, hop: &Hop) -> u16 {
+        let mtu = self.path_mtu(view, id, pair, hop);
+        if pair.overhead == 0 { mtu } else { tunnel::limit(mtu, pair) }
     }
 
     /// A packet that can go no further: its sender is told why.
@@ -127,20 +169,25 @@ impl Forwarder {
         let decision = match hop {
             None => answer::unreachable_host(view, packet, look),
             Some(_) if look.ttl <= 1 => answer::ttl_expired(view, packet, look),
-            Some(hop) => answer::too_big(view, packet, look, limit(pair, hop)),
+            Some(hop) => answer::too_big(view, packet, look, self.limit(view, id, pair, hop)),
         };
         // To the kernel, what it tells the client of a server that answers directly is a packet of that connection.
         if let (Verdict::Answer(..), Way::In, Method::Dr | Method::Tun(_)) = (decision.verdict(), look.way, pair.method)
-            && let Some(counters) = self.counters.pair(id)
         {
-            counters.packets[Way::Out as usize].add(1);
-            counters.bytes[Way::Out as usize].add(u64::from(packet.frame.len - look.l3));
+            self.count_answer(id, packet, look);
         }
         decision.for_pair(id)
     }
 
+    /// Counts the answer in `packet` as one of the server's.
+    pub(super) fn count_answer(&self, id: PairId, packet: &Packet<'_>, look: &Look) {
+        let Some(counters) = self.counters.pair(id) else { return };
+        counters.packets[Way::Out as usize].add(1);
+        counters.bytes[Way::Out as usize].add(u64::from(packet.frame.len - look.l3));
+    }
+
     #[inline(always)]
-    fn count(&self, id: PairId, pair: &Pair, look: &Look) {
+    pub(super) fn count(&self, id: PairId, pair: &Pair, look: &Look) {
         // Nothing counts for a server that was removed.
         let Some(counters) = self.counters.pair(id).filter(|_| !pair.flags.has(PairFlags::REMOVED)) else { return };
         counters.packets[look.way as usize].add(1);
@@ -166,6 +213,9 @@ impl Forwarder {
         let first_of_tick = entry.last_seen() != now;
         entry.touch(now);
         entry.count_request(look.way == Way::In);
+        if view.options.reset_expired && look.way == Way::In && look.protocol == Protocol::TCP {
+            self.keep_numbers(packet, entry, look);
+        }
         if next != state || next_flags != word.flags() {
             lifecycle::change_state(&self.shared, self.lane, view.options, entry, word, next, next_flags);
         } else if first_of_tick {
@@ -216,6 +266,19 @@ impl Forwarder {
             }
             Method::Dr | Method::Tun(_) => rewrite::age(bytes, look, Delta::new()),
         }
+        self.launch(view, packet, look, (pair_id, pair), hop)
+    }
+
+    /// Puts the rewritten packet into its tunnel, if it has one, and addresses the frame to `hop`.
+    #[inline(always)]
+    pub(super) fn launch(
+        &self,
+        view: &View<'_>,
+        packet: &mut Packet<'_>,
+        look: &Look,
+        (pair_id, pair): (PairId, &Pair),
+        hop: &Hop,
+    ) -> Decision {
         // Padding behind the packet was for the link it came by.
         packet.frame.len = look.end;
         if !tunnel::wrap(view, packet, look, pair_id, pair) {
@@ -276,6 +339,17 @@ impl Forwarder {
     }
 }
 
+/// Whether a packet longer than `limit` may leave in pieces: IPv4 without DF, a tunnel's always if path MTU discovery is
+/// off, and what came in pieces that fit (`ip_vs_xmit.c: ensure_mtu_is_adequate`).
+pub(super) fn may_be_cut(view: &View<'_>, packet: &Packet<'_>, look: &Look, pair: &Pair, limit: u16) -> bool {
+    let flags = packet.whole().get(usize::from(look.l3) + 6).copied().unwrap_or_default();
+    match look.family {
+        _ if limit == 0 => false,
+        Family::V4 => flags & 0x40 == 0 || (pair.overhead != 0 && !view.options.pmtu_disc),
+        Family::V6 => packet.longest_piece != 0 && packet.longest_piece <= limit,
+    }
+}
+
 /// Whether a SYN or INIT on a connection in this state is a new connection that happens to use the same port
 /// (`ip_vs_core.c: is_new_conn_expected`).
 fn may_reuse(view: &View<'_>, word: StateWord) -> bool {
@@ -320,13 +394,6 @@ fn known_hop<'a>(view: &View<'a>, pair: &Pair, entry: &Entry, look: &Look) -> Op
     let to_client = select(fresh, entry.hop(), HopId::NONE.0);
     let id = select(look.way == Way::In, pair.hop.0, to_client);
     view.network.hop(HopId(id))
-}
-
-/// The longest packet that fits the way through `hop`, in bytes.
-#[inline(always)]
-fn limit(pair: &Pair, hop: &Hop) -> u16 {
-    // Only requests pass here where there is an overhead.
-    hop.mtu.saturating_sub(u16::from(pair.overhead))
 }
 
 /// The neighbour that this packet would have to wait for, if any.

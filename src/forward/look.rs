@@ -2,7 +2,7 @@
 
 use std::hint::select_unpredictable as select;
 
-use super::{Reason, Verdict};
+use super::{Aside, Reason, Verdict};
 use crate::conn::{FlowHash, FlowKey, Table};
 use crate::service::VipFilter;
 use crate::wire::{
@@ -40,16 +40,16 @@ pub(super) struct Look {
 impl Look {
     /// Reads the frame at the start of `bytes`, which is `len` bytes long and may be followed by others.
     #[inline(always)]
-    pub(super) fn at(bytes: &[u8], len: usize, vips: &VipFilter, table: &Table) -> Result<Look, Verdict> {
+    pub(super) fn at(bytes: &[u8], len: usize, vips: &VipFilter, table: &Table) -> Result<Look, Aside> {
         if let Some(parsed) = bytes.first_chunk::<HEAD>().and_then(|head| parse_common(head, len)) {
             return Ok(Self::of(&parsed, vips, table));
         }
-        let parsed = uncommon(bytes.get(..len).unwrap_or(bytes), vips)?;
+        let parsed = uncommon(bytes.get(..len).unwrap_or(bytes))?;
         Ok(Self::of(&parsed, vips, table))
     }
 
     #[inline(always)]
-    fn of(parsed: &Parsed, vips: &VipFilter, table: &Table) -> Look {
+    pub(super) fn of(parsed: &Parsed, vips: &VipFilter, table: &Table) -> Look {
         let source = Endpoint { addr: parsed.source, port: parsed.source_port };
         let destination = Endpoint { addr: parsed.destination, port: parsed.destination_port };
         let inbound = vips.may_contain(destination.addr);
@@ -111,20 +111,21 @@ fn pick(first: bool, a: Endpoint, b: Endpoint) -> Endpoint {
     Endpoint { addr: Addr { hi, lo }, port: select(first, a.port, b.port) }
 }
 
-/// Everything but whole IPv4 TCP and UDP without options: kept out of the loop.
+/// Everything but whole TCP and UDP without IPv4 options or IPv6 extension headers: kept out of the loop.
 #[cold]
 #[inline(never)]
-fn uncommon(frame: &[u8], vips: &VipFilter) -> Result<Parsed, Verdict> {
+fn uncommon(frame: &[u8]) -> Result<Parsed, Aside> {
     let parsed = parse(frame).map_err(|error| match error {
-        ParseError::NotIp => Verdict::Pass,
-        ParseError::Truncated => Verdict::Drop(Reason::Truncated),
-        ParseError::Malformed => Verdict::Drop(Reason::Malformed),
+        ParseError::NotIp => Aside::Settled(Verdict::Pass),
+        ParseError::Truncated => Aside::Settled(Verdict::Drop(Reason::Truncated)),
+        ParseError::Malformed => Aside::Settled(Verdict::Drop(Reason::Malformed)),
     })?;
-    match (parsed.protocol, parsed.fragment) {
-        (Protocol::TCP | Protocol::UDP | Protocol::SCTP, Fragment::Whole) => Ok(parsed),
-        (Protocol::TCP | Protocol::UDP | Protocol::SCTP, _) if vips.may_contain(parsed.destination) => {
-            Err(Verdict::Drop(Reason::Fragment))
-        }
-        _ => Err(Verdict::Pass),
+    let has_options = parsed.family() == Family::V4 && parsed.l4 - parsed.l3 > 20;
+    match (parsed.fragment, parsed.protocol) {
+        (Fragment::Whole, Protocol::TCP | Protocol::UDP | Protocol::SCTP) if has_options => Err(Aside::Options),
+        (Fragment::Whole, Protocol::TCP | Protocol::UDP | Protocol::SCTP) => Ok(parsed),
+        (Fragment::Whole, Protocol::ICMP | Protocol::ICMPV6) => Err(Aside::Message),
+        (Fragment::Whole, _) => Err(Aside::Settled(Verdict::Pass)),
+        _ => Err(Aside::Piece),
     }
 }

@@ -27,15 +27,22 @@ mod culling;
 mod decision;
 mod defence;
 mod established;
+pub mod farewell;
 mod ftp;
+mod gathering;
+mod header_options;
 pub mod lifecycle;
+mod limiter;
 mod look;
+mod message;
 mod one_packet;
 mod open;
+mod path_mtu;
 mod persistence;
 mod rewrite;
 mod transit;
 mod tunnel;
+mod tunnel_error;
 mod verdict;
 pub mod wide;
 
@@ -44,6 +51,8 @@ pub use counters::{Counter, Counters, PairCounters};
 pub use culling::Culling;
 pub use decision::Decision;
 pub use defence::Defence;
+pub use gathering::{Assembled, Gathering, Span, Whole};
+pub use path_mtu::PathMtus;
 pub use verdict::{Reason, Verdict};
 
 use std::sync::Arc;
@@ -55,7 +64,8 @@ use crate::conn::Table;
 use crate::io::{BATCH, Batch, Frame, PacketIo};
 use crate::service::{Loads, Network, NextHop, Options, Services, Snapshot};
 use crate::time::Tick;
-use crate::wire::{Protocol, SctpEvent};
+use crate::wire::{Addr, Protocol, SctpEvent, parse};
+use limiter::Limiter;
 use look::Look;
 
 /// How far the first touch of an entry runs ahead of its use: enough to hide a cache miss, few enough not to overrun the
@@ -69,21 +79,47 @@ pub struct Shared {
     pub table: Arc<Table>,
     /// Connections by pair.
     pub loads: Arc<Loads>,
+    /// What fits the ways to tunnel servers.
+    pub path_mtus: Arc<PathMtus>,
     /// What the defences have workers do at this moment.
     pub defence: Arc<Defence>,
+    /// What the ends of expired connections are still to be told; any worker empties it.
+    pub farewells: Arc<ArrayQueue<farewell::Farewell>>,
     /// Neighbours that some worker needs and nobody has resolved yet; the control thread empties it.
     pub wanted: Arc<ArrayQueue<NextHop>>,
     /// Connections that other directors should soon hear of.
     pub changes: Arc<Changes>,
 }
 
-/// The parts of a snapshot that the packet path asks, taken apart once a batch.
+/// The parts of a snapshot that the packet path asks, taken apart once a batch, with what else holds for the batch.
 #[derive(Clone, Copy)]
 struct View<'a> {
     services: &'a Services,
     network: &'a Network,
     options: &'a Options,
     table: &'a Table,
+    limiter: &'a Limiter,
+    now: Tick,
+}
+
+impl View<'_> {
+    /// Whether the address is the director's own, virtual ones included.
+    fn is_own(&self, address: Addr) -> bool {
+        self.services.is_vip(address) || self.network.ports.iter().any(|port| port.addresses.contains(&address))
+    }
+}
+
+/// What the first pass says of frames that the second has no [`Look`] of: none of them is common.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Aside {
+    /// There is nothing more to find out.
+    Settled(Verdict),
+    /// A fragment.
+    Piece,
+    /// ICMP.
+    Message,
+    /// Its IPv4 header has options.
+    Options,
 }
 
 /// One worker's share of the packet path.
@@ -93,12 +129,18 @@ pub struct Forwarder {
     counters: Arc<Counters>,
     /// The worker's lane in [`Loads`].
     lane: usize,
+    limiter: Limiter,
 }
 
 impl Forwarder {
     /// The packet path of the worker that owns `lane` of the loads.
     pub fn new(shared: Shared, counters: Arc<Counters>, lane: usize) -> Self {
-        Self { shared, counters, lane }
+        Self { shared, counters, lane, limiter: Limiter::default() }
+    }
+
+    /// The identification of the first IPv6 packet that this worker cuts: workers begin far from each other.
+    pub fn first_id(&self) -> u32 {
+        (self.lane as u32).wrapping_mul(0x9e37_79b9)
     }
 
     /// The worker's counters.
@@ -121,12 +163,7 @@ impl Forwarder {
             decisions.extend(batch.iter().map(|_| Decision::of(Verdict::Pass)));
             return;
         }
-        let view = View {
-            services: &snapshot.services,
-            network: &snapshot.network,
-            options: &snapshot.options,
-            table: &self.shared.table,
-        };
+        let view = self.view(snapshot, now);
         let looks = self.look_at_all(io, &view, batch);
         for look in looks.iter().take(LOOK_AHEAD).flatten() {
             self.shared.table.prefetch_entry(look.hash);
@@ -136,8 +173,8 @@ impl Forwarder {
                 self.shared.table.prefetch_entry(ahead.hash);
             }
             let decision = match &looks[at] {
-                Ok(look) => self.act(io, &view, frame, look, now),
-                Err(verdict) => Decision::of(*verdict),
+                Ok(look) => self.decide(&view, &mut packet(io, frame), look),
+                Err(aside) => self.set_aside(io, &view, frame, *aside),
             };
             decisions.push(decision);
         }
@@ -149,7 +186,7 @@ impl Forwarder {
         io: &mut I,
         view: &View<'_>,
         batch: &Batch,
-    ) -> ArrayVec<Result<Look, Verdict>, BATCH> {
+    ) -> ArrayVec<Result<Look, Aside>, BATCH> {
         let mut looks = ArrayVec::new();
         for frame in batch {
             let slot = io.slot_mut(frame);
@@ -159,15 +196,75 @@ impl Forwarder {
         looks
     }
 
-    #[inline(always)]
-    fn act<I: PacketIo>(&self, io: &mut I, view: &View<'_>, frame: &mut Frame, look: &Look, now: Tick) -> Decision {
-        let checked = io.ports().get(usize::from(frame.port.0)).is_some_and(|port| port.partial_checksums);
-        let mut packet = Packet { slot: io.slot_mut(frame), frame, may_be_unfinished: checked };
-        match self.shared.table.find(&look.key, look.hash, |entry| established::belongs(view, entry, look)) {
-            Some(found) => self.established(view, &mut packet, look, found, now),
-            None => self.unknown(view, &mut packet, look, now),
+    /// Decides about a datagram that came in pieces, lent to `frame` for the time. `longest` is its longest piece.
+    #[cold]
+    #[inline(never)]
+    pub fn process_assembled(
+        &self,
+        snapshot: &Snapshot,
+        slot: &mut [u8],
+        frame: &mut Frame,
+        longest: u16,
+        now: Tick,
+    ) -> Decision {
+        if !snapshot.forwarding {
+            return Decision::of(Verdict::Pass);
+        }
+        let view = self.view(snapshot, now);
+        let len = frame.len();
+        let mut packet = Packet { slot, frame, may_be_unfinished: false, longest_piece: longest };
+        let decision = match Look::at(packet.bytes(), len, &view.services.vips, &self.shared.table) {
+            Ok(look) => self.decide(&view, &mut packet, &look),
+            Err(Aside::Options) => self.with_options(&view, &mut packet),
+            Err(Aside::Message) => self.message(&view, &mut packet),
+            Err(Aside::Piece) => Decision::drop(Reason::Malformed),
+            Err(Aside::Settled(verdict)) => Decision::of(verdict),
+        };
+        match decision.verdict() {
+            Verdict::Pass => self.route(&view, &mut packet),
+            _ => decision,
         }
     }
+
+    fn view<'a>(&'a self, snapshot: &'a Snapshot, now: Tick) -> View<'a> {
+        let Snapshot { services, network, options, .. } = snapshot;
+        View { services, network, options, table: &self.shared.table, limiter: &self.limiter, now }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn set_aside<I: PacketIo>(&self, io: &mut I, view: &View<'_>, frame: &mut Frame, aside: Aside) -> Decision {
+        let mut packet = packet(io, frame);
+        match aside {
+            Aside::Settled(verdict) => Decision::of(verdict),
+            Aside::Options => self.with_options(view, &mut packet),
+            Aside::Message => match self.message(view, &mut packet) {
+                decision if decision.verdict() == Verdict::Pass => self.route(view, &mut packet),
+                decision => decision,
+            },
+            Aside::Piece => match parse(packet.whole()) {
+                Ok(parsed) if !Self::is_ours(view, &parsed) => Decision::of(Verdict::Pass),
+                Ok(parsed) if header_options::is_sound(packet.whole(), parsed.l3, parsed.family()) => {
+                    Decision::of(Verdict::Gather)
+                }
+                _ => Decision::drop(Reason::BadChecksum),
+            },
+        }
+    }
+
+    #[inline(always)]
+    fn decide(&self, view: &View<'_>, packet: &mut Packet<'_>, look: &Look) -> Decision {
+        match self.shared.table.find(&look.key, look.hash, |entry| established::belongs(view, entry, look)) {
+            Some(found) => self.established(view, packet, look, found, view.now),
+            None => self.unknown(view, packet, look, view.now),
+        }
+    }
+}
+
+#[inline(always)]
+fn packet<'a, I: PacketIo>(io: &'a mut I, frame: &'a mut Frame) -> Packet<'a> {
+    let checked = io.ports().get(usize::from(frame.port.0)).is_some_and(|port| port.partial_checksums);
+    Packet { slot: io.slot_mut(frame), frame, may_be_unfinished: checked, longest_piece: 0 }
 }
 
 /// A frame with its bytes.
@@ -176,6 +273,8 @@ struct Packet<'a> {
     frame: &'a mut Frame,
     /// Whether its port takes frames from a local stack.
     may_be_unfinished: bool,
+    /// Length of the longest piece it was put together from, in bytes of IP; 0 if it came whole.
+    longest_piece: u16,
 }
 
 impl Packet<'_> {
@@ -184,6 +283,12 @@ impl Packet<'_> {
     fn bytes(&mut self) -> &mut [u8] {
         let offset = usize::from(self.frame.offset);
         self.slot.get_mut(offset..).unwrap_or(&mut [])
+    }
+
+    /// The frame's bytes, and no more.
+    fn whole(&self) -> &[u8] {
+        let offset = usize::from(self.frame.offset);
+        self.slot.get(offset..offset + self.frame.len()).unwrap_or(&[])
     }
 
     /// What an SCTP packet is; `None` if it has no chunk, or is none.

@@ -3,7 +3,7 @@
 use super::lifecycle::{self, NO_OUTPUT};
 use super::look::{Look, Way};
 use super::persistence::Held;
-use super::{Decision, Forwarder, Packet, Reason, Verdict, View, answer, established, ftp, wide};
+use super::{Decision, Forwarder, Packet, Reason, Verdict, View, answer, established, ftp, header_options, wide};
 use crate::conn::state::State;
 use crate::conn::table::{Entry, Insert, Record};
 use crate::sched::Flow;
@@ -42,6 +42,9 @@ impl Forwarder {
             Asked { port: packet.frame.port, protocol: look.protocol, source: look.client(), destination: look.other };
         match view.services.service_of(&asked) {
             Some(_) if !may_connect(view, look.key.client) => Decision::drop(Reason::BadSource),
+            Some(_) if !header_options::is_sound(packet.bytes(), look.l3, look.family) => {
+                Decision::drop(Reason::BadChecksum)
+            }
             Some(service) => self.open(view, packet, look, service, now),
             // A port that is not served belongs to the kernel.
             None if ours => Decision::of(Verdict::Pass),

@@ -87,7 +87,7 @@ fn fill_checksum(frame: &mut [u8], look: &Look, end: End, new: Endpoint) {
 }
 
 #[inline(always)]
-fn write_address(frame: &mut [u8], l3: usize, family: Family, end: End, address: Addr) {
+pub(super) fn write_address(frame: &mut [u8], l3: usize, family: Family, end: End, address: Addr) {
     match family {
         Family::V4 => {
             let at = l3 + 12 + 4 * end as usize;

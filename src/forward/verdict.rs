@@ -15,6 +15,10 @@ pub enum Verdict {
     Drop(Reason),
     /// It waits until the neighbour it must go to is resolved.
     Wait,
+    /// It leaves through this port in several pieces, none longer than this many bytes of IP.
+    Cut(PortId, u16),
+    /// It is a piece of a datagram, and is kept until the others have come.
+    Gather,
 }
 
 macro_rules! reasons {
@@ -52,8 +56,22 @@ reasons! {
     Truncated = "truncated",
     /// A length, version or address field cannot be true.
     Malformed = "malformed",
-    /// A piece of a fragmented packet; fragments are not put together yet.
-    Fragment = "fragment",
+    /// A datagram whose pieces overlap or contradict each other.
+    FragmentOverlap = "fragment-overlap",
+    /// A piece that was there already.
+    FragmentDuplicate = "fragment-duplicate",
+    /// A datagram of which pieces were still missing after 30 s (IPv6: 60 s).
+    FragmentTimeout = "fragment-timeout",
+    /// A datagram in pieces that had to make room for newer ones, or has too many pieces, or is too long.
+    FragmentOverflow = "fragment-overflow",
+    /// An IPv4 header or an ICMP error about a connection whose checksum is wrong.
+    BadChecksum = "bad-checksum",
+    /// An IPv4 packet that wants to be routed by its source.
+    SourceRoute = "source-route",
+    /// An IPv4 packet with an option that cannot be read; its sender was told.
+    HeaderOption = "header-option",
+    /// An ICMP error about a tunnel packet that was understood and concerns nobody else.
+    TunnelError = "tunnel-error",
     /// A protocol that is not balanced, addressed to a virtual address.
     Protocol = "protocol",
     /// A new connection from the director's own address, or from one that is no single host's.
@@ -80,6 +98,8 @@ reasons! {
     NoRoute = "no-route",
     /// The next hop's MAC address could not be had in time.
     Unresolved = "unresolved",
+    /// There was no free buffer for a piece of a packet to be cut.
+    NoBuffer = "no-buffer",
     /// The transmit ring had no room.
     TransmitFull = "transmit-full",
 }

@@ -36,6 +36,7 @@ pub enum Poll {
 
 /// How many rules for marks the steering program has room for (`MOST_RULES` in `steer.c`).
 pub const MOST_MARK_RULES: usize = 64;
+
 /// Whose code drives the rings.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Driver {

@@ -2,6 +2,7 @@
 
 use super::{Defences, Defend, FtpPorts};
 use crate::conn::Timeouts;
+use crate::time::Ticks;
 
 /// Timeouts and the named deviations from the kernel's behaviour; see `docs/differences.md`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,9 +34,21 @@ pub struct Options {
     pub defences: Defences,
     /// NAT services on these ports have their data connections translated too (module `ip_vs_ftp`).
     pub ftp_ports: FtpPorts,
+    /// Both ends of an established TCP connection that expires are sent a RST, instead of none.
+    pub reset_expired: bool,
     /// A packet of no known connection is answered as the local stack would, TCP with RST, SCTP with an ICMP error,
     /// instead of dropped.
     pub reset_unknown: bool,
+    /// A packet too big for a tunnel is refused if it has DF, and the tunnel packet has it too; else tunnel packets are
+    /// cut (`net.ipv4.vs.pmtu_disc`).
+    pub pmtu_disc: bool,
+    /// The "fragmentation needed" that a client is told when one comes back from its tunnel already carries the new size;
+    /// the kernel's carries the old one.
+    pub tunnel_error_tells_new_mtu: bool,
+    /// The shortest pause between ICMP errors to one host, after the first six; 0 is none (`net.ipv4.icmp_ratelimit`).
+    pub icmp_ratelimit: Ticks,
+    /// The most ICMP errors a second that one worker sends, or 0 for any number (`net.ipv4.icmp_msgs_per_sec`).
+    pub icmp_msgs_per_sec: u32,
     /// Listings in ipvsadm's form compare addresses as ipvsadm does, whose differences of two of them overflow, instead of
     /// as numbers.
     pub signed_sort: bool,
@@ -57,7 +70,12 @@ impl Options {
         last_service_ends_all: true,
         defences: Defences::OFF,
         ftp_ports: FtpPorts::NONE,
+        reset_expired: false,
         reset_unknown: true,
+        pmtu_disc: true,
+        tunnel_error_tells_new_mtu: false,
+        icmp_ratelimit: Ticks::from_secs(1),
+        icmp_msgs_per_sec: 1000,
         signed_sort: true,
         save_limits: false,
     };
@@ -70,6 +88,7 @@ impl Options {
         flagless_segment_closes: false,
         template_keeps_timeout: true,
         last_service_ends_all: false,
+        tunnel_error_tells_new_mtu: true,
         signed_sort: false,
         save_limits: true,
         defences: Defences { drop_entry: Defend::Auto, ..Defences::OFF },

@@ -152,6 +152,7 @@ pub(super) struct Kinds {
 pub struct Services {
     pub(super) by_key: hashbrown::HashMap<ServiceKey, u32, ahash::RandomState>,
     vip_addresses: hashbrown::HashSet<Addr, ahash::RandomState>,
+    nat_servers: hashbrown::HashSet<Addr, ahash::RandomState>,
     /// The services, in the order of the configuration.
     pub list: Vec<Service>,
     /// By [`PairId`]; vacant records have generation 0.
@@ -187,6 +188,11 @@ impl Services {
     /// Whether the address is a VIP of any service.
     pub fn is_vip(&self, address: Addr) -> bool {
         self.vip_addresses.contains(&address)
+    }
+
+    /// Whether the address is a real server's that answers through the director.
+    pub fn is_nat_server(&self, address: Addr) -> bool {
+        self.nat_servers.contains(&address)
     }
 
     /// The address that a tunnel to this pair's server starts from; `None` while there is no way to it.
@@ -289,6 +295,9 @@ impl ServicesBuilder {
         if self.services.pairs.len() <= at {
             self.services.pairs.resize(at + 1, Pair::default());
             self.services.sources.resize(at + 1, None);
+        }
+        if pair.method == Method::Nat {
+            self.services.nat_servers.insert(real);
         }
         pair.hop = match network.hop_to(real) {
             HopTo::Ready(id) => id,

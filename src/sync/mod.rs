@@ -28,9 +28,9 @@ pub mod read;
 pub mod receiver;
 pub mod seal;
 pub mod sender;
-#[cfg(test)]
-mod stage;
 pub mod states;
+#[cfg(test)]
+mod tests;
 pub mod wire;
 
 pub use ledger::Ledger;

@@ -194,7 +194,7 @@ impl<'a> Receiver<'a> {
         match table.insert_or_find(&told.key, hash, |entry| self.is_same(told, entry), &new) {
             Insert::Inserted(slot) => {
                 lifecycle::adopt(self.shared, self.lane, told.id, told.state);
-                if told.pair.flags.has(PairFlags::FTP) {
+                if told.pair.flags.has(PairFlags::FTP) || self.options.reset_expired {
                     table.set_helper_word(slot, 0);
                 }
                 self.sign(slot);

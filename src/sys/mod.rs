@@ -10,6 +10,8 @@
 //! | [`memfd`] | memory that another process can map |
 //! | [`memory`] | how much memory there is to be had |
 //! | [`names`] | names of hosts |
+//! | [`packet`] | packet sockets: frames out, IP packets in |
+//! | [`scheduling`] | to let a thread go first |
 
 pub mod affinity;
 pub mod capabilities;
@@ -19,3 +21,5 @@ pub mod limits;
 pub mod memfd;
 pub mod memory;
 pub mod names;
+pub mod packet;
+pub mod scheduling;

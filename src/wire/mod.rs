@@ -6,9 +6,11 @@
 mod addr;
 pub mod checksum;
 mod crc32c;
+pub mod fragment;
 pub mod ftp;
 mod mac;
 mod mask;
+pub mod options;
 mod parse;
 mod pattern;
 pub mod sctp;

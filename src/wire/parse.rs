@@ -69,7 +69,9 @@ impl Protocol {
 pub enum Fragment {
     /// It is whole.
     Whole,
-    /// The first piece: it has the transport header.
+    /// It is whole, but has an IPv6 fragment header (RFC 6946).
+    Atomic,
+    /// The first piece: it has the transport header, or in IPv4 perhaps only some of it.
     First,
     /// A later piece: it has no transport header.
     Later,
@@ -244,7 +246,7 @@ fn common_ipv6(head: &[u8; HEAD], end: usize) -> Option<Parsed> {
 
 /// Reads the headers of an Ethernet frame: up to two VLAN tags, IPv4 with options, IPv6 with extension headers.
 ///
-/// TCP and UDP headers are known to be complete afterwards (unless the packet is a later fragment).
+/// TCP and UDP headers are known to be complete afterwards (unless the packet is a fragment).
 pub fn parse(frame: &[u8]) -> Result<Parsed, ParseError> {
     let mut l3 = 14;
     let mut ethertype = be16(frame, 12).ok_or(ParseError::Truncated)?;
@@ -338,7 +340,7 @@ fn skip_extensions(packet: &[u8], start: usize, first: u8) -> Result<Extensions,
             FRAGMENT => {
                 let bits = be16(packet, found.end + 2).ok_or(ParseError::Truncated)?;
                 found.fragment = match (bits >> 3, bits & 1 != 0) {
-                    (0, false) => Fragment::Whole,
+                    (0, false) => Fragment::Atomic,
                     (0, true) => Fragment::First,
                     _ => Fragment::Later,
                 };
@@ -371,7 +373,9 @@ fn parse_transport(frame: &[u8], parsed: &mut Parsed) -> Result<(), ParseError> 
         _ => return Ok(()),
     };
     if transport.len() < least {
-        return Err(ParseError::Truncated);
+        // An IPv4 datagram may be cut after 8 bytes (RFC 791 3.2).
+        let cut = parsed.fragment == Fragment::First && parsed.family() == Family::V4;
+        return if cut { Ok(()) } else { Err(ParseError::Truncated) };
     }
     let ports = be32(transport, 0).ok_or(ParseError::Truncated)?;
     parsed.source_port = (ports >> 16) as u16;

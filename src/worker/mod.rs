@@ -9,6 +9,8 @@
 
 mod mailbox;
 mod offline;
+mod outbox;
+mod pieces;
 mod waiting;
 
 pub use mailbox::{Inbox, Mailbox};
@@ -20,11 +22,14 @@ use std::time::Duration;
 use arrayvec::ArrayVec;
 
 use crate::conn::table::Member;
-use crate::forward::{Decision, Forwarder, Reason, Verdict};
+use crate::forward::{Decision, Forwarder, Gathering, Reason, Verdict, Whole};
 use crate::io::options::Poll;
 use crate::io::{BATCH, Batch, Frame, PacketIo, PortId};
 use crate::service::Snapshot;
 use crate::time::Tick;
+use crate::wire::parse;
+use outbox::Outbox;
+use pieces::Parts;
 use waiting::Waiting;
 
 /// Empty turns before an adaptive worker sleeps: a few tens of microseconds.
@@ -33,13 +38,15 @@ const SPINS: u32 = 200;
 const SLEEP: Duration = Duration::from_millis(10);
 /// Sleep while frames wait for a neighbour.
 const SHORT_SLEEP: Duration = Duration::from_millis(1);
-/// How often a full transmit ring is kicked before frames are given up.
-const TRANSMIT_TRIES: usize = 8;
 
 /// Is told of every decision: for replay and tracing. The unit observer costs nothing.
 pub trait Observer {
-    /// `frame` was decided about; if it is to leave, its buffer already holds what will.
+    /// `frame` was decided about; if it is to leave, its buffer already holds what will. (A datagram that came in pieces
+    /// is not in the buffer of the last one, which is told of what was decided about the whole.)
     fn decided<I: PacketIo>(&mut self, io: &mut I, frame: &Frame, decision: &Decision);
+
+    /// So many frames were the pieces of a datagram that was decided about.
+    fn assembled(&mut self, _pieces: usize, _decision: &Decision) {}
 }
 
 impl Observer for () {
@@ -57,10 +64,11 @@ pub struct Worker<I, O = ()> {
     inbox: Inbox,
     received: Batch,
     decisions: ArrayVec<Decision, BATCH>,
-    /// By port: what is about to be transmitted.
-    outgoing: Box<[Batch]>,
-    spent: Batch,
+    outbox: Outbox,
     waiting: Waiting,
+    gathering: Gathering,
+    /// The identification of the next IPv6 packet that is cut.
+    next_id: u32,
 }
 
 impl<I: PacketIo> Worker<I> {
@@ -73,7 +81,9 @@ impl<I: PacketIo> Worker<I> {
 impl<I: PacketIo, O: Observer> Worker<I, O> {
     /// A worker whose decisions `observer` is told of.
     pub fn observed(io: I, forwarder: Forwarder, member: Member, inbox: Inbox, observer: O) -> Self {
-        let outgoing = io.ports().iter().map(|_| Batch::new()).collect();
+        let outbox = Outbox::new(io.ports().len());
+        // Far from the other workers': a receiver tells pieces apart by it.
+        let next_id = forwarder.first_id();
         Self {
             io,
             observer,
@@ -82,9 +92,10 @@ impl<I: PacketIo, O: Observer> Worker<I, O> {
             inbox,
             received: Batch::new(),
             decisions: ArrayVec::new(),
-            outgoing,
-            spent: Batch::new(),
+            outbox,
             waiting: Waiting::default(),
+            gathering: Gathering::default(),
+            next_id,
         }
     }
 
@@ -108,11 +119,20 @@ impl<I: PacketIo, O: Observer> Worker<I, O> {
         self.waiting.len()
     }
 
+    /// Datagrams of which pieces are missing, or that wait for their neighbour.
+    pub fn gathered(&self) -> usize {
+        self.gathering.len()
+    }
+
     /// Handles one batch and returns how many frames were received.
     pub fn turn(&mut self, now: Tick) -> usize {
         let fresh = self.inbox.refresh();
         if !self.waiting.is_empty() && (fresh || self.waiting.is_due(now)) {
             self.try_waiting(now);
+        }
+        self.forwarder.say_farewell(&mut self.io, &mut self.received);
+        if !self.gathering.is_empty() {
+            self.look_after_gathering(fresh, now);
         }
         self.io.receive(&mut self.received);
         let count = self.received.len();
@@ -127,29 +147,31 @@ impl<I: PacketIo, O: Observer> Worker<I, O> {
     fn handle(&mut self, now: Tick, since: Tick) {
         let snapshot: &Snapshot = self.inbox.current();
         self.forwarder.process(&mut self.io, snapshot, &mut self.received, now, &mut self.decisions);
+        let Self { io, observer, forwarder, inbox, outbox, gathering, next_id, waiting, .. } = self;
+        let mut desk = Desk { io, observer, forwarder, snapshot: inbox.current(), outbox, gathering, next_id, now };
         for (frame, decision) in self.received.drain(..).zip(self.decisions.drain(..)) {
-            self.observer.decided(&mut self.io, &frame, &decision);
             let verdict = decision.verdict();
-            self.forwarder.counters().count(verdict);
+            if verdict == Verdict::Gather {
+                desk.gather(frame);
+                continue;
+            }
+            desk.observer.decided(desk.io, &frame, &decision);
+            desk.forwarder.counters().count(verdict);
             match verdict {
                 Verdict::Transmit(port) | Verdict::Answer(port, _) => {
-                    let Some(batch) = self.outgoing.get_mut(usize::from(port.0)) else {
-                        self.spent.push(frame);
-                        continue;
-                    };
-                    batch.push(frame);
+                    desk.outbox.send(desk.io, desk.forwarder.counters(), port, frame);
                 }
                 Verdict::Wait => {
-                    if let Err(frame) = self.waiting.push(frame, since) {
-                        self.forwarder.counters().count(Verdict::Drop(Reason::Unresolved));
-                        self.spent.push(frame);
+                    if let Err(frame) = waiting.push(frame, since) {
+                        desk.forwarder.counters().count(Verdict::Drop(Reason::Unresolved));
+                        desk.outbox.discard(desk.io, frame);
                     }
                 }
-                Verdict::Pass | Verdict::Drop(_) => self.spent.push(frame),
+                Verdict::Cut(port, mtu) => desk.cut(frame, port, mtu),
+                Verdict::Pass | Verdict::Drop(_) | Verdict::Gather => desk.outbox.discard(desk.io, frame),
             }
         }
-        self.transmit();
-        self.io.recycle(&mut self.spent);
+        self.outbox.empty(&mut self.io, self.forwarder.counters());
     }
 
     /// Decides once more about frames whose neighbour was missing, and gives up those that waited too long.
@@ -158,36 +180,33 @@ impl<I: PacketIo, O: Observer> Worker<I, O> {
             let Some((frame, since)) = self.waiting.pop() else { break };
             if self.waiting.is_overdue(since, now) {
                 self.forwarder.counters().count(Verdict::Drop(Reason::Unresolved));
-                self.spent.push(frame);
-                self.io.recycle(&mut self.spent);
+                self.outbox.discard(&mut self.io, frame);
                 continue;
             }
             self.received.push(frame);
             self.handle(now, since);
         }
+        self.outbox.empty(&mut self.io, self.forwarder.counters());
     }
 
-    fn transmit(&mut self) {
-        for (port, batch) in self.outgoing.iter_mut().enumerate() {
-            if batch.is_empty() {
-                continue;
-            }
-            let offered = batch.len();
-            for _ in 0..TRANSMIT_TRIES {
-                self.io.transmit(PortId(port as u8), batch);
-                if batch.is_empty() {
-                    break;
-                }
-                self.io.flush();
-            }
-            let counters = self.forwarder.counters();
-            counters.transmitted.add((offered - batch.len()) as u64);
-            for _ in 0..batch.len() {
-                counters.count(Verdict::Drop(Reason::TransmitFull));
-            }
-            self.io.recycle(batch);
+    /// Gives up datagrams whose time is up, and tries again with those whose neighbour was missing, once there is news.
+    #[cold]
+    fn look_after_gathering(&mut self, fresh: bool, now: Tick) {
+        let Self { io, observer, forwarder, inbox, outbox, gathering, next_id, .. } = self;
+        gathering.expire(now, |reason| forwarder.counters().count(Verdict::Drop(reason)));
+        if !fresh {
+            return;
         }
-        self.io.flush();
+        let mut desk = Desk { io, observer, forwarder, snapshot: inbox.current(), outbox, gathering, next_id, now };
+        let mut at = desk.gathering.next_waiting(None);
+        while let Some(whole) = at {
+            if let Some(mut bearer) = desk.io.allocate() {
+                desk.settle(whole, &mut bearer);
+                desk.outbox.discard(desk.io, bearer);
+            }
+            at = desk.gathering.next_waiting(Some(whole));
+        }
+        self.outbox.empty(&mut self.io, self.forwarder.counters());
     }
 
     /// Turns until `stop` says so. `clock` is read once a turn.
@@ -216,10 +235,85 @@ impl<I: PacketIo, O: Observer> Worker<I, O> {
     /// Gives all frames back that were held: the worker is about to end.
     pub fn close(mut self) -> I {
         while let Some((frame, _)) = self.waiting.pop() {
-            self.spent.push(frame);
-            self.io.recycle(&mut self.spent);
+            self.outbox.discard(&mut self.io, frame);
         }
-        self.io.flush();
+        self.outbox.empty(&mut self.io, self.forwarder.counters());
         self.io
+    }
+}
+
+/// What frames are handled with, once they are decided about.
+struct Desk<'a, I, O> {
+    io: &'a mut I,
+    observer: &'a mut O,
+    forwarder: &'a Forwarder,
+    snapshot: &'a Snapshot,
+    outbox: &'a mut Outbox,
+    gathering: &'a mut Gathering,
+    next_id: &'a mut u32,
+    now: Tick,
+}
+
+impl<I: PacketIo, O: Observer> Desk<'_, I, O> {
+    /// Takes a piece in; if it was the last to come, its datagram leaves.
+    #[cold]
+    fn gather(&mut self, mut frame: Frame) {
+        let counters = self.forwarder.counters();
+        counters.count(Verdict::Gather);
+        let (offset, len) = (frame.offset(), frame.len());
+        let bytes = self.io.slot_mut(&frame).get(offset..offset + len).unwrap_or(&[]);
+        let whole = parse(bytes).ok().and_then(|parsed| {
+            let lost = |reason| counters.count(Verdict::Drop(reason));
+            self.gathering.add(bytes, &parsed, frame.port(), self.now, lost)
+        });
+        let decision = whole.map_or(Decision::of(Verdict::Gather), |whole| self.settle(whole, &mut frame));
+        self.observer.decided(self.io, &frame, &decision);
+        self.outbox.discard(self.io, frame);
+    }
+
+    /// Decides about a whole datagram, sends it, and forgets it unless it has to wait. Where it lies is told by `bearer`,
+    /// which is given back as it was.
+    fn settle(&mut self, whole: Whole, bearer: &mut Frame) -> Decision {
+        let (offset, len, port) = (bearer.offset, bearer.len, bearer.port);
+        let assembled = self.gathering.assembled(whole);
+        (bearer.offset, bearer.len, bearer.port) = (assembled.offset, assembled.len, assembled.port);
+        let longest = assembled.longest;
+        let decision = self.forwarder.process_assembled(self.snapshot, assembled.slot, bearer, longest, self.now);
+        let verdict = decision.verdict();
+        let (to, mtu, came_as) = match verdict {
+            Verdict::Transmit(to) => (Some(to), u16::MAX, assembled.spans),
+            Verdict::Cut(to, mtu) => (Some(to), mtu, assembled.spans),
+            // An answer is an ordinary packet.
+            Verdict::Answer(to, _) => (Some(to), u16::MAX, &assembled.spans[..1]),
+            _ => (None, 0, assembled.spans),
+        };
+        if let Some(to) = to {
+            let frame = assembled.slot.get(bearer.offset()..bearer.offset() + bearer.len()).unwrap_or(&[]);
+            let parts = Parts { frame, came_as, longest, mtu, id: *self.next_id };
+            *self.next_id = self.next_id.wrapping_add(1);
+            parts.send(self.io, self.outbox, self.forwarder.counters(), to);
+        }
+        (bearer.offset, bearer.len, bearer.port) = (offset, len, port);
+        if verdict != Verdict::Wait {
+            self.observer.assembled(assembled.spans.len(), &decision);
+            self.forwarder.counters().count(verdict);
+            self.gathering.end(whole);
+        }
+        decision
+    }
+
+    /// Sends a packet that is too long for its way.
+    #[cold]
+    fn cut(&mut self, frame: Frame, port: PortId, mtu: u16) {
+        let (offset, len) = (frame.offset(), frame.len());
+        if let Some(bytes) = self.io.slot_mut(&frame).get(offset..offset + len)
+            && let Some(copy) = self.gathering.scratch().get_mut(..len)
+        {
+            copy.copy_from_slice(bytes);
+            let parts = Parts { frame: copy, came_as: &[], longest: 0, mtu, id: *self.next_id };
+            *self.next_id = self.next_id.wrapping_add(1);
+            parts.send(self.io, self.outbox, self.forwarder.counters(), port);
+        }
+        self.outbox.discard(self.io, frame);
     }
 }

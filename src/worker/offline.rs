@@ -10,7 +10,8 @@ use crossbeam::queue::ArrayQueue;
 use super::{Mailbox, Observer, Worker};
 use crate::conn::table::{Fate, Sweeper, TableConfig, TableError};
 use crate::conn::{HashSeed, Table};
-use crate::forward::{Changes, Counters, Culling, Forwarder, Shared, lifecycle};
+use crate::forward::farewell::{self, FAREWELLS};
+use crate::forward::{Changes, Counters, Culling, Forwarder, PathMtus, Shared, lifecycle};
 use crate::io::PacketIo;
 use crate::service::{Loads, Snapshot};
 use crate::time::Tick;
@@ -54,7 +55,9 @@ impl<I: PacketIo, O: Observer> Offline<I, O> {
         let table = Arc::new(Table::create(&table_config)?);
         let shared = Shared {
             loads: Arc::new(Loads::new(2, config.pairs)),
+            path_mtus: Arc::new(PathMtus::new(config.pairs)),
             defence: Arc::default(),
+            farewells: Arc::new(ArrayQueue::new(FAREWELLS)),
             wanted: Arc::new(ArrayQueue::new(WANTED)),
             changes: Arc::new(Changes::new(1)),
             table: Arc::clone(&table),
@@ -99,9 +102,16 @@ impl<I: PacketIo, O: Observer> Offline<I, O> {
         let groups = sweeper.groups();
         sweeper.sweep(
             groups,
-            |_, entry| match lifecycle::fate(&snapshot.services, &snapshot.options, entry, now) {
+            |slot, entry| match lifecycle::fate(&snapshot.services, &snapshot.options, entry, now) {
                 Fate::Keep if culling.takes(shared, entry, now) => Fate::Kill,
-                fate => fate,
+                Fate::Keep => Fate::Keep,
+                Fate::Kill => farewell::on_expiry(
+                    shared,
+                    SWEEPER_LANE,
+                    (&snapshot.services, &snapshot.options),
+                    (slot, entry),
+                    now,
+                ),
             },
             |_, entry| lifecycle::ended(shared, SWEEPER_LANE, entry),
         );

@@ -285,8 +285,12 @@ fn rules_can_be_changed_and_what_no_socket_takes_falls_back<R: Rings + Send>() {
     drop(io);
     let before = steering.counters().unwrap().dropped;
     client.send(front, (CLIENT, 40000), (VIP, 80), 4);
-    assert!(kernel.recv(&mut buffer).is_err(), "dropped");
-    assert_eq!(steering.counters().unwrap().dropped, before + 1);
+    // On a busy machine the kernel may take its time.
+    let all_dropped = (0..10).any(|_| {
+        assert!(kernel.recv(&mut buffer).is_err(), "dropped");
+        steering.counters().unwrap().dropped == before + 1
+    });
+    assert!(all_dropped, "{:?}", steering.counters());
     steering.set_fallback(Fallback::Pass).unwrap();
     client.send(front, (CLIENT, 40000), (VIP, 80), 5);
     kernel.recv(&mut buffer).expect("passed");

@@ -4,6 +4,7 @@ use ringmaster::conn::State;
 use ringmaster::service::{Method, Options};
 use ringmaster::time::Tick;
 
+use crate::fragments::fix_header;
 use crate::offline::*;
 use crate::packets::{Packet, end as ip_end, tcp, udp};
 
@@ -107,6 +108,7 @@ fn a_tunnel_header_takes_over_dscp_ecn_and_df() {
             let mut frame = tcp("198.51.100.7:40000", "192.0.2.10:80", "S").bytes();
             frame[15] = tos;
             frame[18..21].copy_from_slice(&[0x12, 0x34, flags]);
+            fix_header(&mut frame);
             let (_, out) = only(pass(&mut director, CLIENTS, &frame, NOW));
             assert_eq!((out[15], out[20], out[35]), (outer, flags, tos), "TOS {tos:#x}");
             let id = if flags == 0 { [0x12, 0x34] } else { [0, 0] };

@@ -14,6 +14,7 @@ mod lifecycle;
 mod movement;
 mod nat;
 mod rings;
+mod sizes;
 mod synchronisation;
 mod textbook;
 mod tun;

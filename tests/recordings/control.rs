@@ -8,6 +8,7 @@ use ringmaster::control::admin::{self, Change, Refusal};
 use ringmaster::control::{Counts, Ids, Ledger, plan};
 use ringmaster::forward::Counters;
 use ringmaster::service::{Defend, Network, Options, Services, Snapshot};
+use ringmaster::time::Ticks;
 
 /// What a recording asks for and the director cannot do.
 pub type Unmodelled = String;
@@ -26,7 +27,8 @@ pub struct Control {
 impl Control {
     pub fn new(network: Network, counters: Arc<Counters>) -> Self {
         let mut config = Config::default();
-        config.settings.options = Options::KERNEL;
+        // Recorded with ICMP rate limits off.
+        config.settings.options = Options { icmp_ratelimit: Ticks(0), icmp_msgs_per_sec: 0, ..Options::KERNEL };
         Self {
             config,
             services: Arc::default(),
@@ -82,6 +84,7 @@ impl Control {
             "conn_reuse_mode" => options.conn_reuse_mode = u8::try_from(value).map_err(|_| unmodelled())?,
             "expire_nodest_conn" => options.expire_nodest_conn = value != 0,
             "expire_quiescent_template" => options.expire_quiescent_template = value != 0,
+            "pmtu_disc" => options.pmtu_disc = value != 0,
             "drop_packet" => options.defences.drop_packet = defend(value).ok_or_else(unmodelled)?,
             "drop_entry" => options.defences.drop_entry = defend(value).ok_or_else(unmodelled)?,
             "secure_tcp" => options.defences.secure_tcp = defend(value).ok_or_else(unmodelled)?,

@@ -97,9 +97,10 @@ impl<'a> Stage<'a> {
             match &step.action {
                 Action::Ipvsadm { args, exit, stdout, stderr } => {
                     let output = self.command(args)?;
-                    let recorded = format!("{stdout}{stderr}exit code {exit}");
-                    let present = format!("{}{}exit code {}", output.stdout, output.stderr, output.exit);
-                    if let Err(text) = compare::text(&recorded, &present) {
+                    let answer = |text: &str, exit: u8| format!("{text}exit code {exit}\n");
+                    let (recorded, present) = (answer(stderr, *exit), answer(&output.stderr, output.exit));
+                    let same = compare::text(&recorded, &present);
+                    if let Err(text) = same.and_then(|()| compare::listing(args, stdout, &output.stdout)) {
                         report.differences.push(format!("step {number}, {args}:\n{text}"));
                     }
                 }
@@ -179,12 +180,7 @@ impl<'a> Stage<'a> {
     fn list(&mut self, step: usize, file: &str, report: &mut Report) -> Result<(), String> {
         for listing in self.scenario.listings(file).map_err(|error| format!("{file}: {error}"))? {
             let present = self.desk().run(&listing.args).stdout;
-            let outcome = match listing.args.as_str() {
-                "-Lnc" => compare::connections(&listing.text, &present),
-                "-Ln --nosort" => compare::blocks(&listing.text, &present),
-                _ => compare::text(&listing.text, &present),
-            };
-            if let Err(text) = outcome {
+            if let Err(text) = compare::listing(&listing.args, &listing.text, &present) {
                 report.differences.push(format!("step {step}, {}:\n{text}", listing.args));
             }
         }

@@ -74,11 +74,11 @@ impl Display for Service {
     }
 }
 
-/// A `vrrp_instance` that puts addresses of one family on an interface.
+/// A `vrrp_instance` that puts addresses of one family on an interface, at once: it owns them.
 pub fn instance(name: &str, router_id: u8, interface: &str, addresses: &[&str]) -> String {
     format!(
         "vrrp_instance {name} {{\n    state MASTER\n    interface {interface}\n    virtual_router_id {router_id}\n    \
-         priority 100\n    virtual_ipaddress {{\n        {}\n    }}\n}}\n",
+         priority 255\n    virtual_ipaddress {{\n        {}\n    }}\n}}\n",
         addresses.join("\n        ")
     )
 }

@@ -1,9 +1,11 @@
-//! Takes IP out of IP, for real servers on kernels without tunnel devices (`ipip`, `sit`, `ip6tnl`).
+//! Takes IP out of IP, GRE and GUE, for real servers on kernels without tunnel devices (`ipip`, `sit`, `ip6tnl`, `gre`,
+//! `fou`).
 
 #![expect(unsafe_code, reason = "making a TUN device is an ioctl without a safe wrapper")]
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Write};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::os::fd::AsRawFd;
 use std::process::Command;
 use std::sync::Arc;
@@ -29,11 +31,11 @@ impl Decapsulator {
         }
         let mut this = Self { stop: Arc::default(), threads: Vec::new() };
         for domain in [Domain::IPV4, Domain::IPV6] {
-            for inner in [libc::IPPROTO_IPIP, libc::IPPROTO_IPV6] {
-                let socket = Socket::new(domain, Type::RAW, Some(Protocol::from(inner)))?;
+            for tunnel in [Tunnel::Ip(libc::IPPROTO_IPIP), Tunnel::Ip(libc::IPPROTO_IPV6), Tunnel::Gre, Tunnel::Gue] {
+                let socket = tunnel.socket(domain)?;
                 socket.set_read_timeout(Some(Duration::from_millis(50)))?;
                 let (device, stop) = (Arc::clone(&device), Arc::clone(&this.stop));
-                this.threads.push(std::thread::spawn(move || unpack(domain, socket, &device, &stop)));
+                this.threads.push(std::thread::spawn(move || unpack((domain, tunnel), socket, &device, &stop)));
             }
         }
         Ok(this)
@@ -49,14 +51,61 @@ impl Drop for Decapsulator {
     }
 }
 
-/// Hands on what `socket` receives. A raw IPv4 socket gives the outer header too, a raw IPv6 socket does not.
-fn unpack(domain: Domain, mut socket: Socket, mut device: &File, stop: &AtomicBool) {
+/// Where GUE packets arrive (IANA).
+const GUE_PORT: u16 = 6080;
+
+/// What a packet is wrapped in.
+#[derive(Clone, Copy)]
+enum Tunnel {
+    /// Nothing but the outer header, which has this protocol number.
+    Ip(i32),
+    Gre,
+    Gue,
+}
+
+impl Tunnel {
+    fn socket(self, domain: Domain) -> io::Result<Socket> {
+        let protocol = match self {
+            Tunnel::Ip(inner) => inner,
+            Tunnel::Gre => libc::IPPROTO_GRE,
+            Tunnel::Gue => {
+                let socket = Socket::new(domain, Type::DGRAM, None)?;
+                let any: IpAddr = match domain {
+                    Domain::IPV4 => Ipv4Addr::UNSPECIFIED.into(),
+                    _ => {
+                        socket.set_only_v6(true)?;
+                        Ipv6Addr::UNSPECIFIED.into()
+                    }
+                };
+                socket.bind(&SocketAddr::new(any, GUE_PORT).into())?;
+                return Ok(socket);
+            }
+        };
+        Socket::new(domain, Type::RAW, Some(Protocol::from(protocol)))
+    }
+
+    /// The length of what stands before the packet in what such a socket receives. A raw IPv4 socket gives the outer
+    /// header too, the others do not.
+    fn headers(self, domain: Domain, received: &[u8]) -> usize {
+        const GRE_CHECKSUM: u8 = 0x80;
+        let byte = |at| received.get(at).copied().unwrap_or(0);
+        let outer = if domain == Domain::IPV4 { usize::from(byte(0) & 0x0f) * 4 } else { 0 };
+        match self {
+            Tunnel::Ip(_) => outer,
+            Tunnel::Gre => outer + if byte(outer) & GRE_CHECKSUM == 0 { 4 } else { 8 },
+            Tunnel::Gue => 4,
+        }
+    }
+}
+
+/// Hands on what `socket` receives.
+fn unpack((domain, tunnel): (Domain, Tunnel), mut socket: Socket, mut device: &File, stop: &AtomicBool) {
     let mut buffer = vec![0; 1 << 16];
     while !stop.load(Ordering::Relaxed) {
         let Ok(length) = socket.read(&mut buffer) else { continue };
-        let outer = if domain == Domain::IPV4 { usize::from(buffer[0] & 0x0f) * 4 } else { 0 };
+        let headers = tunnel.headers(domain, &buffer[..length]);
         // The kernel refuses what is no IP packet; that is the sender's fault and no reason to end.
-        let _ = device.write(buffer.get(outer..length).unwrap_or_default());
+        let _ = device.write(buffer.get(headers..length).unwrap_or_default());
     }
 }
 

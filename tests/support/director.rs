@@ -30,11 +30,23 @@ impl Director {
         Self::start_by("", host, directory, config)
     }
 
-    /// The same by another command that is put in front, such as `setpriv`.
-    pub fn start_by(command: &str, host: &Namespace, directory: &Path, config: &str) -> Self {
+    /// Starts it and waits until it takes part in elections, as whatever it may.
+    pub fn start_electing(host: &Namespace, directory: &Path, config: &str) -> Self {
+        Self::start_ready("", host, directory, config)
+    }
+
+    fn start_ready(command: &str, host: &Namespace, directory: &Path, config: &str) -> Self {
         let mut director = Self::launch(command, host, directory, config);
         eventually("the director is ready", || director.ended().is_some() || director.has_logged("ready:"));
         assert!(director.has_logged("ready:"), "the director ended before it was ready:\n{}", director.log());
+        director
+    }
+
+    /// Like [`start`](Self::start), by another command that is put in front, such as `setpriv`.
+    pub fn start_by(command: &str, host: &Namespace, directory: &Path, config: &str) -> Self {
+        let director = Self::start_ready(command, host, directory, config);
+        let instances = config.matches("vrrp_instance ").count();
+        eventually("the director is master", || director.log().matches("addresses in place").count() >= instances);
         director
     }
 
@@ -70,6 +82,11 @@ impl Director {
         self.ask("connections")
     }
 
+    /// What `ringmaster vrrp --json` prints.
+    pub fn vrrp(&self) -> String {
+        self.ask("vrrp --json")
+    }
+
     /// Its process id.
     pub fn pid(&self) -> Pid {
         Pid::from_child(&self.child)
@@ -100,7 +117,8 @@ impl Director {
         &self.socket
     }
 
-    fn has_logged(&self, text: &str) -> bool {
+    /// Whether it has written this to standard error.
+    pub fn has_logged(&self, text: &str) -> bool {
         self.log().contains(text)
     }
 
@@ -109,7 +127,7 @@ impl Director {
     }
 
     fn ask(&self, command: &str) -> String {
-        let output = Command::new(program()).arg(command).arg("--socket").arg(&self.socket).output();
+        let output = Command::new(program()).args(command.split(' ')).arg("--socket").arg(&self.socket).output();
         let Output { status, stdout, stderr } = output.expect("the binary is built");
         assert!(status.success(), "`ringmaster {command}`: {}", String::from_utf8_lossy(&stderr));
         String::from_utf8_lossy(&stdout).into_owned()

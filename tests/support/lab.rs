@@ -134,6 +134,11 @@ impl Lab {
         lab.start_webs()
     }
 
+    /// The router between the director and the servers of [`tun`](Self::tun).
+    pub fn router(&self) -> &Namespace {
+        self.infrastructure.last().expect("there is one")
+    }
+
     /// Starts the director and waits until it forwards; `services` is all of the configuration but the VIPs.
     pub fn start(&self, services: &[Service]) -> Director {
         Director::start(&self.director, self.directory(), &self.config(services))

@@ -8,6 +8,9 @@ use std::time::Duration;
 
 use super::netns::Namespace;
 
+/// The longest datagram.
+const LONGEST: usize = 65536;
+
 /// An echo that runs until it is dropped.
 pub struct Echo {
     stop: Arc<AtomicBool>,
@@ -22,7 +25,7 @@ impl Echo {
         let stop = Arc::new(AtomicBool::new(false));
         let (stopped, name) = (Arc::clone(&stop), name.to_owned());
         let thread = std::thread::spawn(move || {
-            let mut buffer = [0; 2048];
+            let mut buffer = vec![0; LONGEST];
             while !stopped.load(Ordering::Relaxed) {
                 if let Ok((length, from)) = socket.recv_from(&mut buffer) {
                     let text = String::from_utf8_lossy(&buffer[..length]);
@@ -48,7 +51,7 @@ pub fn ask(from: SocketAddr, to: SocketAddr, text: &str) -> std::io::Result<Stri
     socket.set_read_timeout(Some(Duration::from_secs(3)))?;
     socket.connect(to)?; // the kernel then refuses answers from elsewhere
     socket.send(text.as_bytes())?;
-    let mut buffer = [0; 2048];
+    let mut buffer = vec![0; LONGEST];
     let length = socket.recv(&mut buffer)?;
     Ok(String::from_utf8_lossy(&buffer[..length]).into_owned())
 }

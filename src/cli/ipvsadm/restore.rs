@@ -8,25 +8,52 @@ use super::parse::{Job, parse};
 use super::run::{change_all, finish, one, run};
 use crate::control::admin::Change;
 
+/// Changes that `-R` asks for at once. Each is a plan of its own to the director if it comes alone.
+const TOGETHER: usize = 256;
+
 /// `-R`: one command after the other. What the director refuses is told and passed over, a line that makes no sense ends
 /// it. The exit code is that of the last command.
 pub(super) fn lines(world: &mut World<'_>) -> Result<u8, Fault> {
-    let mut exit = 0;
+    let (mut waiting, mut exit) = (Vec::new(), 0);
     while let Some(words) = next_line(world.input)? {
-        let job = parse(world.program, &words, world.names)?;
+        let job = parse(world.program, &words, world.names);
+        if let Ok(Job::Change(change)) = job {
+            waiting.push(change);
+            if waiting.len() == TOGETHER {
+                exit = flush(world, &mut waiting, exit)?;
+            }
+            continue;
+        }
+        // What stands before it comes first, whatever it is.
+        flush(world, &mut waiting, exit)?;
+        let job = job?;
         if matches!(job, Job::Help | Job::Version) {
             return one(world, job).map(|()| 0);
         }
         exit = match one(world, job) {
             Err(fault) if fault.exit == 255 => {
-                // Who does not read messages needs none.
-                let _ = writeln!(world.errors, "{fault}");
+                tell(world, &fault);
                 fault.exit
             }
             outcome => outcome.map(|()| 0)?,
         };
     }
-    Ok(exit)
+    flush(world, &mut waiting, exit)
+}
+
+/// Has the changes carried out that wait, and gives the exit code of the last; without any, that of before.
+fn flush(world: &mut World<'_>, waiting: &mut Vec<Change>, before: u8) -> Result<u8, Fault> {
+    if waiting.is_empty() {
+        return Ok(before);
+    }
+    let outcome = change_all(world, std::mem::take(waiting))?;
+    outcome.iter().flatten().for_each(|refusal| tell(world, refusal));
+    Ok(outcome.last().and_then(Option::as_ref).map_or(0, |refusal| refusal.exit))
+}
+
+/// Who does not read messages needs none.
+fn tell(world: &mut World<'_>, fault: &Fault) {
+    let _ = writeln!(world.errors, "{fault}");
 }
 
 /// `ipvsadm-save [-n]`.
@@ -55,12 +82,9 @@ fn all_at_once(world: &mut World<'_>) -> Result<u8, Fault> {
             _ => return Err(Fault::usage(format!("`{}' changes nothing and cannot be restored", words.join(" ")))),
         }
     }
-    let refusals = change_all(world, changes)?;
-    for refusal in &refusals {
-        // Who does not read messages needs none.
-        let _ = writeln!(world.errors, "{refusal}");
-    }
-    Ok(if refusals.is_empty() { 0 } else { 255 })
+    let outcome = change_all(world, changes)?;
+    outcome.iter().flatten().for_each(|refusal| tell(world, refusal));
+    Ok(if outcome.iter().all(Option::is_none) { 0 } else { 255 })
 }
 
 /// The words of the next line that has any; a line can be a comment, and may begin with the name of the program.

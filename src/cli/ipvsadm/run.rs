@@ -49,8 +49,8 @@ fn command_line(world: &mut World<'_>, words: &[String]) -> Result<u8, Fault> {
 pub(super) fn one(world: &mut World<'_>, job: Job) -> Result<(), Fault> {
     match job {
         Job::Change(change) => {
-            let refusals = change_all(world, vec![change])?;
-            refusals.into_iter().next().map_or(Ok(()), Err)
+            let outcome = change_all(world, vec![change])?;
+            outcome.into_iter().flatten().next().map_or(Ok(()), Err)
         }
         Job::List(listing, format) => list(world, listing, format),
         Job::Save { numeric } => save(world, numeric),
@@ -63,10 +63,10 @@ pub(super) fn one(world: &mut World<'_>, job: Job) -> Result<(), Fault> {
     }
 }
 
-/// Asks for changes, and returns why some were refused.
-pub(super) fn change_all(world: &mut World<'_>, changes: Vec<Change>) -> Result<Vec<Fault>, Fault> {
+/// Asks for changes, and returns for each why it was refused, if it was.
+pub(super) fn change_all(world: &mut World<'_>, changes: Vec<Change>) -> Result<Vec<Option<Fault>>, Fault> {
     match ask(world, Command::Change { changes })? {
-        Body::Changed(outcome) => Ok(outcome.into_iter().flatten().map(Fault::refused).collect()),
+        Body::Changed(outcome) => Ok(outcome.into_iter().map(|refusal| refusal.map(Fault::refused)).collect()),
         _ => Err(Fault::refused(ClientError::Unexpected)),
     }
 }

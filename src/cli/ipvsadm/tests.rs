@@ -261,6 +261,39 @@ fn commands_change_what_they_say_and_reset_what_they_do_not() {
         ),
         (&["-D -t 192.0.2.10:80", "-A -u [2001:db8::1]:53 -M 64 -p 5"], "-A -u [2001:db8::1]:53 -s wlc -p 5 -M 64\n"),
         (&["-C", "--set 0 5 7"], "--set 900 5 7\n"),
+        (
+            &[
+                "-C",
+                "-A -f 3 -s rr -o",
+                "-a -f 3 -r 10.1.0.11 -g",
+                "-A -f 4294967295 -6 -p 9 -M 64",
+                "-E -f 3 -p 9 -M 255.0.255.0",
+            ],
+            "-A -f 3 -s wlc -p 9 -M 255.0.255.0\n-a -f 3 -r 10.1.0.11:0 -g -w 1\n-A -f 4294967295 -6 -s wlc -p 9 -M 64\n",
+        ),
+        (
+            &[
+                "-C",
+                "-A -u 192.0.2.10:0 -p -M 0.0.0.0",
+                "-a -u 192.0.2.10 -r 10.1.0.11 -m",
+                "-A -u 192.0.2.10:53 -o -s rr",
+            ],
+            "-A -u 192.0.2.10:0 -s wlc -p 360 -M 0.0.0.0\n-a -u 192.0.2.10:0 -r 10.1.0.11:0 -m -w 1\n-A -u 192.0.2.10:53 -s rr -o\n",
+        ),
+        (
+            &[
+                "-C",
+                "-A --sctp-service 192.0.2.10:9",
+                "-a --sctp-service 192.0.2.10:9 -r 10.1.0.11 -i --tun-type gue --tun-port 6080 --tun-remcsum",
+                "-a --sctp-service 192.0.2.10:9 -r [fd00::1]:9 -i --tun-type gre",
+                "-a --sctp-service 192.0.2.10:9 -r 10.1.0.12 -i --tun-type gre --tun-csum",
+                "-e --sctp-service 192.0.2.10:9 -r 10.1.0.12 -i",
+            ],
+            "-A --sctp-service 192.0.2.10:9 -s wlc\n\
+             -a --sctp-service 192.0.2.10:9 -r 10.1.0.11:9 -i -w 1 --tun-type gue --tun-port 6080 --tun-remcsum\n\
+             -a --sctp-service 192.0.2.10:9 -r 10.1.0.12:9 -i -w 1 --tun-type ipip\n\
+             -a --sctp-service 192.0.2.10:9 -r [fd00::1]:9 -i -w 1 --tun-type gre --tun-nocsum\n",
+        ),
         (&["-C", "-A -t 192.0.2.10:80 -s rr -b flag-3,flag-1"], "-A -t 192.0.2.10:80 -s rr -b flag-1,flag-3\n"),
     ] {
         let mut desk = Desk::prepared(USUAL);
@@ -326,20 +359,27 @@ fn restoring_goes_on_after_a_refusal_and_ends_at_nonsense() {
         let (exit, _, errors) = desk.run_words(&["-R".to_owned()], input);
         (exit, errors, desk.saved().lines().filter(|line| line.starts_with("-A")).count())
     };
-    let exists = "Service already exists\n".to_owned();
+    let exists: String = "Service already exists\n".to_owned();
     for (input, expected) in [
         ("", (0, String::new(), 1)),
         ("# nothing\n\n -A -u 192.0.2.1:53\nipvsadm -A -u 192.0.2.2:53", (0, String::new(), 3)),
         ("-A -t 192.0.2.10:80\n-A -t 192.0.2.1:80\n", (0, exists.clone(), 2)),
-        ("-A -t 192.0.2.1:80\n-A -t 192.0.2.1:80\n", (255, exists, 2)),
+        ("-A -t 192.0.2.1:80\n-A -t 192.0.2.1:80\n", (255, exists.clone(), 2)),
         (
             "-A -t 192.0.2.1:80\n-A\n-C\n",
             (2, "You need to supply the 'service-address' option for the 'add-service' command\n".into(), 2),
         ),
         ("-R\n", (255, "Try `ipvsadm -h' or 'ipvsadm --help' for more information.\n".into(), 1)),
+        // Before a listing, and at the end.
+        (
+            "-A -t 192.0.2.10:80\n-Ln\n-D -t 192.0.2.10:80\n-D -t 192.0.2.10:80\n",
+            (255, format!("{exists}No such service\n"), 0),
+        ),
     ] {
         assert_eq!(restore(input), expected, "{input:?}");
     }
+    let many: String = (0..1000).map(|port| format!("-A -t 192.0.2.1:{}\n", port % 700 + 1)).collect();
+    assert_eq!(restore(&many), (255, exists.repeat(300), 701));
 }
 
 #[test]
@@ -387,9 +427,17 @@ fn line() -> impl Strategy<Value = String> {
         end(&["-t 192.0.2.10:80", "-u 10.0.0.1:53", "-t [2001:db8::10]:443", "-u 203.0.113.1:9", "-t 10.0.0.1:53"]);
     let scheduler =
         end(&["", "-s rr", "-s sh -b sh-port", "-s mh -b mh-fallback,mh-port", "-s wrr -b flag-3", "-s none"]);
-    let affinity = end(&["", "", "-p", "-p 77", "-p 5 -M 255.255.255.0"]);
+    let affinity = end(&["", "-o", "-p", "-p 77", "-p 5 -M 255.0.255.0", "-p 5 -M 64"]);
     let server = end(&["10.1.0.11:80", "10.1.0.12", "192.168.0.1:8080", "[fd00:1::b]:80", "[fd00:1::c]:8080"]);
-    let method = end(&["", "-g", "-m", "-i", "-m -x 9", "-i -x 9 -y 3"]);
+    let method = end(&[
+        "",
+        "-g",
+        "-m",
+        "-m -x 9",
+        "-i -x 9 -y 3",
+        "-i --tun-type gre --tun-csum",
+        "-i --tun-type gue --tun-port 9",
+    ]);
     (0..6, service, scheduler, affinity, server, (method, 0..70_000)).prop_map(
         |(command, service, scheduler, affinity, server, (method, weight))| match command {
             0 | 1 => format!("-A {service} {scheduler} {affinity}"),

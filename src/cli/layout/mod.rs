@@ -174,11 +174,10 @@ fn suffix(service: &ServiceView) -> String {
 }
 
 /// The mask of a persistent service, unless it is of full length.
-fn netmask(name: &ServiceName, PersistenceView { prefix, netmask, .. }: PersistenceView) -> Option<String> {
-    if let Some(mask) = netmask {
-        return Some(mask.to_string());
-    }
+fn netmask(name: &ServiceName, persistence: PersistenceView) -> Option<String> {
+    let PersistenceView { prefix, netmask, .. } = persistence;
     match name.family() {
+        Family::Ipv4 if netmask.is_some() => netmask.map(|mask| mask.to_string()),
         Family::Ipv6 => (prefix < 128).then(|| prefix.to_string()),
         Family::Ipv4 => (prefix < 32).then(|| mask(prefix).to_string()),
     }

@@ -319,4 +319,9 @@ fn connections_are_laid_out_as_by_ipvsadm() {
         "TCP 44640:00 NONE        198.51.100.7:0     192.0.2.10:80      10.1.0.11:80\n",
     );
     assert_eq!(String::from_utf8(out).unwrap(), expected);
+    let mut out = Vec::new();
+    connections::head(&mut out, true).unwrap();
+    let wide =
+        "pro expire state       source             virtual            destination        pe name          pe_data";
+    assert_eq!(String::from_utf8(out).unwrap().lines().last(), Some(wide));
 }

@@ -125,6 +125,9 @@ fn collect(
         report.add(&outcome);
         sink.outcome(&outcome)?;
     }
+    for (pieces, decision) in director.worker.observer().assembled.drain(..) {
+        report.settle(pieces as u64, decision.verdict());
+    }
     director.worker.observer().decisions = decisions;
     director.worker.observer().decisions.clear();
     let mut written = Ok(());
@@ -159,10 +162,16 @@ fn hash_seed(seed: u64) -> HashSeed {
 #[derive(Debug, Default)]
 pub(super) struct Trace {
     decisions: Vec<(u32, Decision)>,
+    /// Datagrams that came in pieces: how many, and what was decided.
+    assembled: Vec<(usize, Decision)>,
 }
 
 impl Observer for Trace {
     fn decided<I: PacketIo>(&mut self, _io: &mut I, frame: &Frame, decision: &Decision) {
         self.decisions.push((frame.index, *decision));
+    }
+
+    fn assembled(&mut self, pieces: usize, decision: &Decision) {
+        self.assembled.push((pieces, *decision));
     }
 }

@@ -40,6 +40,8 @@ impl fmt::Display for Outcome {
             End::Decided(Verdict::Pass) => f.write_str("passed")?,
             End::Decided(Verdict::Drop(reason)) => write!(f, "dropped  {}", reason.name())?,
             End::Decided(Verdict::Wait) => f.write_str("waiting")?,
+            End::Decided(Verdict::Cut(..)) => f.write_str("cut")?,
+            End::Decided(Verdict::Gather) => f.write_str("gathered")?,
             End::Refused(refusal) => write!(f, "refused  {refusal}")?,
         }
         match &self.pair {
@@ -74,6 +76,8 @@ pub(super) struct Report {
     passed: u64,
     dropped: Reasons,
     waiting: u64,
+    /// Pieces of datagrams that are not whole yet.
+    gathered: u64,
     refused: Vec<Refused>,
     servers: Vec<Server>,
     /// What the port counted.
@@ -113,8 +117,24 @@ impl Report {
             End::Decided(Verdict::Pass) => self.passed += 1,
             End::Decided(Verdict::Drop(reason)) => self.dropped[reason as usize] += 1,
             End::Decided(Verdict::Wait) => self.waiting += 1,
+            End::Decided(Verdict::Cut(..)) => self.transmitted += 1,
+            End::Decided(Verdict::Gather) => self.gathered += 1,
             End::Refused(refusal) => self.add_refused(outcome.number, refusal),
         }
+    }
+
+    /// A datagram of so many pieces was decided about. The last is a record of its own; the others end as it does, but an
+    /// answer is given once.
+    pub(super) fn settle(&mut self, pieces: u64, verdict: Verdict) {
+        let others = pieces.saturating_sub(1).min(self.gathered);
+        let end = match verdict {
+            Verdict::Transmit(_) | Verdict::Cut(..) => &mut self.transmitted,
+            Verdict::Pass => &mut self.passed,
+            Verdict::Drop(reason) | Verdict::Answer(_, reason) => &mut self.dropped[reason as usize],
+            Verdict::Wait | Verdict::Gather => return,
+        };
+        *end += others;
+        self.gathered -= others;
     }
 
     fn add_refused(&mut self, number: u64, refusal: Refusal) {
@@ -128,6 +148,8 @@ impl Report {
     /// Takes over what the director counted by itself.
     pub(super) fn finish(&mut self, tally: Tally, services: &Services, counters: &Counters) {
         self.tally = tally;
+        // What never became whole would have been given up in time.
+        self.dropped[Reason::FragmentTimeout as usize] += std::mem::take(&mut self.gathered);
         for service in &services.list {
             for server in &service.servers {
                 let Some(traffic) = counters.pair(server.pair) else { continue };
@@ -145,8 +167,8 @@ impl Report {
     /// Records whose end is known. All of them, or the program is wrong.
     pub(super) fn accounted(&self) -> u64 {
         let refused: u64 = self.refused.iter().map(|refused| refused.count).sum();
-        let sums = [sum(&self.answered), sum(&self.dropped), self.transmitted, self.passed, self.waiting, refused];
-        sums.iter().sum()
+        let others = [self.transmitted, self.gathered, self.passed, self.waiting, refused];
+        sum(&self.answered) + sum(&self.dropped) + others.iter().sum::<u64>()
     }
 
     /// Whether the capture holds records, but not one that the director could be shown.

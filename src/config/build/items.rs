@@ -105,12 +105,15 @@ impl Builder<'_> {
             if value != Value::Faulty {
                 self.support(block, keyword, statement.keyword().span);
             }
-            if !matches!(keyword.support, Support::Acts | Support::Deprecated(_)) {
+            if !matches!(keyword.support, Support::Acts | Support::Tunes | Support::Deprecated(_)) {
                 self.inspect(keyword, statement);
                 continue;
             }
             let item = Item { name: keyword.name, value, statement };
             match single.get(keyword.name) {
+                Some(_) if keyword.name == "state" => {
+                    self.reports.warning(statement.span(), "`state` is given twice", "the first one holds");
+                }
                 Some(&earlier) => {
                     let message = format!("`{}` is given twice", keyword.name);
                     self.reports.warning(statement.span(), message, "this one holds");
@@ -131,7 +134,7 @@ impl Builder<'_> {
     fn support(&mut self, block: Block, keyword: &Keyword, span: Span) {
         let name = keyword.name;
         match keyword.support {
-            Support::Acts | Support::Elections => {}
+            Support::Acts | Support::Tunes => {}
             Support::Later => {
                 if !self.quiet && self.noted.insert((block, name)) {
                     self.reports.note(span, format!("`{name}` is accepted, but has no effect yet"), "");

@@ -3,9 +3,14 @@
 //! [`items`] checks each statement against the table of keywords; the files beside it put the values of one kind of block
 //! together and check what no single keyword can show. Building never stops at a problem, so that all are found.
 
+mod addresses;
 mod checks;
+mod election;
+mod groups;
 mod items;
 mod limits;
+mod peers;
+mod routes;
 mod server;
 mod service;
 mod settings;
@@ -21,7 +26,7 @@ use super::model::{Config, Settings};
 use super::text::{Reports, Span, Statement};
 use crate::service::Options;
 use crate::time::Ticks;
-use crate::wire::ServiceKey;
+use crate::wire::{Family, ServiceKey};
 
 /// Builds the configuration. It is of use only if `reports` holds no error.
 pub(super) fn build(statements: &[Statement], reports: &mut Reports) -> Config {
@@ -50,8 +55,8 @@ struct Builder<'a> {
     names: BTreeSet<String>,
     /// The `limit` lines so far.
     limits: Vec<limits::Limit>,
-    /// And by interface and virtual_router_id.
-    instances: BTreeMap<(String, u8), String>,
+    /// And by interface, virtual_router_id and family.
+    instances: BTreeMap<(String, u8, Family), String>,
     /// Where `lvs_sync_daemon` stands.
     sync_daemon: Option<Span>,
 }
@@ -59,30 +64,35 @@ struct Builder<'a> {
 impl Builder<'_> {
     fn config(&mut self, statements: &[Statement]) -> Config {
         let mut config = Config::default();
-        let mut elections_noted = false;
-        for item in self.items(Block::Root, statements) {
+        let items = self.items(Block::Root, statements);
+        // First what holds for all instances, wherever it stands.
+        let mut defaults = election::Defaults::default();
+        for item in items.iter().filter(|item| item.name == "global_defs") {
+            self.global(item, &mut config, &mut defaults);
+        }
+        for item in &items {
             match item.name {
-                "global_defs" => self.global(&item, &mut config),
-                "ringmaster" => self.settings(&item, &mut config.settings),
-                "virtual_server" => self.virtual_server(&item, &mut config.services),
-                "vrrp_instance" => {
-                    if !std::mem::replace(&mut elections_noted, true) {
-                        let hint = "this director owns the addresses of every instance";
-                        self.reports.note(item.span(), "VRRP elections are not held yet", hint);
-                    }
-                    self.instance(&item, &mut config.instances);
-                }
+                "ringmaster" => self.settings(item, &mut config.settings),
+                "virtual_server" => self.virtual_server(item, &mut config.services),
+                "vrrp_instance" => self.instance(item, &defaults, &mut config.instances),
                 _ => {}
             }
         }
         self.check_sync(&config);
         self.set_limits(&mut config.services);
+        for item in items.iter().filter(|item| item.name == "vrrp_sync_group") {
+            self.sync_group(item, &mut config);
+        }
         config
     }
 
-    fn global(&mut self, block: &items::Item<'_>, config: &mut Config) {
-        for item in self.items(Block::GlobalDefs, block.body()) {
+    fn global(&mut self, block: &items::Item<'_>, config: &mut Config, defaults: &mut election::Defaults) {
+        let items = self.items(Block::GlobalDefs, block.body());
+        defaults.read(&items);
+        for item in items {
             match item.name {
+                "vrrp_startup_delay" => config.global.startup_delay = item.seconds().unwrap_or_default(),
+                "vrrp_delay_after_boot" => config.global.boot_delay = item.seconds().unwrap_or_default(),
                 "router_id" => config.global.router_id = item.text().map(str::to_owned),
                 "lvs_sync_daemon" => config.global.sync_daemon = self.sync_daemon(&item),
                 "lvs_timeouts" => self.lvs_timeouts(&item, &mut config.settings),

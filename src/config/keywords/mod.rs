@@ -103,8 +103,8 @@ pub enum Takes {
 pub enum Support {
     /// It is done.
     Acts,
-    /// It belongs to VRRP elections, which are not held yet; the note on the instance says so.
-    Elections,
+    /// It is done; a wrong value is a warning, and the default holds.
+    Tunes,
     /// Accepted without effect for now; a note says so once.
     Later,
     /// A check that is accepted but not made: the server may count as up where keepalived would take it out.
@@ -150,6 +150,11 @@ impl Keyword {
 /// A keyword that is acted on.
 const fn acts(name: &'static str, takes: Takes, default: &'static str, doc: &'static str) -> Keyword {
     Keyword { name, takes, support: Support::Acts, default, doc }
+}
+
+/// A keyword that is acted on, and whose default will do where the value is wrong.
+const fn tunes(name: &'static str, takes: Takes, default: &'static str, doc: &'static str) -> Keyword {
+    Keyword { name, takes, support: Support::Tunes, default, doc }
 }
 
 /// A keyword that is not simply acted on.

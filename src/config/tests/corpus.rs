@@ -50,18 +50,16 @@ fn files_that_ask_for_nothing_else_load() {
     assert_eq!(loaded, LOADED);
 }
 
-/// All others use what is refused (groups, firewall marks, quorums, limits), left templates, or have wrong values.
+/// All others use what is refused (groups, firewall marks, quorums, limits, AH), left templates, or have wrong values.
 const LOADED: &[&str] = &[
     "adilmektoub-install-cluster-k8s-centos-ubuntu",
     "aledbf-kube-keepalived-vip-readme-block1",
     "aledbf-kube-keepalived-vip-rootfs",
-    "apache-cloudstack-templates",
     "brixzen-mariadb-cluster-keepalived",
     "charnet1019-keepalived-api-output-managed-config",
     "charnet1019-keepalived-api-samples",
     "debian-sample-smtp-check",
     "debian-sample-virtualhost",
-    "debian-sample-vrrp.rules",
     "devel-tools-1865",
     "devel-tools-thig2",
     "efim-a-efim-keepalived-cluster-pg-test-01",
@@ -133,24 +131,7 @@ const MILDER: &[(&str, &[&str])] = &[
             "vip-dev-missing",
         ],
     ),
-    (
-        "belongs to elections",
-        &[
-            "advert-41-v3",
-            "advert-frac-v2",
-            "auth-long",
-            "auth-v3",
-            "script-weight",
-            "state-twice",
-            "strict-auth",
-            "sync-empty",
-            "sync-one",
-            "sync-unknown",
-            "track-undefined",
-            "unicast-no-peer",
-            "unicast-peer-bad",
-        ],
-    ),
+    ("belongs to trackers", &["script-weight", "track-undefined"]),
     ("a limit or fault of its own", &["long-line-2000", "var-self", "weight-0"]),
 ];
 

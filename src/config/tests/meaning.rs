@@ -27,7 +27,8 @@ fn reals(config: &Config, service: usize) -> Vec<(String, Method, u32)> {
 fn the_nat_tutorial() {
     let config = config("configs/nat.conf");
     let instance = &config.instances[0];
-    assert_eq!((instance.name.as_str(), instance.virtual_router_id, instance.priority), ("VI_1", 51, 50));
+    let election = &instance.election;
+    assert_eq!((election.name.as_str(), election.router, election.priority), ("VI_1", 51, 50));
     let address = &instance.addresses[0];
     assert_eq!((address.address.to_string().as_str(), address.prefix), ("10.0.0.100", 32));
     let service = &config.services[0];
@@ -116,7 +117,16 @@ fn the_clean_file_sets_everything() {
     assert_eq!((settings.attach, settings.transfer, settings.poll), (Attach::Generic, Transfer::Copy, Poll::Spin));
     assert_eq!((settings.driver, settings.busy_poll), (Driver::Own, Some(BusyPoll { microseconds: 50 })));
     assert_eq!((settings.connections, settings.frames), (65536, 8192));
-    let mut options = Options { conn_reuse_mode: 2, expire_nodest_conn: true, reset_unknown: false, ..Options::KERNEL };
+    let mut options = Options {
+        conn_reuse_mode: 2,
+        expire_nodest_conn: true,
+        reset_unknown: false,
+        pmtu_disc: false,
+        tunnel_error_tells_new_mtu: true,
+        icmp_ratelimit: Ticks(16),
+        icmp_msgs_per_sec: 77,
+        ..Options::KERNEL
+    };
     options.timeouts.tcp = Ticks::from_secs(600);
     options.timeouts.tcp_fin = Ticks::from_secs(60);
     options.timeouts.udp = Ticks::from_secs(30);
@@ -234,4 +244,36 @@ fn defences_limits_and_helpers() {
     let limits: Vec<_> = config.services.iter().map(|service| (service.key.protocol, service.limits)).collect();
     assert_eq!(limits, [(6, Limits { connections: 100, rate: 10 }), (132, Limits::default())]);
     assert_eq!(parse("ringmaster {\nftp_ports none\n}").settings.options.ftp_ports, FtpPorts::NONE);
+}
+
+#[test]
+fn connection_synchronisation() {
+    assert_eq!(parse("").global.sync_daemon, None);
+    let plain = parse("global_defs {\n lvs_sync_daemon eth1\n}");
+    assert_eq!(plain.global.sync_daemon, Some(model::SyncDaemon::on("eth1")));
+    assert_eq!(plain.settings.sync, model::SyncChoices::default());
+    let full = parse(
+        "global_defs {\n lvs_sync_daemon eth1 VI_1 id 255 maxlen 1400 port 8849 ttl 3 group ff02::81\n}\n\
+         vrrp_instance VI_1 {\n interface eth0\n virtual_router_id 51\n virtual_ipaddress {\n 192.0.2.10\n }\n}\n\
+         ringmaster {\n sync_key sixteen-letters-or-more\n sync_peer_port 9000\n sync_kernel_peers yes\n \
+         sync_refresh_period 30\n sync_persist_mode yes\n}",
+    );
+    let daemon = model::SyncDaemon {
+        interface: "eth1".to_owned(),
+        instance: Some("VI_1".to_owned()),
+        id: 255,
+        maxlen: 1400,
+        port: 8849,
+        ttl: 3,
+        group: "ff02::81".parse().unwrap(),
+    };
+    assert_eq!(full.global.sync_daemon, Some(daemon));
+    let choices = model::SyncChoices {
+        key: Some("sixteen-letters-or-more".to_owned()),
+        peer_port: 9000,
+        kernel_peers: true,
+        refresh: Ticks::from_secs(30),
+        templates_only: true,
+    };
+    assert_eq!(full.settings.sync, choices);
 }

@@ -18,19 +18,21 @@ pub fn apply(config: &mut Config, change: &Change) -> Result<(), Refusal> {
     let services = &mut config.services;
     match change {
         Change::AddService(spec) => {
-            let key = key_of(&spec.name);
+            let key = key_of(&spec.name)?;
             if at(services, &key).is_some() {
                 return Err(Refusal::ServiceExists);
             }
             services.push(virtual_server(key, spec)?);
         }
         Change::EditService(spec) => {
-            let key = key_of(&spec.name);
+            let key = key_of(&spec.name)?;
             let at = at(services, &key).ok_or(Refusal::NoSuchService)?;
             let edited = virtual_server(key, spec)?;
-            let VirtualServer { servers, sorry, limits, .. } = &mut services[at];
-            let (servers, sorry, limits) = (std::mem::take(servers), sorry.take(), *limits);
-            services[at] = VirtualServer { servers, sorry, limits, ..edited };
+            // Servers stay, and what only the file can say.
+            let VirtualServer { servers, sorry, limits, .. } = services.swap_remove(at);
+            services.push(VirtualServer { servers, sorry, limits, ..edited });
+            let last = services.len() - 1;
+            services.swap(at, last);
         }
         Change::DeleteService(name) => {
             let at = find(services, name).ok_or(Refusal::NoSuchService)?;
@@ -75,8 +77,7 @@ fn add_server(services: &mut [VirtualServer], service: &ServiceName, spec: &Serv
     if pairs >= PAIRS {
         return Err(Refusal::NoRoom);
     }
-    let server = model::real_server(&services[at].key, spec)?;
-    services[at].servers.push(server);
+    services[at].servers.push(model::real_server(spec));
     Ok(())
 }
 
@@ -84,7 +85,7 @@ fn edit_server(services: &mut [VirtualServer], service: &ServiceName, spec: &Ser
     let at = find(services, service).ok_or(Refusal::ServiceNotDefined)?;
     check(services[at].key, spec)?;
     let server = position(&services[at].servers, Endpoint::from(spec.address)).ok_or(Refusal::NoSuchDestination)?;
-    let edited = model::real_server(&services[at].key, spec)?;
+    let edited = model::real_server(spec);
     let server = &mut services[at].servers[server];
     // How its health is found out is the file's business.
     let (checks, inhibit_on_failure) = (std::mem::take(&mut server.checks), server.inhibit_on_failure);
@@ -117,12 +118,13 @@ fn can_be_a_server(address: IpAddr) -> bool {
 
 /// The id of a service that workers know.
 pub fn service_id(services: &Services, name: &ServiceName) -> Option<ServiceId> {
-    let at = services.find(&key_of(name))?;
+    let at = services.find(&key_of(name).ok()?)?;
     services.list.get(at).map(|service| service.id)
 }
 
 fn find(services: &[VirtualServer], name: &ServiceName) -> Option<usize> {
-    at(services, &key_of(name))
+    // A name that no service can have is no service's.
+    at(services, &key_of(name).ok()?)
 }
 
 fn at(services: &[VirtualServer], key: &ServiceKey) -> Option<usize> {
@@ -131,4 +133,55 @@ fn at(services: &[VirtualServer], key: &ServiceKey) -> Option<usize> {
 
 fn position(servers: &[RealServer], real: Endpoint) -> Option<usize> {
     servers.iter().position(|server| server.real == real)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What the socket may bring, though ipvsadm would not.
+    #[test]
+    fn a_client_cannot_ask_for_what_no_command_line_says() {
+        for (text, expected) in [
+            (r#"{"add-service":{"protocol":"ip","address":"0.0.0.7:0","scheduler":"rr"}}"#, Err(Refusal::Invalid)),
+            (r#"{"add-service":{"fwmark":0,"family":"ipv4","scheduler":"rr"}}"#, Err(Refusal::Invalid)),
+            (r#"{"add-service":{"fwmark":1,"family":"ipv4","scheduler":"rr","flags":["x"]}}"#, Err(Refusal::Invalid)),
+            (
+                r#"{"add-service":{"fwmark":1,"family":"ipv4","scheduler":"rr","persistence":{"timeout":1,"netmask":33}}}"#,
+                Err(Refusal::Invalid),
+            ),
+            (
+                r#"{"add-service":{"fwmark":1,"family":"ipv6","scheduler":"rr","persistence":{"timeout":1,"netmask":"1.2.3.4"}}}"#,
+                Err(Refusal::Invalid),
+            ),
+            (r#"{"add-service":{"fwmark":1,"family":"ipv6","scheduler":"rr"}}"#, Ok(())),
+            (
+                r#"{"add-server":{"service":{"fwmark":1,"family":"ipv6"},
+                    "server":{"address":"[fd00::1]:0","method":"dr","weight":2147483648}}}"#,
+                Err(Refusal::OutOfRange),
+            ),
+            (
+                r#"{"add-server":{"service":{"fwmark":1,"family":"ipv6"},
+                    "server":{"address":"10.0.0.1:0","method":"nat","weight":1}}}"#,
+                Err(Refusal::Invalid),
+            ),
+            (
+                r#"{"add-server":{"service":{"fwmark":1,"family":"ipv6"},
+                    "server":{"address":"10.0.0.1:0","method":"tun","tunnel":{"type":"gue"},"weight":1}}}"#,
+                Err(Refusal::Invalid),
+            ),
+            (r#"{"delete-service":{"protocol":"ip","address":"0.0.0.7:0"}}"#, Err(Refusal::NoSuchService)),
+        ] {
+            let mut config = Config::default();
+            let mark =
+                serde_json::from_str(r#"{"add-service":{"fwmark":1,"family":"ipv6","scheduler":"rr"}}"#).unwrap();
+            if text.contains("add-server") {
+                apply(&mut config, &mark).unwrap();
+            }
+            let before = config.clone();
+            let change = serde_json::from_str(text).unwrap_or_else(|error| panic!("{text}: {error}"));
+            assert_eq!(apply(&mut config, &change), expected, "{text}");
+            assert_eq!(config == before, expected.is_err(), "{text}");
+        }
+    }
 }

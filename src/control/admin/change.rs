@@ -108,20 +108,20 @@ impl Family {
     }
 }
 
-impl From<wire::Family> for Family {
-    fn from(family: wire::Family) -> Self {
-        match family {
-            wire::Family::V4 => Family::Ipv4,
-            wire::Family::V6 => Family::Ipv6,
-        }
-    }
-}
-
 impl From<Family> for wire::Family {
     fn from(family: Family) -> Self {
         match family {
             Family::Ipv4 => wire::Family::V4,
             Family::Ipv6 => wire::Family::V6,
+        }
+    }
+}
+
+impl From<wire::Family> for Family {
+    fn from(family: wire::Family) -> Self {
+        match family {
+            wire::Family::V4 => Family::Ipv4,
+            wire::Family::V6 => Family::Ipv6,
         }
     }
 }

@@ -15,5 +15,5 @@ pub use change::{
     Change, Family, Netmask, PersistenceSpec, ServerSpec, ServiceName, ServiceSpec, TunnelChecksum, TunnelKind,
     TunnelSpec,
 };
-pub use model::{name_of, tunnel_of};
+pub use model::name_of;
 pub use refusal::Refusal;

@@ -8,14 +8,17 @@ use crate::control::view::{self, Forward, Protocol};
 use crate::sched::{Flags, Kind, Setup};
 use crate::service::{GueChecksum, Limits, Method, Persistence, Thresholds, Tunnel};
 use crate::time::Ticks;
-use crate::wire::{self, Endpoint, Mask, ServiceKey};
+use crate::wire::{Family, Mask, ServiceKey};
 
 /// The key that workers know a service by.
-pub(super) fn key_of(name: &ServiceName) -> ServiceKey {
-    match name {
-        ServiceName::Mark { fwmark, family } => ServiceKey::of_mark(*fwmark, (*family).into()),
+pub(super) fn key_of(name: &ServiceName) -> Result<ServiceKey, Refusal> {
+    match *name {
+        ServiceName::Mark { fwmark: 0, .. } | ServiceName::Address { protocol: Protocol::Ip, .. } => {
+            Err(Refusal::Invalid)
+        }
+        ServiceName::Mark { fwmark, family } => Ok(ServiceKey::of_mark(fwmark, family.into())),
         ServiceName::Address { protocol, address } => {
-            ServiceKey { protocol: protocol.number(), virtual_: Endpoint::from(*address) }
+            Ok(ServiceKey { protocol: protocol.number(), virtual_: address.into() })
         }
     }
 }
@@ -38,7 +41,7 @@ pub(super) fn virtual_server(key: ServiceKey, spec: &ServiceSpec) -> Result<Virt
     Ok(VirtualServer {
         key,
         scheduler: Setup { kind, flags: flags(&spec.flags)? },
-        persistence: spec.persistence.map(persistence).transpose()?,
+        persistence: spec.persistence.map(|spec| persistence(spec, key.family())).transpose()?,
         limits: Limits::default(),
         one_packet: spec.one_packet,
         servers: Vec::new(),
@@ -59,29 +62,26 @@ fn flags(names: &[String]) -> Result<Flags, Refusal> {
     Ok(flags)
 }
 
-fn persistence(spec: PersistenceSpec) -> Result<Persistence, Refusal> {
-    let mask = match spec.netmask {
-        Netmask::Prefix(length) if (1..=128).contains(&length) => Mask::of_length(wire::Family::V6, length),
-        Netmask::Prefix(_) => return Err(Refusal::Invalid),
-        Netmask::Mask(mask) => Mask::netmask(mask),
+fn persistence(spec: PersistenceSpec, family: Family) -> Result<Persistence, Refusal> {
+    let mask = match (spec.netmask, family) {
+        (Netmask::Prefix(prefix @ 1..=128), Family::V6) => Mask::of_length(family, prefix),
+        (Netmask::Prefix(prefix @ 0..=32), Family::V4) => Mask::of_length(family, prefix),
+        (Netmask::Mask(mask), Family::V4) => Mask::netmask(mask),
+        (Netmask::Prefix(_) | Netmask::Mask(_), _) => return Err(Refusal::Invalid),
     };
     Ok(Persistence { timeout: Ticks::from_secs(spec.timeout), mask })
 }
 
 /// A server without health checks.
-pub(super) fn real_server(service: &ServiceKey, spec: &ServerSpec) -> Result<RealServer, Refusal> {
-    let real = Endpoint::from(spec.address);
-    if spec.method != Forward::Tun && real.addr.family() != service.family() {
-        return Err(Refusal::Invalid);
-    }
-    Ok(RealServer {
-        real,
+pub(super) fn real_server(spec: &ServerSpec) -> RealServer {
+    RealServer {
+        real: spec.address.into(),
         method: method_of(spec),
         weight: spec.weight,
         thresholds: Thresholds { upper: spec.upper, lower: spec.lower },
         inhibit_on_failure: false,
         checks: Vec::new(),
-    })
+    }
 }
 
 /// The method of the data path.
@@ -89,41 +89,38 @@ fn method_of(spec: &ServerSpec) -> Method {
     match spec.method {
         Forward::Nat => Method::Nat,
         Forward::Dr => Method::Dr,
-        Forward::Tun => Method::Tun(tunnel(spec.tunnel)),
+        Forward::Tun => Method::Tun(match (spec.tunnel.kind, spec.tunnel.checksum) {
+            (TunnelKind::Ipip, _) => Tunnel::Ipip,
+            (TunnelKind::Gre, checksum) => Tunnel::Gre { checksum: checksum != TunnelChecksum::None },
+            (TunnelKind::Gue, checksum) => {
+                let checksum = match checksum {
+                    TunnelChecksum::None => GueChecksum::Off,
+                    TunnelChecksum::Plain => GueChecksum::On,
+                    TunnelChecksum::Remote => GueChecksum::Remote,
+                };
+                Tunnel::Gue { port: spec.tunnel.port, checksum }
+            }
+        }),
     }
 }
 
-/// Checksum options that a kind of tunnel does not have are without effect, as in the kernel.
-fn tunnel(spec: TunnelSpec) -> Tunnel {
-    match spec.kind {
-        TunnelKind::Ipip => Tunnel::Ipip,
-        TunnelKind::Gre => Tunnel::Gre { checksum: spec.checksum == TunnelChecksum::Plain },
-        TunnelKind::Gue => {
-            let checksum = match spec.checksum {
-                TunnelChecksum::None => GueChecksum::Off,
-                TunnelChecksum::Plain => GueChecksum::On,
-                TunnelChecksum::Remote => GueChecksum::Remote,
-            };
-            Tunnel::Gue { port: spec.port, checksum }
-        }
+impl TunnelSpec {
+    /// What a server is reached by, if it is by a tunnel.
+    pub fn of(method: Method) -> Option<Self> {
+        let Method::Tun(tunnel) = method else { return None };
+        let (kind, port, checksum) = match tunnel {
+            Tunnel::Ipip => (TunnelKind::Ipip, 0, TunnelChecksum::None),
+            Tunnel::Gre { checksum: false } => (TunnelKind::Gre, 0, TunnelChecksum::None),
+            Tunnel::Gre { checksum: true } => (TunnelKind::Gre, 0, TunnelChecksum::Plain),
+            Tunnel::Gue { port, checksum } => {
+                let checksum = match checksum {
+                    GueChecksum::Off => TunnelChecksum::None,
+                    GueChecksum::On => TunnelChecksum::Plain,
+                    GueChecksum::Remote => TunnelChecksum::Remote,
+                };
+                (TunnelKind::Gue, port, checksum)
+            }
+        };
+        Some(Self { kind, port, checksum })
     }
-}
-
-/// What tunnels to a server are made of, if it is reached by one.
-pub fn tunnel_of(method: Method) -> Option<TunnelSpec> {
-    let (kind, port, checksum) = match method {
-        Method::Nat | Method::Dr => return None,
-        Method::Tun(Tunnel::Ipip) => (TunnelKind::Ipip, 0, TunnelChecksum::None),
-        Method::Tun(Tunnel::Gre { checksum: false }) => (TunnelKind::Gre, 0, TunnelChecksum::None),
-        Method::Tun(Tunnel::Gre { checksum: true }) => (TunnelKind::Gre, 0, TunnelChecksum::Plain),
-        Method::Tun(Tunnel::Gue { port, checksum }) => {
-            let checksum = match checksum {
-                GueChecksum::Off => TunnelChecksum::None,
-                GueChecksum::On => TunnelChecksum::Plain,
-                GueChecksum::Remote => TunnelChecksum::Remote,
-            };
-            (TunnelKind::Gue, port, checksum)
-        }
-    };
-    Some(TunnelSpec { kind, port, checksum })
 }

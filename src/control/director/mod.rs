@@ -6,6 +6,7 @@
 
 mod change;
 mod ports;
+mod roles;
 mod source;
 mod start;
 mod sweep;
@@ -22,7 +23,8 @@ use tokio::time::{Interval, MissedTickBehavior, interval, sleep};
 use super::kernel::{self, Kernel, KernelError, VirtualAddresses};
 use super::ledger::ESTIMATE;
 use super::socket::{ControlSocket, SocketError};
-use super::sync::Synchronisation;
+use super::sync::{SyncRole, Synchronisation};
+use super::vrrp::ElectionError;
 use super::{Ids, Ledger, Locals, PAIRS, plan, rules};
 use crate::check::{self, Failure, Health, Spec};
 use crate::config::Config;
@@ -34,6 +36,7 @@ use crate::io::xdp::SetupError;
 use crate::io::xdp::steer::Steering;
 use crate::service::{Network, Services, Snapshot};
 use crate::sys::{capabilities, clock};
+use roles::Roles;
 use sweep::Sweep;
 use synchronise::SyncControl;
 use workers::Workers;
@@ -83,6 +86,9 @@ pub enum DirectorError {
     /// More pairs of service and server than there is room for.
     #[error("the configuration has {0} real servers, each counted once a virtual server; {PAIRS} are possible")]
     Pairs(usize),
+    /// Elections.
+    #[error(transparent)]
+    Elections(#[from] ElectionError),
     /// More workers than queues.
     #[error(
         "{wanted} workers need as many queues, but {interface} has {queues}; set `workers {queues}` or less, or add queues with `ethtool -L`"
@@ -119,6 +125,7 @@ pub(crate) struct Director {
     probes: JoinSet<(Arc<Spec>, Result<(), Failure>)>,
     kernel: Kernel,
     addresses: VirtualAddresses,
+    roles: Roles,
     steering: Steering,
     shared: Shared,
     sweep: Sweep,
@@ -160,6 +167,7 @@ impl Director {
                 _ = confirm.tick() => self.confirm().await,
                 () = self.sync.readable() => self.sync.receive(clock::now()),
                 _ = estimate.tick() => self.estimate(),
+                report = self.roles.next() => self.role_changed(report).await,
                 query = socket.next() => query.answer(self),
                 name = signals.next() => {
                     tracing::info!("{name}: stopping");
@@ -217,9 +225,7 @@ impl Director {
     /// Works the desired state out anew and publishes it.
     fn replan(&mut self) {
         self.work_out();
-        if let Err(error) = self.publish() {
-            tracing::error!("the steering program keeps its old rules: {error}");
-        }
+        self.renew();
     }
 
     /// Works the desired state out anew, and keeps it to itself.
@@ -233,6 +239,14 @@ impl Director {
         self.tally();
     }
 
+    /// Makes workers and steering program follow, or says why the latter does not.
+    fn renew(&mut self) {
+        if let Err(error) = self.publish() {
+            tracing::error!("the steering program keeps its old rules: {error}");
+        }
+    }
+
+    /// Makes workers and steering program follow services, network and role.
     fn publish(&mut self) -> Result<(), SetupError> {
         self.generation += 1;
         self.workers.publish(&Arc::new(self.snapshot()));
@@ -245,7 +259,7 @@ impl Director {
             services: Arc::clone(&self.services),
             network: Arc::clone(&self.network),
             options: self.config.settings.options,
-            forwarding: true,
+            forwarding: self.roles.forwards(),
         }
     }
 
@@ -253,13 +267,18 @@ impl Director {
         let virtual_ = self.config.instances.iter().flat_map(|instance| &instance.addresses);
         let virtual_ = virtual_.map(|address| address.address.into()).collect();
         let locals = Locals { own: self.kernel.local_addresses().collect(), virtual_ };
-        self.steering.update(&rules(&self.services, &locals))
+        let rules = self.roles.prune(rules(&self.services, &locals));
+        self.steering.update(&rules)
     }
 
-    /// Stops in an order that loses nothing more than it must: the addresses first, since the kernel would reset the
-    /// connections to an address of its own, then the program, so that the kernel has its packets back, then the
-    /// workers.
+    /// Stops in an order that loses nothing more than it must: goodbyes to the backups first, then the addresses, since the
+    /// kernel would reset the connections to an address of its own, then the program, so that the kernel has its packets
+    /// back, then the workers.
     async fn stop(mut self) -> Result<(), DirectorError> {
+        // The others should know the newest before they take over.
+        let _ = self.sync.stop(SyncRole::Master);
+        self.roles.stop();
+        self.remove_paths().await;
         let cleared = self.addresses.clear(self.kernel.handle()).await;
         drop(self.steering);
         self.workers.stop();

@@ -51,7 +51,7 @@ impl Source for Director {
         Status {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             uptime: clock::now().saturating_sub(self.started).as_secs(),
-            forwarding: true,
+            forwarding: self.roles.forwards(),
             table_size: u64::from(self.shared.table.capacity()),
             connections: self.shared.table.len() as u64,
             workers: self.workers.len(),
@@ -60,6 +60,7 @@ impl Source for Director {
             listing: (&self.config.settings.options).into(),
             counters: self.counters(),
             sync: self.sync.view(clock::now()),
+            roles: self.roles.views(),
         }
     }
 }
@@ -73,6 +74,8 @@ impl Director {
             ("transmitted", sum(|counters| &counters.transmitted)),
             ("answered", sum(|counters| &counters.answered)),
             ("passed", sum(|counters| &counters.passed)),
+            ("gathered", sum(|counters| &counters.gathered)),
+            ("cut", sum(|counters| &counters.cut)),
             ("checksum-completed", sum(|counters| &counters.checksum_completed)),
         ]
         .map(|(name, count)| (name.to_owned(), count))

@@ -7,19 +7,20 @@ use ahash::RandomState;
 use crossbeam::queue::ArrayQueue;
 use tokio::task::JoinSet;
 
+use super::roles::Roles;
 use super::sweep::Sweep;
 use super::synchronise::SyncControl;
 use super::workers::Workers;
 use super::{Director, DirectorError, ports};
 use crate::check::Health;
 use crate::config::Config;
-use crate::config::model::{Settings, VirtualAddress};
+use crate::config::model::Settings;
 use crate::conn::table::TableConfig;
 use crate::conn::{HashSeed, Table};
 use crate::control::kernel::{Kernel, VirtualAddresses};
 use crate::control::sync::Synchronisation;
 use crate::control::{Ids, Ledger, PAIRS, plan};
-use crate::forward::{Changes, Counters, Forwarder, Shared};
+use crate::forward::{Changes, Counters, Forwarder, PathMtus, Shared, farewell};
 use crate::io::PacketIo;
 use crate::io::options::{Driver, RingOptions};
 use crate::io::xdp::steer::{AttachMode, Fallback, Steering};
@@ -74,6 +75,7 @@ impl Director {
             probes: JoinSet::new(),
             kernel,
             addresses,
+            roles: Roles::new(&config),
             steering,
             sweep: Sweep::new(sweeper, shared.clone(), workers),
             sync: Synchronisation::new(
@@ -96,7 +98,7 @@ impl Director {
         Ok(director)
     }
 
-    /// Workers first, then the steering program's rules, then the addresses that bring the traffic.
+    /// Workers first, then the steering program's rules, then the elections that bring addresses and traffic.
     async fn open_for_traffic<R: Rings + 'static>(&mut self, rings: Vec<XdpIo<R>>) -> Result<(), DirectorError> {
         for io in &rings {
             io.connect(&mut self.steering)?;
@@ -112,11 +114,11 @@ impl Director {
         }
         self.steering.set_fallback(Fallback::Drop)?;
         self.steer()?;
-        let wanted: Vec<VirtualAddress> =
-            self.config.instances.iter().flat_map(|instance| instance.addresses.clone()).collect();
-        self.addresses.set(self.kernel.handle(), &wanted).await?;
+        // What a director before this one left behind; this one holds no address before it is master.
+        self.remove_paths().await;
+        self.addresses.clear(self.kernel.handle()).await?;
         self.confirm().await;
-        Ok(())
+        Ok(self.roles.start(&self.config)?)
     }
 
     /// Says what was obtained.
@@ -224,7 +226,9 @@ fn share(settings: &Settings, workers: usize) -> Result<Shared, DirectorError> {
         table: Arc::new(table),
         // One lane a worker, and the sweeper's.
         loads: Arc::new(Loads::new(workers + 1, PAIRS)),
+        path_mtus: Arc::new(PathMtus::new(PAIRS)),
         defence: Arc::default(),
+        farewells: Arc::new(ArrayQueue::new(farewell::FAREWELLS)),
         wanted: Arc::new(ArrayQueue::new(WANTED)),
         changes: Arc::new(Changes::new(CHANGES)),
     })

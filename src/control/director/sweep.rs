@@ -6,7 +6,7 @@ use std::time::Duration;
 use crate::conn::table::{Fate, Slot, Sweeper};
 use crate::control::Ids;
 use crate::control::sync::Synchronisation;
-use crate::forward::{Culling, Shared, lifecycle};
+use crate::forward::{Culling, Shared, farewell, lifecycle};
 use crate::service::{Options, PairFlags, PairId, Services};
 use crate::time::Tick;
 
@@ -72,14 +72,15 @@ impl Sweep {
         let groups = sweeper.groups().div_ceil(SLICES) * pace;
         let decide = |slot, entry: &_| {
             note(services, entry, met);
-            match lifecycle::fate(services, options, entry, now) {
+            let fate = match lifecycle::fate(services, options, entry, now) {
                 Fate::Keep if culling.takes(shared, entry, now) => Fate::Kill,
-                Fate::Keep => {
-                    sync.met(slot, time);
-                    Fate::Keep
-                }
-                Fate::Kill => Fate::Kill,
+                Fate::Keep => Fate::Keep,
+                Fate::Kill => farewell::on_expiry(shared, *lane, (services, options), (slot, entry), now),
+            };
+            if fate == Fate::Keep {
+                sync.met(slot, time);
             }
+            fate
         };
         let swept = sweeper.sweep(groups, decide, |slot, entry| {
             lifecycle::ended(shared, *lane, entry);

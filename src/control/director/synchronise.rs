@@ -27,8 +27,7 @@ impl Director {
             return;
         };
         let before = self.sync.roles();
-        // Without elections the director is master of every instance.
-        let outcome = self.sync.follow(daemon, |_| true, clock::now());
+        let outcome = self.sync.follow(daemon, |instance| self.roles.is_master(instance), clock::now());
         let after = self.sync.roles();
         if before != after {
             let names = [(SyncRole::Master, "master"), (SyncRole::Backup, "backup")];

@@ -17,6 +17,7 @@ use serde::{Deserialize, Serialize};
 
 use super::KernelError;
 use super::decode;
+use super::facts::Link;
 use crate::config::model::VirtualAddress;
 
 /// An address on an interface.
@@ -64,18 +65,21 @@ impl VirtualAddresses {
         socket.with_extension("addresses")
     }
 
-    /// Makes the interfaces carry exactly the `wanted` addresses, as far as they are ours to change.
+    /// Makes the interfaces carry exactly the `wanted` addresses, as far as they are ours to change. One that is refused
+    /// does not keep the others from their places; the first refusal is the result.
     pub async fn set(&mut self, handle: &Handle, wanted: &[VirtualAddress]) -> Result<(), KernelError> {
-        let steps = steps(wanted, &self.ours, &present(handle).await?);
+        let links = links(handle).await?;
+        let steps = steps(wanted, &self.ours, &present(handle, &links).await?);
+        let mut outcome = Ok(());
         for placed in &steps.remove {
-            self.remove(handle, placed).await?;
+            outcome = outcome.and(self.remove(handle, &links, placed).await);
         }
         self.ours = steps.ours;
-        self.record()?;
+        outcome = outcome.and(self.record());
         for address in &steps.add {
-            add(handle, address).await?;
+            outcome = outcome.and(add(handle, &links, address).await);
         }
-        Ok(())
+        outcome
     }
 
     /// Takes off all that is ours: the last thing before exit.
@@ -83,9 +87,9 @@ impl VirtualAddresses {
         self.set(handle, &[]).await
     }
 
-    async fn remove(&self, handle: &Handle, placed: &Placed) -> Result<(), KernelError> {
+    async fn remove(&self, handle: &Handle, links: &[Link], placed: &Placed) -> Result<(), KernelError> {
         let Placed { device, address, prefix } = placed;
-        let Some(index) = index(handle, device).await? else { return Ok(()) };
+        let Some(index) = index(links, device) else { return Ok(()) };
         let message = message(index, *address, *prefix);
         let gone = handle.address().del(message).execute().await;
         gone.map_err(|source| KernelError::Remove { device: device.clone(), address: *address, source })
@@ -117,10 +121,10 @@ fn steps(wanted: &[VirtualAddress], ours: &BTreeSet<Placed>, present: &BTreeSet<
     steps
 }
 
-async fn add(handle: &Handle, wanted: &VirtualAddress) -> Result<(), KernelError> {
+async fn add(handle: &Handle, links: &[Link], wanted: &VirtualAddress) -> Result<(), KernelError> {
     let VirtualAddress { address, device, .. } = wanted;
     let missing = || KernelError::NoDevice { device: device.clone(), address: *address };
-    let index = index(handle, device).await?.ok_or_else(missing)?;
+    let index = index(links, device).ok_or_else(missing)?;
     let mut request = handle.address().add(index, *address, wanted.prefix);
     *request.message_mut() = message(index, *address, wanted.prefix);
     let message = request.message_mut();
@@ -144,17 +148,16 @@ fn message(index: u32, address: IpAddr, prefix: u8) -> AddressMessage {
     message
 }
 
-async fn index(handle: &Handle, device: &str) -> Result<Option<u32>, KernelError> {
-    Ok(links(handle).await?.into_iter().find(|link| link.name == device).map(|link| link.index))
+fn index(links: &[Link], device: &str) -> Option<u32> {
+    links.iter().find(|link| link.name == device).map(|link| link.index)
 }
 
-async fn links(handle: &Handle) -> Result<Vec<super::facts::Link>, KernelError> {
+async fn links(handle: &Handle) -> Result<Vec<Link>, KernelError> {
     let links = handle.link().get().execute().try_filter_map(|link| std::future::ready(Ok(decode::link(&link))));
     links.try_collect().await.map_err(|source| KernelError::Dump { table: "interfaces", source })
 }
 
-async fn present(handle: &Handle) -> Result<BTreeSet<Placed>, KernelError> {
-    let links = links(handle).await?;
+async fn present(handle: &Handle, links: &[Link]) -> Result<BTreeSet<Placed>, KernelError> {
     let addresses: Vec<_> = handle
         .address()
         .get()

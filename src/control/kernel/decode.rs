@@ -19,7 +19,7 @@ use super::facts::{Address, Event, Link, Reach, RouteEntry, RouteKey, Table};
 use crate::wire::{Addr, Mac};
 
 /// The event that a notification tells of, if it concerns us.
-pub(super) fn notification(message: NetlinkMessage<RouteNetlinkMessage>) -> Option<Event> {
+pub(in crate::control) fn notification(message: NetlinkMessage<RouteNetlinkMessage>) -> Option<Event> {
     use RouteNetlinkMessage as M;
     let replaces = message.header.flags & NLM_F_REPLACE != 0;
     let NetlinkPayload::InnerMessage(inner) = message.payload else { return None };
@@ -50,6 +50,7 @@ pub(super) fn link(message: &LinkMessage) -> Option<Link> {
         mac: Mac::default(),
         mtu: 0,
         up: message.header.flags.contains(LinkFlags::Up),
+        running: message.header.flags.contains(LinkFlags::Running),
     };
     for attribute in &message.attributes {
         match attribute {

@@ -21,6 +21,8 @@ pub struct Link {
     pub mtu: u32,
     /// Whether it is administratively up (`IFF_UP`).
     pub up: bool,
+    /// Whether it can pass packets: it has its carrier (`IFF_RUNNING`).
+    pub running: bool,
 }
 
 /// An address of the director.
@@ -158,6 +160,16 @@ pub struct Facts {
 }
 
 impl Facts {
+    /// The interface of this name.
+    pub fn link_named(&self, name: &str) -> Option<&Link> {
+        self.links.values().find(|link| link.name == name)
+    }
+
+    /// The addresses of an interface.
+    pub fn addresses_of(&self, link: u32) -> impl Iterator<Item = &Address> {
+        self.addresses.values().filter(move |own| own.link == link)
+    }
+
     /// Takes in one event.
     pub fn apply(&mut self, event: Event) -> Effect {
         match event {

@@ -8,15 +8,18 @@
 //! | [`resolver`] | when to ask for a neighbour | no |
 //! | [`Kernel`] | dumps, follows and asks | yes |
 //! | [`VirtualAddresses`] | puts virtual addresses on interfaces and takes them off again | yes |
+//! | [`Paths`] | the same for routes and rules | yes |
 
 mod addresses;
-mod decode;
+pub(super) mod decode;
 pub mod facts;
 pub mod mirror;
+mod paths;
 pub mod resolver;
 mod watch;
 
 pub use addresses::VirtualAddresses;
+pub use paths::Paths;
 pub use resolver::wanted;
 pub use watch::Kernel;
 
@@ -63,6 +66,14 @@ pub enum KernelError {
         device: String,
         /// The address.
         address: IpAddr,
+        /// Why.
+        source: rtnetlink::Error,
+    },
+    /// A virtual route or rule was refused.
+    #[error("cannot add {what}")]
+    Path {
+        /// The route or rule.
+        what: String,
         /// Why.
         source: rtnetlink::Error,
     },

@@ -19,7 +19,7 @@ pub(super) struct Outer {
     ttl: u8,
     /// DSCP and ECN, CE turned into ECT(0).
     traffic_class: u8,
-    /// The inner IPv4 packet's DF bit; false for IPv6.
+    /// The inner IPv4 packet's DF bit, if path MTU discovery is on; false for IPv6.
     dont_fragment: bool,
     /// What follows the header.
     protocol: u8,
@@ -29,9 +29,9 @@ pub(super) struct Outer {
 
 impl Outer {
     /// The header for this packet, whose TTL was already decremented.
-    pub(super) fn over(packet: &[u8], look: &Look, tunnel: Tunnel) -> Option<Outer> {
+    pub(super) fn over(packet: &[u8], look: &Look, tunnel: Tunnel, pmtu_disc: bool) -> Option<Outer> {
         let (class, dont_fragment) = match look.family {
-            Family::V4 => (*packet.get(1)?, packet.get(6)? & 0x40 != 0),
+            Family::V4 => (*packet.get(1)?, pmtu_disc && packet.get(6)? & 0x40 != 0),
             Family::V6 => (packet.first()? << 4 | packet.get(1)? >> 4, false),
         };
         let protocol = match tunnel {
@@ -45,7 +45,7 @@ impl Outer {
             traffic_class: if class & 3 == 3 { class & !1 } else { class },
             dont_fragment,
             protocol,
-            id: identification(packet, look),
+            id: identification(packet, look, dont_fragment),
         })
     }
 
@@ -94,10 +94,12 @@ impl Outer {
 }
 
 /// The outer IPv4 identification: 0 for what is never cut (RFC 6864 4.1). Else the inner one where there is one, so that
-/// the pieces of a cut tunnel packet are told apart as well as those of the packet itself would be.
-fn identification(packet: &[u8], look: &Look) -> u16 {
+/// the pieces of a cut tunnel packet are told apart as well as those of the packet itself would be. An inner packet with
+/// DF may have none to lend: the sum of what tells it from others serves as well.
+fn identification(packet: &[u8], look: &Look, dont_fragment: bool) -> u16 {
     match (look.family, packet.get(4..7)) {
-        (Family::V4, Some(&[.., flags])) if flags & 0x40 != 0 => 0,
+        _ if dont_fragment => 0,
+        (Family::V4, Some(&[.., flags])) if flags & 0x40 != 0 => finish(0, packet.get(..32).unwrap_or(packet)),
         (Family::V4, Some(&[high, low, _])) => u16::from_be_bytes([high, low]),
         _ => look.hash.0 as u16,
     }

@@ -11,7 +11,7 @@
 use std::io;
 use std::os::fd::OwnedFd;
 
-use super::ledger::{Holder, Into, Ledger};
+use super::ledger::{Holder, Inlet, Ledger};
 use super::own::{Own, SharedSlots};
 use super::pool::{Pool, slot_of};
 use super::rings::{Geometry, Marks, Rings};
@@ -69,7 +69,7 @@ fn recover(
 fn settle(ledger: &Ledger, geometry: Geometry, marks: &[Marks], contents: &[(Vec<u64>, Vec<u64>)]) -> io::Result<()> {
     if let Some(announced) = ledger.announced() {
         let marks = marks.get(announced.socket as usize).ok_or(io::ErrorKind::InvalidData)?;
-        let mark = if announced.ring == Into::Fill { marks.fill } else { marks.transmit };
+        let mark = if announced.ring == Inlet::Fill { marks.fill } else { marks.transmit };
         if mark == announced.mark {
             for slot in announced.slots {
                 ledger.set(valid(slot, geometry)?, Holder::Free);

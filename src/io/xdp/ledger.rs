@@ -48,7 +48,7 @@ pub(super) enum Holder {
 /// The two rings that slots go into.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u32)]
-pub(super) enum Into {
+pub(super) enum Inlet {
     Fill = 0,
     Transmit = 1,
 }
@@ -58,7 +58,7 @@ pub(super) enum Into {
 pub(super) struct Announcement {
     /// Position of the socket among those of the worker.
     pub(super) socket: u32,
-    pub(super) ring: Into,
+    pub(super) ring: Inlet,
     /// Where the ring stood before.
     pub(super) mark: u32,
     pub(super) slots: Vec<u32>,
@@ -172,7 +172,7 @@ impl Ledger {
     }
 
     /// Says that these slots, at most a batch, are about to go into a ring that stands at `mark`.
-    pub(super) fn announce(&self, socket: u32, ring: Into, mark: u32, slots: impl Iterator<Item = u32>) {
+    pub(super) fn announce(&self, socket: u32, ring: Inlet, mark: u32, slots: impl Iterator<Item = u32>) {
         let place = &self.page().announced;
         place.count.store(0, Ordering::Relaxed);
         // Each store below is a release, so that none is seen before the length was taken back.
@@ -192,7 +192,7 @@ impl Ledger {
         let place = &self.page().announced;
         let count = place.count.load(Ordering::Acquire) as usize;
         let slots = place.slots.iter().take(count).map(|slot| slot.load(Ordering::Relaxed)).collect();
-        let ring = if place.ring.load(Ordering::Relaxed) == 0 { Into::Fill } else { Into::Transmit };
+        let ring = if place.ring.load(Ordering::Relaxed) == 0 { Inlet::Fill } else { Inlet::Transmit };
         let (socket, mark) = (place.socket.load(Ordering::Relaxed), place.mark.load(Ordering::Relaxed));
         (count > 0).then_some(Announcement { socket, ring, mark, slots })
     }
@@ -226,17 +226,17 @@ mod tests {
     fn another_process_reads_what_was_written() {
         let ledger = Ledger::create(GEOMETRY, PLACES).unwrap();
         ledger.set(3, Holder::Transmit);
-        ledger.announce(1, Into::Transmit, u32::MAX, [3, 5].into_iter());
+        ledger.announce(1, Inlet::Transmit, u32::MAX, [3, 5].into_iter());
         let file = || ledger.file().try_clone_to_owned().unwrap();
         let other = Ledger::attach(file(), GEOMETRY, PLACES).unwrap();
         let holders: Vec<_> = (0..9).map(|slot| other.holder(slot)).collect();
         let expected = [0, 0, 0, 2, 0, 0, 0, 0].map(|n| Some(if n == 0 { Holder::Free } else { Holder::Transmit }));
         assert_eq!(holders[..8], expected);
         assert_eq!(holders[8], None);
-        let announced = Announcement { socket: 1, ring: Into::Transmit, mark: u32::MAX, slots: vec![3, 5] };
+        let announced = Announcement { socket: 1, ring: Inlet::Transmit, mark: u32::MAX, slots: vec![3, 5] };
         assert_eq!(other.announced(), Some(announced));
 
-        ledger.announce(0, Into::Fill, 7, std::iter::empty());
+        ledger.announce(0, Inlet::Fill, 7, std::iter::empty());
         assert_eq!(other.announced(), None, "nothing is no announcement");
     }
 

@@ -16,7 +16,7 @@
 use std::io;
 use std::slice;
 
-use super::ledger::{Holder, Into, Ledger};
+use super::ledger::{Holder, Inlet, Ledger};
 use super::rings::{Descriptor, Geometry, Memory};
 use crate::io::{BATCH, Frame, HEADROOM, PortId};
 
@@ -130,7 +130,7 @@ impl<M: Memory> Pool<M> {
     pub(super) fn give_to_receive(&mut self, socket: u32, mark: u32, addresses: &mut [u64]) -> usize {
         let count = addresses.len().min(self.free.len()).min(BATCH);
         let given = self.free.len() - count..;
-        self.ledger.announce(socket, Into::Fill, mark, self.free[given.clone()].iter().copied());
+        self.ledger.announce(socket, Inlet::Fill, mark, self.free[given.clone()].iter().copied());
         for (address, index) in addresses.iter_mut().zip(self.free[given].iter().rev()) {
             self.ledger.set(*index, Holder::Receive);
             *address = u64::from(*index) * u64::from(self.geometry.slot);
@@ -178,7 +178,7 @@ impl<M: Memory> Pool<M> {
             indices[given] = frame.index;
             given += 1;
         }
-        self.ledger.announce(socket, Into::Transmit, mark, indices[..given].iter().copied());
+        self.ledger.announce(socket, Inlet::Transmit, mark, indices[..given].iter().copied());
         for &index in &indices[..given] {
             self.pass(index, Holder::Hand, Holder::Transmit);
         }
@@ -215,3 +215,97 @@ pub(super) fn slot_of(address: u64, geometry: Geometry) -> Option<u32> {
 
 /// The least that the kernel sends (`ETH_HLEN` of `<linux/if_ether.h>`).
 const ETHERNET_HEADER: usize = 14;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::io::xdp::own::SharedSlots;
+
+    fn pool() -> Pool<SharedSlots> {
+        Pool::create(Geometry { slots: 4, slot: 2048, ring: 64 }, &[(1, 0)]).unwrap()
+    }
+
+    fn packet(address: u64, length: u32) -> Descriptor {
+        Descriptor { address, length, options: 0 }
+    }
+
+    #[test]
+    fn a_descriptor_that_cannot_be_true_is_refused_and_disturbs_nothing() {
+        let mut pool = pool();
+        let held = pool.allocate().unwrap();
+        assert_eq!(held.index, 0);
+        let before = pool.census();
+        let nonsense = [packet(320, 60), packet(2048, 60), packet(4 * 2048, 60), packet(u64::MAX, u32::MAX)];
+        for packet in nonsense {
+            assert!(pool.take_received(&packet, PortId(0)).is_none(), "{packet:?} is not the kernel's to receive");
+            assert!(!pool.take_transmitted(packet.address), "{packet:?} is not being sent");
+        }
+        assert_eq!(pool.census(), before);
+
+        pool.recycle(&held);
+        let mut addresses = [u64::MAX; 3];
+        assert_eq!(pool.give_to_receive(0, 0, &mut addresses), 3);
+        assert_eq!(addresses, [0, 2048, 4096]);
+        let received = pool.take_received(&packet(2048 + 320, 60), PortId(3)).unwrap();
+        assert_eq!((received.index, received.offset(), received.len(), received.port()), (1, 320, 60, PortId(3)));
+        assert!(pool.take_received(&packet(2048 + 320, 60), PortId(3)).is_none(), "received twice");
+        pool.recycle(&received);
+
+        let too_long = packet(320, 2048 - 320 + 1);
+        assert!(pool.take_received(&too_long, PortId(0)).is_none(), "runs over the slot's end");
+        let in_pieces = Descriptor { options: libc::XDP_PKT_CONTD, ..packet(4096 + 320, 60) };
+        assert!(pool.take_received(&in_pieces, PortId(0)).is_none(), "part of a longer frame");
+        assert_eq!(pool.census(), Census { free: 4, ..Census::default() }, "their slots are not lost");
+    }
+
+    #[test]
+    fn what_the_kernel_would_refuse_is_taken_back() {
+        let cases = [
+            (HOME, 60, true),
+            (HOME, 14, true),
+            (HOME, 13, false),
+            (HOME - 64, 1728, true),
+            (HOME - 64, 1729, false),
+            (2048 - 60, 60, true),
+            (2048 - 59, 60, false),
+        ];
+        for (offset, length, taken) in cases {
+            let mut pool = pool();
+            let mut frame = pool.allocate().unwrap();
+            frame.set_place(offset, length);
+            let mut packets = [Descriptor::default(); BATCH];
+            let given = pool.give_to_transmit(0, 0, std::iter::once(frame), &mut packets);
+            assert_eq!(given == 1, taken, "{length} bytes at {offset}");
+            if taken {
+                assert_eq!(packets[0], packet(offset.into(), length.into()));
+                assert!(pool.take_transmitted(packets[0].address));
+            }
+            assert_eq!(pool.census(), Census { free: 4, ..Census::default() });
+        }
+    }
+
+    #[test]
+    fn slots_do_not_overlap_and_go_round_last_in_first_out() {
+        let mut pool = pool();
+        let frames: Vec<_> = std::iter::from_fn(|| pool.allocate()).collect();
+        assert_eq!((frames.len(), pool.in_hand()), (4, 4));
+        for (frame, value) in frames.iter().zip(1..) {
+            assert_eq!((frame.offset(), pool.slot_mut(frame).len()), (320, 2048));
+            pool.slot_mut(frame).fill(value);
+        }
+        for (frame, value) in frames.iter().zip(1..) {
+            assert!(pool.slot_mut(frame).iter().all(|&byte| byte == value));
+        }
+        for frame in &frames {
+            pool.recycle(frame);
+        }
+        assert_eq!(pool.allocate().map(|frame| frame.index), frames.last().map(|frame| frame.index));
+    }
+
+    #[test]
+    #[should_panic(expected = "only frames in hand may be touched")]
+    fn memory_that_the_kernel_may_write_is_not_lent_out() {
+        let frame = Frame { index: 0, offset: HOME, len: 0, port: PortId(0) };
+        pool().slot_mut(&frame);
+    }
+}

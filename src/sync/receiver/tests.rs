@@ -2,7 +2,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::conn::table::Listed;
-use crate::sync::stage::{DR, NAT, Stage, TUN6, UDP};
+use crate::sync::tests::stage::{DR, NAT, Stage, TUN6, UDP};
 use crate::wire::Endpoint;
 
 fn established() -> SyncRecord {

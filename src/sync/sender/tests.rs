@@ -1,7 +1,7 @@
 use super::*;
 use crate::forward::lifecycle;
 use crate::sync::Outcome;
-use crate::sync::stage::{DR, FTP, MARK, NAT, SCTP, Stage, TUN6, UDP, WIDE};
+use crate::sync::tests::stage::{DR, FTP, MARK, NAT, SCTP, Stage, TUN6, UDP, WIDE};
 
 const CLIENT: &str = "198.51.100.7:40000";
 

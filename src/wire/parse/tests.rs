@@ -104,7 +104,7 @@ fn ipv6_extension_headers_are_followed() {
     frame[20] = 0;
     frame[19] += 16;
     let parsed = parse(&frame).unwrap();
-    assert_eq!((parsed.protocol, parsed.l4, parsed.fragment), (17, 70, Fragment::Whole));
+    assert_eq!((parsed.protocol, parsed.l4, parsed.fragment), (17, 70, Fragment::Atomic));
     frame[65] = 1;
     assert_eq!(parse(&frame).unwrap().fragment, Fragment::First);
     frame[65] = 8;

@@ -89,3 +89,20 @@ fn a_table_holds_what_it_was_made_for() {
     assert_eq!(table.len() + refused + refused_later, table.capacity() as usize);
     assert!((0..100_000).all(|n| find(&table, &key(n), n).is_some()));
 }
+
+#[test]
+fn a_large_table_is_estimated_and_a_small_one_counted() {
+    let small = table(2000);
+    for n in 0..700 {
+        inserted(insert(&small, &key(n), 1));
+    }
+    assert_eq!(small.estimated_len(), 700);
+    let large = table(600_000);
+    for n in 0..300_000 {
+        inserted(insert(&large, &key(n), 1));
+    }
+    let estimated = large.estimated_len();
+    assert_eq!(large.len(), 300_000);
+    assert!((297_000..303_000).contains(&estimated), "{estimated}");
+    assert_ne!(estimated, 300_000, "not all of it was counted");
+}

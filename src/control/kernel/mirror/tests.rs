@@ -10,7 +10,14 @@ fn addr(text: &str) -> Addr {
 }
 
 fn link(index: u32, name: &str) -> Event {
-    Event::Link(Link { index, name: name.into(), mac: Mac([2, 0, 0, 0, 0, index as u8]), mtu: 1500, up: true })
+    Event::Link(Link {
+        index,
+        name: name.into(),
+        mac: Mac([2, 0, 0, 0, 0, index as u8]),
+        mtu: 1500,
+        up: true,
+        running: true,
+    })
 }
 
 fn own(link: u32, address: &str, prefix: u8) -> Event {
@@ -186,7 +193,14 @@ fn the_mtu_of_a_route_bounds_that_of_the_link() {
         route: RouteEntry { mtu: Some(1400), ..entry("10.8.0.0", 16, Some(3), None) },
         replaces: false,
     });
-    mirror.apply(Event::Link(Link { index: 3, name: "eth1".into(), mac: Mac([2; 6]), mtu: 9000, up: true }));
+    mirror.apply(Event::Link(Link {
+        index: 3,
+        name: "eth1".into(),
+        mac: Mac([2; 6]),
+        mtu: 9000,
+        up: true,
+        running: true,
+    }));
     let network = mirror.network(&ports());
     let mtu = |to: &str| network.routes.lookup(addr(to)).map(|route| route.mtu);
     assert_eq!((mtu("10.8.0.1"), mtu("10.1.0.11")), (Some(1400), Some(9000)));
@@ -196,7 +210,8 @@ fn the_mtu_of_a_route_bounds_that_of_the_link() {
 
 #[test]
 fn what_the_kernel_does_not_tell_in_full_asks_for_a_dump() {
-    let down = Event::Link(Link { index: 3, name: "eth1".into(), mac: Mac([2; 6]), mtu: 1500, up: false });
+    let down =
+        Event::Link(Link { index: 3, name: "eth1".into(), mac: Mac([2; 6]), mtu: 1500, up: false, running: false });
     let mut spread = entry("10.1.0.0", 24, Some(3), Some("10.1.0.2"));
     spread.multipath = true;
     let known = entry("10.1.0.0", 24, Some(3), None);

@@ -153,6 +153,8 @@ impl Steering {
         let servers = rules.servers.iter().map(|&(protocol, real)| endpoint_key(real, protocol)).collect();
         let local = self.difference::<AddressKey>("local_addresses", &keys(&rules.local_addresses))?;
         let addresses = self.difference::<AddressKey>("server_addresses", &keys(&rules.server_addresses))?;
+        let tunnels = rules.tunnels.iter().map(|&(protocol, end)| endpoint_key(end, protocol)).collect();
+        let tunnels = self.difference::<EndpointKey>("tunnels", &tunnels)?;
         let servers = self.difference::<EndpointKey>("servers", &servers)?;
         let vips = self.difference::<AddressKey>("vips", &keys(&rules.vips))?;
         let services = self.difference::<EndpointKey>("services", &rules.service_keys())?;
@@ -163,6 +165,7 @@ impl Steering {
         self.add("own_addresses", &own.add)?;
         self.add("local_addresses", &local.add)?;
         self.add("server_addresses", &addresses.add)?;
+        self.add("tunnels", &tunnels.add)?;
         self.add("servers", &servers.add)?;
         self.add("vips", &vips.add)?;
         self.add("services", &services.add)?;
@@ -173,6 +176,7 @@ impl Steering {
         self.remove("services", &services.remove)?;
         self.remove("vips", &vips.remove)?;
         self.remove("servers", &servers.remove)?;
+        self.remove("tunnels", &tunnels.remove)?;
         self.remove("server_addresses", &addresses.remove)?;
         self.remove("local_addresses", &local.remove)?;
         self.remove("own_addresses", &own.remove)?;

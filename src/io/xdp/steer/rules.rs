@@ -20,6 +20,8 @@ pub struct Rules {
     pub vips: BTreeSet<Addr>,
     /// Addresses of the servers in `servers`, likewise.
     pub server_addresses: BTreeSet<Addr>,
+    /// IP protocol number, address and port (GUE's, else 0) that tunnel packets go to, for ICMP errors about them.
+    pub tunnels: BTreeSet<(u8, Endpoint)>,
     /// The director's own addresses, virtual ones included. What servers send to these is the kernel's.
     pub local_addresses: BTreeSet<Addr>,
     /// The same without the virtual ones. No rule takes packets to these but one that names them.

@@ -9,6 +9,7 @@
 //   - packets that get a mark which is served, by the first rule that matches them;
 //   - fragments, and ICMP errors, to a virtual address;
 //   - fragments from a NAT server's address, and ICMP errors about packets to one;
+//   - ICMP errors to the director about tunnel packets to a tunnel server.
 //   - fragments, and ICMP errors, to a destination that a rule for a served mark names.
 // What comes from the servers' side is not ours if it is for the director itself: its own health checks talk to the very
 // same servers. ARP, neighbour discovery, echo (also in fragments) and all the rest are the kernel's.
@@ -95,6 +96,7 @@ SET(services, struct endpoint, 65536);
 SET(servers, struct endpoint, 65536);
 SET(vips, struct address, 65536);
 SET(server_addresses, struct address, 65536);
+SET(tunnels, struct endpoint, 65536); // where tunnel packets go; the port is GUE's
 SET(local_addresses, struct address, 65536);
 SET(own_addresses, struct address, 65536); // the same without the virtual ones
 MAP(kinds, BPF_MAP_TYPE_ARRAY, __u32, __u32, 1);
@@ -375,10 +377,12 @@ static ALWAYS_INLINE int is_error(__u8 protocol, __u8 type)
 
 static OUT_OF_LINE int is_our_error(const struct packet *packet, void *end)
 {
+	struct endpoint tunnel = {};
 	struct icmp_error *error;
 	struct iphdr *ipv4;
 	struct ipv6hdr *ipv6;
-	struct address quoted;
+	struct ports *ports;
+	void *behind; // the quoted packet's header; options are not looked for in our own tunnel packets
 
 	READ(error, packet->payload);
 	if (!is_error(packet->protocol, error->type))
@@ -387,12 +391,22 @@ static OUT_OF_LINE int is_our_error(const struct packet *packet, void *end)
 		return 1;
 	if (packet->protocol == IPPROTO_ICMPV6) {
 		READ(ipv6, (void *)error->quoted);
-		quoted = address_of(&ipv6->daddr);
+		tunnel.address = address_of(&ipv6->daddr);
+		tunnel.protocol = ipv6->nexthdr;
+		behind = ipv6 + 1;
 	} else {
 		READ(ipv4, (void *)error->quoted);
-		quoted = mapped(ipv4->daddr);
+		tunnel.address = mapped(ipv4->daddr);
+		tunnel.protocol = ipv4->protocol;
+		behind = ipv4 + 1;
 	}
-	return map_lookup(&server_addresses, &quoted) && !is_for_director(packet);
+	if (!is_for_director(packet))
+		return map_lookup(&server_addresses, &tunnel.address) != 0;
+	if (tunnel.protocol == IPPROTO_UDP) {
+		READ(ports, behind);
+		tunnel.port = ports->destination;
+	}
+	return map_lookup(&tunnels, &tunnel) != 0;
 }
 
 static ALWAYS_INLINE int is_ours(void *at, void *end, __u32 interface)

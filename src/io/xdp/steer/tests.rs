@@ -18,6 +18,7 @@ const VIP: &str = "192.0.2.10";
 const SERVER: &str = "10.0.0.11";
 const DIRECTOR: &str = "10.0.0.1";
 const ROUTER: &str = "10.0.0.254";
+const TUNNEL_SERVER: &str = "10.9.0.11";
 
 const CLIENT6: &str = "2001:db8:c::7";
 const VIP6: &str = "2001:db8::10";
@@ -34,6 +35,9 @@ fn rules() -> Rules {
         servers: [server(SERVER), server(SERVER6)].into(),
         vips: addresses(&[VIP, VIP6]),
         server_addresses: addresses(&[SERVER, SERVER6]),
+        tunnels: [(4, TUNNEL_SERVER, 0), (UDP, TUNNEL_SERVER, 6080), (41, SERVER6, 0)]
+            .map(|(protocol, address, port)| (protocol, endpoint(address, port)))
+            .into(),
         local_addresses: addresses(&[DIRECTOR, VIP, DIRECTOR6, VIP6]),
         ..Rules::default()
     }
@@ -68,6 +72,11 @@ fn only_what_belongs_to_a_service_is_taken() {
     let Some(mut steering) = loaded() else { return };
     let quote_of_reply = ip4(VIP, CLIENT, TCP, 0, &[], &ports(80, 40000));
     let quote_to_server = ip4(CLIENT, SERVER, TCP, 0, &[], &ports(40000, 8080));
+    let quote_of_tunnel = ip4(DIRECTOR, TUNNEL_SERVER, 4, 0, &[], &ip4(CLIENT, VIP, TCP, 0, &[], &ports(40000, 80)));
+    let quote_of_gue = |port| ip4(DIRECTOR, TUNNEL_SERVER, UDP, 0, &[], &ports(40000, port));
+    let quote_of_check = ip4(DIRECTOR, TUNNEL_SERVER, TCP, 0, &[], &ports(40000, 80));
+    let quote_of_other_tunnel = ip4(DIRECTOR, SERVER, 4, 0, &[], &[0; 40]);
+    let quote_of_tunnel6 = ip6(DIRECTOR6, SERVER6, 41, &ip6(CLIENT6, VIP6, TCP, &ports(40000, 80)));
     let quote_to_server6 = ip6(CLIENT6, SERVER6, TCP, &ports(40000, 8080));
     let whole = |source, destination, protocol, payload: &[u8]| ip4(source, destination, protocol, 0, &[], payload);
     let piece = |source, destination, protocol, at| ip4(source, destination, protocol, at, &[], &[0; 64]);
@@ -104,6 +113,12 @@ fn only_what_belongs_to_a_service_is_taken() {
         ("an error about a health check", false, whole(SERVER, DIRECTOR, ICMP, &icmp(3, &quote_to_server))),
         ("an error about something else", false, whole(ROUTER, CLIENT, ICMP, &icmp(3, &quote_of_reply))),
         ("an error that quotes too little", false, whole(ROUTER, CLIENT, ICMP, &icmp(3, &quote_to_server[..16]))),
+        ("an error about a tunnel packet", true, whole(ROUTER, DIRECTOR, ICMP, &icmp(3, &quote_of_tunnel))),
+        ("an error about a GUE packet", true, whole(ROUTER, DIRECTOR, ICMP, &icmp(3, &quote_of_gue(6080)))),
+        ("an error about other UDP to that server", false, whole(ROUTER, DIRECTOR, ICMP, &icmp(3, &quote_of_gue(53)))),
+        ("an error about a check of that server", false, whole(ROUTER, DIRECTOR, ICMP, &icmp(3, &quote_of_check))),
+        ("an error about a tunnel of others", false, whole(ROUTER, DIRECTOR, ICMP, &icmp(3, &quote_of_other_tunnel))),
+        ("an error about an IPv6 tunnel packet", true, ip6(CLIENT6, DIRECTOR6, ICMPV6, &icmp(2, &quote_of_tunnel6))),
         ("IPv6 to the service", true, ip6(CLIENT6, VIP6, TCP, &ports(40000, 80))),
         ("IPv6 to another port", false, ip6(CLIENT6, VIP6, TCP, &ports(40000, 81))),
         ("a server's reply in IPv6", true, ip6(SERVER6, CLIENT6, TCP, &ports(8080, 40000))),
@@ -271,6 +286,23 @@ fn rules_come_and_go_and_the_fallback_is_chosen_at_run_time() {
         steering.counters().unwrap(),
         Counters { dropped: before.dropped + 1, passed: before.passed + 1, ..before }
     );
+}
+
+#[test]
+fn ports_whose_numbers_collide_have_entries_of_their_own() {
+    let Some(mut steering) = loaded() else { return };
+    let size = steering.map::<Array<_, [u32; 2]>>("ports").len();
+    for (interface, first_socket) in [(3, 10), (3 + size, 20), (3, 30), (2 * size - 1, 40), (size - 1, 50)] {
+        steering.enter_port(interface, first_socket).unwrap();
+    }
+    let ports = steering.map::<Array<_, [u32; 2]>>("ports");
+    let entries = [3, 4, size - 1, 0].map(|at| ports.get(&at, 0).unwrap());
+    assert_eq!(entries, [[3, 30], [3 + size, 20], [2 * size - 1, 40], [size - 1, 50]]);
+    for interface in 1000..1000 + size - 4 {
+        steering.enter_port(interface, 0).unwrap();
+    }
+    let full = steering.enter_port(9999, 0).unwrap_err();
+    assert!(matches!(full, SetupError::TooManyQueues { .. }), "{full}");
 }
 
 fn ethernet(ethertype: u16, payload: &[u8]) -> Vec<u8> {

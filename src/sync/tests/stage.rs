@@ -4,48 +4,50 @@ use std::sync::Arc;
 
 use crossbeam::queue::ArrayQueue;
 
-use super::receiver::Delivery;
-use super::sender::Facts;
-use super::wire::SyncRecord;
-use super::{Ledger, Names, Outcome, Receiver, Sender};
 use crate::conn::table::{Insert, Listed, Record, Slot, TableConfig};
 use crate::conn::{FlowKey, HashSeed, State, Table};
-use crate::forward::{Changes, Shared, lifecycle};
+use crate::forward::{Changes, PathMtus, Shared, lifecycle};
 use crate::service::{
     Load, Loads, Method, Network, Options, PairId, Server, Service, ServiceId, Services, ServicesBuilder, Thresholds,
 };
+use crate::sync::receiver::Delivery;
+use crate::sync::sender::Facts;
+use crate::sync::wire::SyncRecord;
+use crate::sync::{Ledger, Names, Outcome, Receiver, Sender};
 use crate::time::{Tick, Ticks};
 use crate::wire::{Endpoint, ServiceKey};
 
 /// Ids of the pairs: the first service's two servers by NAT, the second's by DR, one over IPv6 by TUN, one of UDP, one of
 /// SCTP, one of a firewall mark by DR, one of a service for all ports, one of FTP.
-pub(super) const NAT: [PairId; 2] = [PairId(0), PairId(1)];
-pub(super) const DR: PairId = PairId(2);
-pub(super) const TUN6: PairId = PairId(3);
-pub(super) const UDP: PairId = PairId(4);
-pub(super) const SCTP: PairId = PairId(5);
-pub(super) const MARK: PairId = PairId(6);
-pub(super) const WIDE: PairId = PairId(7);
-pub(super) const FTP: PairId = PairId(8);
+pub(in crate::sync) const NAT: [PairId; 2] = [PairId(0), PairId(1)];
+pub(in crate::sync) const DR: PairId = PairId(2);
+pub(in crate::sync) const TUN6: PairId = PairId(3);
+pub(in crate::sync) const UDP: PairId = PairId(4);
+pub(in crate::sync) const SCTP: PairId = PairId(5);
+pub(in crate::sync) const MARK: PairId = PairId(6);
+pub(in crate::sync) const WIDE: PairId = PairId(7);
+pub(in crate::sync) const FTP: PairId = PairId(8);
 
-pub(super) struct Stage {
-    pub(super) shared: Shared,
-    pub(super) services: Services,
-    pub(super) names: Names,
-    pub(super) options: Options,
-    pub(super) ledger: Ledger,
-    pub(super) sender: Sender,
-    pub(super) now: Tick,
+pub(in crate::sync) struct Stage {
+    pub(in crate::sync) shared: Shared,
+    pub(in crate::sync) services: Services,
+    pub(in crate::sync) names: Names,
+    pub(in crate::sync) options: Options,
+    pub(in crate::sync) ledger: Ledger,
+    pub(in crate::sync) sender: Sender,
+    pub(in crate::sync) now: Tick,
 }
 
 impl Stage {
-    pub(super) fn new() -> Self {
+    pub(in crate::sync) fn new() -> Self {
         let seed = HashSeed([1, 2, 3]);
         let table = Arc::new(Table::create(&TableConfig { connections: 1024, workers: 1, seed }).unwrap());
         let shared = Shared {
             table: Arc::clone(&table),
             loads: Arc::new(Loads::new(2, 9)),
+            path_mtus: Arc::new(PathMtus::new(9)),
             defence: Arc::default(),
+            farewells: Arc::new(ArrayQueue::new(1)),
             wanted: Arc::new(ArrayQueue::new(1)),
             changes: Arc::new(Changes::new(4)),
         };
@@ -56,7 +58,7 @@ impl Stage {
         Self { shared, services, names, options, ledger, sender, now: Tick(1000) }
     }
 
-    pub(super) fn pass(&mut self, seconds: u32) {
+    pub(in crate::sync) fn pass(&mut self, seconds: u32) {
         self.now = self.now.plus(Ticks::from_secs(seconds));
     }
 
@@ -65,20 +67,20 @@ impl Stage {
         Receiver { shared, lane: 1, services, names, options, ledger, now: *now }
     }
 
-    pub(super) fn apply(&mut self, record: &SyncRecord) -> Outcome {
+    pub(in crate::sync) fn apply(&mut self, record: &SyncRecord) -> Outcome {
         self.receiver().apply(record, Delivery::Live)
     }
 
-    pub(super) fn apply_bulk(&mut self, record: &SyncRecord) -> Outcome {
+    pub(in crate::sync) fn apply_bulk(&mut self, record: &SyncRecord) -> Outcome {
         self.receiver().apply(record, Delivery::Bulk)
     }
 
-    pub(super) fn delete(&mut self, record: &SyncRecord) -> Outcome {
+    pub(in crate::sync) fn delete(&mut self, record: &SyncRecord) -> Outcome {
         self.receiver().delete(record)
     }
 
     /// Opens a connection as a worker would.
-    pub(super) fn open(&mut self, client: &str, id: PairId, state: State) -> Slot {
+    pub(in crate::sync) fn open(&mut self, client: &str, id: PairId, state: State) -> Slot {
         let client: Endpoint = client.parse().unwrap();
         let pair = *self.services.pair(id).unwrap();
         let protocol = if pair.protocol == 0 && client.port != 0 { 6 } else { pair.protocol };
@@ -115,7 +117,7 @@ impl Stage {
     }
 
     /// A packet of a connection: its state may change.
-    pub(super) fn packet(&self, slot: Slot, next: State) {
+    pub(in crate::sync) fn packet(&self, slot: Slot, next: State) {
         let entry = self.shared.table.entry(slot);
         entry.touch(self.now);
         let word = entry.state_word();
@@ -125,16 +127,16 @@ impl Stage {
     }
 
     /// Shows an entry to the sender.
-    pub(super) fn observe(&mut self, slot: Slot) -> Option<SyncRecord> {
+    pub(in crate::sync) fn observe(&mut self, slot: Slot) -> Option<SyncRecord> {
         let Self { shared, services, ledger, sender, .. } = self;
         sender.observe(ledger, Facts { table: &shared.table, services }, slot)
     }
 
-    pub(super) fn entries(&self) -> Vec<Listed> {
+    pub(in crate::sync) fn entries(&self) -> Vec<Listed> {
         self.shared.table.entries().collect()
     }
 
-    pub(super) fn load(&self, id: PairId) -> (u32, u32) {
+    pub(in crate::sync) fn load(&self, id: PairId) -> (u32, u32) {
         let Load { active, inactive } = self.shared.loads.load(id);
         (active, inactive)
     }

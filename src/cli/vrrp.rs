@@ -1,0 +1,133 @@
+//! `ringmaster vrrp`: the instances of VRRP and their roles.
+
+use std::io::{self, BufWriter, Write};
+use std::process::ExitCode;
+
+use super::client::{self, Ask, At, Client, ClientError};
+use crate::control::protocol::{Body, Command};
+use crate::control::view::RoleView;
+
+/// Show the roles of VRRP instances: who is master, since when, what was sent and heard
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// Print one JSON object an instance instead, with all counters
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    at: At,
+}
+
+/// Prints the roles.
+pub fn run(args: &Args) -> ExitCode {
+    client::exit(show(args, &mut BufWriter::new(io::stdout().lock())))
+}
+
+fn show(args: &Args, out: &mut impl Write) -> Result<(), ClientError> {
+    let mut client = Client::connect(&args.at.socket)?;
+    let Body::Status(status) = client.ask(Command::Status)? else { return Err(ClientError::Unexpected) };
+    if args.json {
+        for role in &status.roles {
+            writeln!(out, "{}", serde_json::to_string(role).map_err(io::Error::from)?)?;
+        }
+    } else {
+        table(out, &status.roles)?;
+    }
+    Ok(out.flush()?)
+}
+
+fn table(out: &mut impl Write, roles: &[RoleView]) -> io::Result<()> {
+    let head = ["Instance", "State", "Priority", "For", "Master", "Sent", "Heard", "Refused", "Interface", "VRID"];
+    let mut rows = vec![head.map(str::to_owned)];
+    rows.extend(roles.iter().map(row));
+    let width = |column: usize| rows.iter().map(|row| row[column].len()).max().unwrap_or_default();
+    let widths: Vec<usize> = (0..head.len()).map(width).collect();
+    for row in &rows {
+        let line: String = row.iter().zip(&widths).map(|(cell, &width)| format!("{cell:<width$}  ")).collect();
+        writeln!(out, "{}", line.trim_end())?;
+    }
+    for role in roles.iter().filter(|role| role.split_brain) {
+        writeln!(out, "{}: SPLIT BRAIN, another master does not give way", role.name)?;
+    }
+    Ok(())
+}
+
+fn row(role: &RoleView) -> [String; 10] {
+    let count = |name: &str| role.counters.get(name).copied().unwrap_or_default();
+    let refused: u64 =
+        role.counters.iter().filter(|(name, _)| name.starts_with("rejected-")).map(|(_, count)| count).sum();
+    let priority = match role.priority {
+        same if same == role.base_priority => same.to_string(),
+        moved => format!("{moved} ({})", role.base_priority),
+    };
+    [
+        role.name.clone(),
+        role.state.clone(),
+        priority,
+        age(role.seconds),
+        role.master.map_or_else(|| "-".to_owned(), |master| master.to_string()),
+        count("adverts-sent").to_string(),
+        count("adverts-received").to_string(),
+        refused.to_string(),
+        role.interface.clone(),
+        role.router.to_string(),
+    ]
+}
+
+/// `7s`, `4m10s`, `2h05m`, `3d01h`: the two largest units.
+fn age(seconds: u64) -> String {
+    match seconds {
+        0..60 => format!("{seconds}s"),
+        60..3600 => format!("{}m{:02}s", seconds / 60, seconds % 60),
+        3600..86400 => format!("{}h{:02}m", seconds / 3600, seconds / 60 % 60),
+        _ => format!("{}d{:02}h", seconds / 86400, seconds / 3600 % 24),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn roles_are_a_table() {
+        let counters = [("adverts-sent", 12), ("adverts-received", 3), ("rejected-ttl", 2), ("rejected-checksum", 5)];
+        let role = RoleView {
+            name: "VI_1".into(),
+            interface: "eth0".into(),
+            router: 51,
+            version: 2,
+            state: "MASTER".into(),
+            seconds: 250,
+            priority: 80,
+            base_priority: 100,
+            master: Some([192, 0, 2, 11].into()),
+            split_brain: true,
+            counters: counters.map(|(name, count)| (name.to_owned(), count)).into(),
+        };
+        let other = RoleView {
+            name: "LONGER".into(),
+            state: "FAULT".into(),
+            base_priority: 80,
+            master: None,
+            split_brain: false,
+            ..role.clone()
+        };
+        let mut text = Vec::new();
+        table(&mut text, &[role, other]).unwrap();
+        assert_eq!(
+            String::from_utf8(text).unwrap(),
+            "\
+Instance  State   Priority  For    Master      Sent  Heard  Refused  Interface  VRID
+VI_1      MASTER  80 (100)  4m10s  192.0.2.11  12    3      7        eth0       51
+LONGER    FAULT   80        4m10s  -           12    3      7        eth0       51
+VI_1: SPLIT BRAIN, another master does not give way
+"
+        );
+    }
+
+    #[test]
+    fn ages_have_two_units() {
+        for (seconds, text) in [(0, "0s"), (59, "59s"), (60, "1m00s"), (7500, "2h05m"), (262_800, "3d01h")] {
+            assert_eq!(age(seconds), text);
+        }
+    }
+}

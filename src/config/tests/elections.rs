@@ -1,0 +1,166 @@
+//! What the keywords of elections come to mean.
+
+use std::time::Duration;
+
+use super::*;
+use crate::vrrp::Spec;
+use crate::vrrp::spec::{Burst, Manners, Peer, Peers, Preempt, Version};
+use crate::wire::{Addr, Family};
+
+fn addr(text: &str) -> Addr {
+    text.parse::<std::net::IpAddr>().unwrap().into()
+}
+
+/// The election of an instance with these lines, below these global ones.
+fn spec(global: &str, lines: &str) -> Spec {
+    let text = format!(
+        "vrrp_instance VI {{\ninterface eth0\nvirtual_router_id 51\n{lines}\n}}\nglobal_defs {{\n{global}\n}}\n"
+    );
+    let loaded = parse_str("x.conf", &text).unwrap_or_else(|problems| panic!("{text}{problems}"));
+    loaded.config.instances[0].election.clone()
+}
+
+const V4: &str = "virtual_ipaddress {\n192.0.2.1/24\n}";
+const V6: &str = "virtual_ipaddress {\nfe80::1\n2001:db8::1/64\n}\nvirtual_ipaddress_excluded {\n192.0.2.1\n}";
+
+#[test]
+fn defaults_are_those_of_keepalived() {
+    let expected = Spec { addresses: vec![addr("192.0.2.1")], ..Spec::new("VI", "eth0", 51, Family::V4) };
+    assert_eq!(spec("", V4), expected);
+    assert_eq!((expected.version, expected.priority, expected.down_adverts), (Version::V2, 100, 3));
+    assert_eq!((expected.interval, expected.preempt), (Duration::from_secs(1), Preempt::After(Duration::ZERO)));
+    let burst = Burst { rounds: 5, again: Duration::from_secs(5) };
+    assert_eq!((expected.announcing.master, expected.announcing.lower), (burst, burst));
+    let expected =
+        Spec { addresses: vec![addr("fe80::1"), addr("2001:db8::1")], ..Spec::new("VI", "eth0", 51, Family::V6) };
+    assert_eq!(spec("", V6), expected);
+    assert_eq!((expected.version, expected.peers), (Version::V3, Peers::Multicast(addr("ff02::12"))));
+}
+
+#[test]
+fn each_keyword_changes_its_own_value() {
+    let base = || Spec { addresses: vec![addr("192.0.2.1")], ..Spec::new("VI", "eth0", 51, Family::V4) };
+    let v3 = || Spec { version: Version::V3, ..base() };
+    let with = |manners: Manners| Spec { manners, ..base() };
+    let cases: Vec<(&str, &str, Spec)> = vec![
+        ("", "state MASTER\npriority 255", Spec { starts_as_master: true, priority: 255, ..base() }),
+        ("", "version 3\nadvert_int 0.25", Spec { interval: Duration::from_millis(250), ..v3() }),
+        ("vrrp_version 3", "", v3()),
+        ("vrrp_version 3", "version 2", base()),
+        ("", "advert_int 3", Spec { interval: Duration::from_secs(3), ..base() }),
+        ("", "advert_int 2.4", Spec { interval: Duration::from_secs(2), ..base() }),
+        ("", "nopreempt", Spec { preempt: Preempt::Never, ..base() }),
+        ("", "preempt_delay 7", Spec { preempt: Preempt::After(Duration::from_secs(7)), ..base() }),
+        ("", "down_timer_adverts 5", Spec { down_adverts: 5, ..base() }),
+        ("vrrp_down_timer_adverts 5", "", Spec { down_adverts: 5, ..base() }),
+        (
+            "",
+            "authentication {\nauth_type PASS\nauth_pass secret\n}",
+            Spec { password: Some(*b"secret\0\0"), ..base() },
+        ),
+        ("", "mcast_src_ip 192.0.2.9", Spec { source: Some(addr("192.0.2.9")), ..base() }),
+        ("", "mcast_dst_ip 224.0.0.99", Spec { peers: Peers::Multicast(addr("224.0.0.99")), ..base() }),
+        ("vrrp_mcast_group4 224.0.0.98", "", Spec { peers: Peers::Multicast(addr("224.0.0.98")), ..base() }),
+        ("", "lower_prio_no_advert", with(Manners { answers_lower: false, ..Manners::default() })),
+        ("vrrp_lower_prio_no_advert", "", with(Manners { answers_lower: false, ..Manners::default() })),
+        ("vrrp_lower_prio_no_advert", "lower_prio_no_advert no", base()),
+        ("vrrp_strict", "", with(Manners { answers_lower: false, ..Manners::default() })),
+        ("vrrp_strict", "strict_mode no", base()),
+        ("", "higher_prio_send_advert", with(Manners { answers_higher: true, ..Manners::default() })),
+        ("", "owner_ignore_adverts", with(Manners { owner_stays: true, ..Manners::default() })),
+        ("vrrp_skip_check_adv_addr", "", Spec { compares_once: true, ..base() }),
+        ("", "version 3\nv3_checksum_as_v2", Spec { plain_checksum: true, ..v3() }),
+        ("", "dont_track_primary", Spec { needs_link: false, ..base() }),
+    ];
+    for (global, lines, expected) in cases {
+        assert_eq!(spec(global, &format!("{lines}\n{V4}")), expected, "{global} {lines}");
+    }
+}
+
+#[test]
+fn unicast_replaces_the_group() {
+    let lines =
+        "unicast_src_ip 192.0.2.11\nunicast_ttl 64\nunicast_peer {\n192.0.2.12\n192.0.2.13 min_ttl 60 max_ttl 64\n}";
+    let got = spec("vrrp_check_unicast_src", &format!("{lines}\n{V4}"));
+    let peer = |text, ttl| Peer { address: addr(text), ttl };
+    let peers = vec![peer("192.0.2.12", (0, 255)), peer("192.0.2.13", (60, 64))];
+    assert_eq!(got.peers, Peers::Unicast { peers, ttl: 64, only_peers: true });
+    assert_eq!(got.source, Some(addr("192.0.2.11")));
+}
+
+#[test]
+fn announcements_have_their_knobs() {
+    let announcing = |global: &str, lines: &str| spec(global, &format!("{lines}\n{V4}")).announcing;
+    let burst = |rounds, seconds| Burst { rounds, again: Duration::from_secs(seconds) };
+    let got = announcing("vrrp_garp_master_delay 2\nvrrp_garp_master_repeat 3", "");
+    assert_eq!((got.master, got.lower), (burst(3, 2), burst(3, 2)), "what holds for masters holds for lower adverts");
+    let got = announcing("vrrp_garp_lower_prio_repeat 1\nvrrp_garp_lower_prio_delay 0", "garp_master_repeat 4");
+    assert_eq!(got.master, burst(4, 5));
+    let got = announcing("", "garp_master_delay 9\ngarp_lower_prio_delay 1\ngarp_lower_prio_repeat 2");
+    assert_eq!((got.master, got.lower), (burst(5, 9), burst(2, 1)));
+    let got = announcing("vrrp_min_garp", "garp_master_refresh 60\ngarp_master_refresh_repeat 2");
+    assert_eq!((got.master, got.refresh, got.refresh_rounds), (burst(1, 0), Duration::from_secs(60), 2));
+    let got = announcing("vrrp_garp_interval 0.001\nvrrp_gna_interval 0.000002", "");
+    assert_eq!((got.arp_gap, got.na_gap), (Duration::from_millis(1), Duration::from_micros(2)));
+}
+
+#[test]
+fn an_instance_may_take_its_interface_from_the_defaults() {
+    let text = "global_defs {\ndefault_interface eth7\nvrrp_startup_delay 3\n}\nvrrp_instance VI {\nvirtual_router_id 1\n\
+                virtual_ipaddress {\n192.0.2.1\n}\n}";
+    let config = parse_str("x.conf", text).unwrap().config;
+    assert_eq!(config.instances[0].election.interface, "eth7");
+    assert_eq!(config.instances[0].addresses[0].device, "eth7");
+    assert_eq!(config.global.startup_delay, Duration::from_secs(3));
+}
+
+#[test]
+fn an_advert_lists_no_more_than_it_has_room_for() {
+    let lines: String = (0..300).map(|n| format!("10.0.{}.{}\n", n / 200, n % 200)).collect();
+    let text =
+        format!("vrrp_instance VI {{\ninterface eth0\nvirtual_router_id 1\nvirtual_ipaddress {{\n{lines}}}\n}}\n");
+    let loaded = parse_str("x.conf", &text).unwrap();
+    let instance = &loaded.config.instances[0];
+    assert_eq!((instance.election.addresses.len(), instance.addresses.len()), (255, 300));
+    assert_eq!(loaded.problems.0.len(), 45);
+}
+
+#[test]
+fn groups_hold_their_members() {
+    let instance = |name: &str, id: u8| {
+        format!("vrrp_instance {name} {{\ninterface eth0\nvirtual_router_id {id}\nno_virtual_ipaddress\n}}\n")
+    };
+    let text = format!("vrrp_sync_group G {{\ngroup {{\nB A\n}}\n}}\n{}{}", instance("A", 1), instance("B", 2));
+    let loaded = parse_str("x.conf", &text).unwrap();
+    assert_eq!(loaded.config.groups, [model::SyncGroup { name: "G".into(), members: vec![1, 0] }]);
+    assert_eq!(loaded.problems.0, []);
+}
+
+#[test]
+fn routes_and_rules_are_read_as_by_ip() {
+    let lines = "virtual_routes {\nsrc 192.0.2.1 to 198.51.100.0/24 via 192.0.2.254 dev eth0 metric 5 mtu 1400\n\
+                 blackhole default table 9 no_track\ndefault via inet6 fe80::1 dev eth0 scope link\n}\n\
+                 virtual_rules {\nfrom 192.0.2.0/24 iif eth0 fwmark 7 lookup 9 pref 50\nto all prohibit\n}";
+    let text = format!("vrrp_instance VI {{\ninterface eth0\nvirtual_router_id 1\n{lines}\n{V4}\n}}");
+    let config = parse_str("x.conf", &text).unwrap_or_else(|problems| panic!("{problems}")).config;
+    let [first, second, third] = &config.instances[0].routes[..] else { panic!("three routes") };
+    assert_eq!(first.destination, Some(model::Prefix { address: "198.51.100.0".parse().unwrap(), length: 24 }));
+    assert_eq!((first.via, first.source), ("192.0.2.254".parse().ok(), "192.0.2.1".parse().ok()));
+    assert_eq!((first.metric, first.mtu, first.table), (Some(5), Some(1400), 254));
+    assert_eq!((second.kind, second.destination, second.table), (model::RouteKind::Blackhole, None, 9));
+    assert_eq!((third.via, third.scope), ("fe80::1".parse().ok(), Some(253)));
+    let [first, second] = &config.instances[0].rules[..] else { panic!("two rules") };
+    assert_eq!(
+        (first.incoming.as_deref(), first.mark, first.table, first.priority),
+        (Some("eth0"), Some(7), 9, Some(50))
+    );
+    assert_eq!((second.to, second.kind), (None, model::RouteKind::Prohibit));
+    for line in
+        ["10.0.0.0/8", "10.0.0.0/8 via", "10.0.0.0/8 via 1.2.3.4 nexthop", "10.0.0.0/8 via x", "to dev eth0 table x"]
+    {
+        let text = format!(
+            "vrrp_instance VI {{\ninterface eth0\nvirtual_router_id 1\nvirtual_routes {{\n{line}\n}}\n{V4}\n}}"
+        );
+        assert!(parse_str("x.conf", &text).is_err(), "{line}");
+    }
+}

@@ -1,0 +1,235 @@
+//! What the roles of VRRP mean for the director: which addresses it holds and whether it forwards.
+//!
+//! A director forwards what is addressed to the addresses of instances that it is master of, and to addresses that no
+//! instance is about. As backup it neither takes such traffic from the kernel nor forwards it.
+//!
+//! Becoming master: forwarding first, then the addresses, then their announcement, so that the kernel never has an address
+//! whose connections it would reset. Losing it: the addresses first, then forwarding.
+
+use std::collections::BTreeSet;
+
+use super::Director;
+use crate::config::Config;
+use crate::config::model::VirtualAddress;
+use crate::control::kernel::Paths;
+use crate::control::view::RoleView;
+use crate::control::vrrp::{Command, ElectionError, Elections, Report};
+use crate::io::xdp::steer::Rules;
+use crate::vrrp::Event;
+use crate::wire::Addr;
+
+/// The roles of a director; see the module documentation.
+#[derive(Debug)]
+pub(super) struct Roles {
+    elections: Option<Elections>,
+    instances: Vec<Instance>,
+    /// Some service has an address that no instance is about.
+    free: bool,
+}
+
+#[derive(Debug)]
+struct Instance {
+    name: String,
+    addresses: Vec<VirtualAddress>,
+    paths: Paths,
+    master: bool,
+}
+
+impl Roles {
+    /// Backup everywhere.
+    pub(super) fn new(config: &Config) -> Self {
+        let instance = |instance: &crate::config::model::VrrpInstance| Instance {
+            name: instance.election.name.clone(),
+            addresses: instance.addresses.clone(),
+            paths: Paths { routes: instance.routes.clone(), rules: instance.rules.clone() },
+            master: false,
+        };
+        let instances: Vec<Instance> = config.instances.iter().map(instance).collect();
+        let owned: BTreeSet<Addr> = addresses(&instances, |_| true).collect();
+        let free = config.services.iter().any(|service| !owned.contains(&service.key.virtual_.addr));
+        Self { elections: None, instances, free }
+    }
+
+    /// Begins to hold elections.
+    pub(super) fn start(&mut self, config: &Config) -> Result<(), ElectionError> {
+        self.elections = Elections::start(config)?;
+        Ok(())
+    }
+
+    /// Ends them: when this returns, the backups know.
+    pub(super) fn stop(&mut self) {
+        for event in self.elections.take().into_iter().flat_map(Elections::stop) {
+            self.log(&event);
+        }
+    }
+
+    /// What the elections report next. May be dropped while waiting; nothing is lost.
+    pub(super) async fn next(&mut self) -> Report {
+        if let Some(elections) = &mut self.elections
+            && let Some(report) = elections.next().await
+        {
+            return report;
+        }
+        std::future::pending().await
+    }
+
+    /// Whether there is anything to forward.
+    pub(super) fn forwards(&self) -> bool {
+        self.free || self.instances.is_empty() || self.instances.iter().any(|instance| instance.master)
+    }
+
+    /// Whether the director is master of the instance of this name.
+    pub(super) fn is_master(&self, name: &str) -> bool {
+        self.instances.iter().any(|instance| instance.master && instance.name == name)
+    }
+
+    /// Without what belongs to a master elsewhere.
+    pub(super) fn prune(&self, mut rules: Rules) -> Rules {
+        if !self.forwards() {
+            return Rules { local_addresses: rules.local_addresses, ..Rules::default() };
+        }
+        let held: BTreeSet<Addr> = addresses(&self.instances, |instance| instance.master).collect();
+        let elsewhere: BTreeSet<Addr> =
+            addresses(&self.instances, |instance| !instance.master).filter(|address| !held.contains(address)).collect();
+        rules.vips.retain(|vip| !elsewhere.contains(vip));
+        rules.services.retain(|key| !elsewhere.contains(&key.virtual_.addr));
+        rules
+    }
+
+    /// The instances for listings.
+    pub(super) fn views(&self) -> Vec<RoleView> {
+        self.elections.as_ref().map(Elections::roles).unwrap_or_default()
+    }
+
+    fn wanted(&self) -> Vec<VirtualAddress> {
+        self.instances
+            .iter()
+            .filter(|instance| instance.master)
+            .flat_map(|instance| instance.addresses.clone())
+            .collect()
+    }
+
+    fn log(&self, event: &Event) {
+        let name = &self.instances[event.instance].name;
+        if event.what.is_alarming() {
+            tracing::warn!("instance {name}: {}", event.what);
+        } else {
+            tracing::info!("instance {name}: {}", event.what);
+        }
+    }
+}
+
+impl Director {
+    /// Takes in a report and all that have come in with it: a director of many instances changes role once.
+    pub(super) async fn role_changed(&mut self, first: Report) {
+        let (mut taken, mut left) = (BTreeSet::new(), BTreeSet::new());
+        let mut next = Some(first);
+        while let Some(report) = next {
+            match report {
+                Report::Take(instance) => _ = (taken.insert(instance), left.remove(&instance)),
+                Report::Leave(instance) => _ = (left.insert(instance), taken.remove(&instance)),
+                Report::Happened(event) => self.roles.log(&event),
+            }
+            next = self.roles.elections.as_mut().and_then(Elections::try_next);
+        }
+        if !left.is_empty() {
+            for &instance in &left {
+                self.roles.instances[instance].master = false;
+                self.roles.instances[instance].paths.remove(self.kernel.handle()).await;
+            }
+            self.place().await;
+            self.renew();
+        }
+        if !taken.is_empty() {
+            taken.iter().for_each(|&instance| self.roles.instances[instance].master = true);
+            self.renew();
+            self.place().await;
+            for &instance in &taken {
+                if let Err(error) = self.roles.instances[instance].paths.add(self.kernel.handle()).await {
+                    tracing::error!("instance {}: {error}", self.roles.instances[instance].name);
+                }
+                tracing::info!("instance {}: addresses in place", self.roles.instances[instance].name);
+                self.roles.elections.iter().for_each(|elections| elections.tell(Command::Placed(instance)));
+            }
+        }
+        self.follow_sync_role();
+    }
+
+    /// Removes routes and rules of all instances: at the start those that a director before this one left, at the end
+    /// those of this one.
+    pub(super) async fn remove_paths(&self) {
+        for instance in &self.roles.instances {
+            instance.paths.remove(self.kernel.handle()).await;
+        }
+    }
+
+    /// An address that cannot be placed is told of; the others are, and a director with some of its addresses serves more
+    /// than none.
+    async fn place(&mut self) {
+        if let Err(error) = self.addresses.set(self.kernel.handle(), &self.roles.wanted()).await {
+            tracing::error!("{error}");
+        }
+    }
+}
+
+fn addresses(instances: &[Instance], which: impl Fn(&Instance) -> bool) -> impl Iterator<Item = Addr> {
+    let chosen = instances.iter().filter(move |instance| which(instance));
+    chosen.flat_map(|instance| &instance.addresses).map(|address| address.address.into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config;
+    use crate::wire::ServiceKey;
+
+    const TWO_INSTANCES: &str = "vrrp_instance A {\n interface eth0\n virtual_router_id 1\n virtual_ipaddress {\n \
+        192.0.2.1\n 192.0.2.9\n }\n}\nvrrp_instance B {\n interface eth0\n virtual_router_id 2\n virtual_ipaddress {\n \
+        192.0.2.2\n 192.0.2.9 dev eth1\n }\n}\n";
+
+    fn service(vip: &str) -> String {
+        format!("virtual_server {vip} 80 {{\n lb_algo rr\n lb_kind NAT\n real_server 10.0.0.1 80 {{\n }}\n}}\n")
+    }
+
+    fn roles(text: &str, masters: &[usize]) -> (Roles, Rules) {
+        let config = config::parse_str("x.conf", text).unwrap().config;
+        let mut roles = Roles::new(&config);
+        masters.iter().for_each(|&master| roles.instances[master].master = true);
+        let mut rules = Rules::default();
+        for service in &config.services {
+            rules.services.insert(service.key);
+            rules.vips.insert(service.key.virtual_.addr);
+            rules.servers.insert((6, service.servers[0].real));
+        }
+        (roles, rules)
+    }
+
+    #[test]
+    fn a_director_forwards_what_it_is_master_of_and_what_no_instance_is_about() {
+        let owned = TWO_INSTANCES.to_owned() + &["192.0.2.1", "192.0.2.2", "192.0.2.9"].map(service).concat();
+        let free = owned.clone() + &service("192.0.2.3");
+        // (configuration, masters, last bytes of the virtual addresses that are steered to the workers)
+        let cases: [(&str, &[usize], &[u32]); 7] = [
+            (&owned, &[], &[]),
+            (&owned, &[0], &[1, 9]),
+            (&owned, &[1], &[2, 9]),
+            (&owned, &[0, 1], &[1, 2, 9]),
+            (&free, &[], &[3]),
+            (&free, &[0], &[1, 3, 9]),
+            (&service("192.0.2.5"), &[], &[5]),
+        ];
+        for (text, masters, steered) in cases {
+            let (roles, rules) = roles(text, masters);
+            let pruned = roles.prune(rules);
+            let last = |key: &ServiceKey| key.virtual_.addr.low32() & 0xff;
+            let mut got: Vec<u32> = pruned.services.iter().map(last).collect();
+            got.sort_unstable();
+            assert_eq!(got, steered, "masters of {masters:?}");
+            assert_eq!(pruned.vips.len(), steered.len());
+            assert_eq!(roles.forwards(), !steered.is_empty());
+            assert_eq!(pruned.servers.is_empty(), steered.is_empty(), "a backup takes no replies of servers either");
+        }
+        let config = config::parse_str("x.conf", "").unwrap().config;
+        assert!(Roles::new(&config).forwards(), "without instances there is nothing to be elected for");
+    }
+}

@@ -1,0 +1,206 @@
+//! Elections for real: sockets and timers around [`crate::vrrp`].
+//!
+//! They have a thread of their own. The control thread may be busy for tens of milliseconds (a large plan, a table
+//! dumped over netlink, a page of connections); an advert that late looks like a dead master to peers with short
+//! intervals. This thread does nothing but wait in `ppoll` and answer, before all threads that are not real-time ones.
+//!
+//! The two agree by messages. The election says [`Report::Take`]; the director turns on forwarding, puts the addresses on
+//! their interfaces and says [`Command::Placed`]; the election announces them. So an advert goes out first, then
+//! the address is there, then it is announced.
+//!
+//! | part | what it does |
+//! | --- | --- |
+//! | [`Elections`] | the director's end: starts, is told, tells |
+//! | `turns` | the loop |
+//! | `interfaces` | follows links and addresses |
+//! | `wire` | the sockets |
+
+mod interfaces;
+mod turns;
+mod wire;
+
+use std::io;
+use std::os::fd::OwnedFd;
+use std::sync::mpsc::{Sender, channel};
+use std::sync::{Arc, Mutex};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use rustix::event::{EventfdFlags, eventfd};
+use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
+
+use super::view::RoleView;
+use crate::config::Config;
+use crate::sys::clock;
+use crate::vrrp::announce::Site;
+use crate::vrrp::{Event, Routers, Spec};
+use interfaces::Interfaces;
+use turns::Turns;
+
+/// Why elections cannot be held.
+#[derive(Debug, thiserror::Error)]
+pub enum ElectionError {
+    /// An instance's interface, or that of one of its addresses, does not exist.
+    #[error("there is no interface {device} for instance {instance}; check `interface` and `dev` in the configuration")]
+    NoDevice {
+        /// The interface.
+        device: String,
+        /// The instance.
+        instance: String,
+    },
+    /// A socket or the thread was refused.
+    #[error("cannot {what} for elections")]
+    System {
+        /// What failed.
+        what: &'static str,
+        /// Why.
+        source: io::Error,
+    },
+}
+
+/// What the thread is told. Instances go by their place in the configuration.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Command {
+    /// The addresses of an instance are on their interfaces.
+    Placed(usize),
+    /// What a tracker adds to the priority of an instance from now on.
+    Weigh {
+        /// The instance.
+        instance: usize,
+        /// The tracker.
+        tracker: String,
+        /// What it adds; negative takes away.
+        weight: i16,
+    },
+    /// Whether a condition holds without which an instance cannot take part.
+    Require {
+        /// The instance.
+        instance: usize,
+        /// The tracker.
+        tracker: String,
+        /// Whether it is met.
+        met: bool,
+    },
+    /// Say goodbye and end.
+    Stop,
+}
+
+/// What the thread tells.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Report {
+    /// An instance became master: forward, place its addresses, say [`Command::Placed`].
+    Take(usize),
+    /// An instance is master no longer.
+    Leave(usize),
+    /// Something happened.
+    Happened(Event),
+}
+
+/// The director's end of the elections.
+#[derive(Debug)]
+pub struct Elections {
+    commands: Sender<Command>,
+    wake: Arc<OwnedFd>,
+    reports: UnboundedReceiver<Report>,
+    board: Arc<Mutex<Board>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+/// What listings show, as of the latest turn.
+#[derive(Debug, Default)]
+struct Board(Vec<(RoleView, Duration)>);
+
+impl Elections {
+    /// Starts the elections of a configuration; none if it has no instance.
+    pub fn start(config: &Config) -> Result<Option<Self>, ElectionError> {
+        if config.instances.is_empty() {
+            return Ok(None);
+        }
+        let system = |what| move |source| ElectionError::System { what, source };
+        let interfaces = Interfaces::connect().map_err(system("follow interfaces"))?;
+        check_devices(config, &interfaces)?;
+        let wake = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK);
+        let wake =
+            Arc::new(wake.map_err(|error| ElectionError::System { what: "make a waker", source: error.into() })?);
+        let (commands, inbox) = channel();
+        let (outbox, reports) = unbounded_channel();
+        let board = Arc::new(Mutex::new(Board::default()));
+        let mut turns = Turns::new(routers(config), sites(config), interfaces, (inbox, Arc::clone(&wake)), outbox)
+            .map_err(system("open sockets"))?;
+        let shared = Arc::clone(&board);
+        let thread = std::thread::Builder::new().name("vrrp".to_owned());
+        let thread = thread.spawn(move || turns.run(&shared)).map_err(system("start a thread"))?;
+        Ok(Some(Self { commands, wake, reports, board, thread: Some(thread) }))
+    }
+
+    /// The next report. May be dropped while waiting; nothing is lost.
+    pub async fn next(&mut self) -> Option<Report> {
+        self.reports.recv().await
+    }
+
+    /// A report that is there already.
+    pub fn try_next(&mut self) -> Option<Report> {
+        self.reports.try_recv().ok()
+    }
+
+    /// Tells the thread something.
+    pub fn tell(&self, command: Command) {
+        // It ends only after `Command::Stop`, and then nothing matters to it.
+        let _ = self.commands.send(command);
+        let _ = rustix::io::write(&*self.wake, &1_u64.to_ne_bytes());
+    }
+
+    /// Ends all elections; when this returns, goodbyes have been sent. Gives what was not heard of yet.
+    pub fn stop(mut self) -> Vec<Event> {
+        self.tell(Command::Stop);
+        if let Some(thread) = self.thread.take() {
+            // A panic there has ended the process.
+            let _ = thread.join();
+        }
+        let rest = std::iter::from_fn(|| self.try_next());
+        rest.filter_map(|report| if let Report::Happened(event) = report { Some(event) } else { None }).collect()
+    }
+
+    /// All instances with their roles.
+    pub fn roles(&self) -> Vec<RoleView> {
+        let now = clock::now();
+        let board = self.board.lock().expect("no holder panics");
+        let aged = |(view, since): &(RoleView, Duration)| RoleView {
+            seconds: now.saturating_sub(*since).as_secs(),
+            ..view.clone()
+        };
+        board.0.iter().map(aged).collect()
+    }
+}
+
+fn routers(config: &Config) -> Routers {
+    let specs: Vec<Spec> = config.instances.iter().map(|instance| instance.election.clone()).collect();
+    let groups: Vec<_> = config.groups.iter().map(|group| group.members.clone()).collect();
+    let now = clock::now();
+    let delay = Some(config.global.startup_delay).filter(|delay| *delay > Duration::ZERO).map(|delay| now + delay);
+    let not_before = delay.unwrap_or_default().max(config.global.boot_delay);
+    Routers::new(specs, &groups, not_before, now)
+}
+
+/// What each instance announces when it is master.
+fn sites(config: &Config) -> Vec<Vec<Site>> {
+    let site = |address: &crate::config::model::VirtualAddress| Site {
+        address: address.address.into(),
+        device: address.device.clone(),
+    };
+    config.instances.iter().map(|instance| instance.addresses.iter().map(site).collect()).collect()
+}
+
+fn check_devices(config: &Config, interfaces: &Interfaces) -> Result<(), ElectionError> {
+    for instance in &config.instances {
+        let own = std::iter::once(&instance.election.interface);
+        let missing = own
+            .chain(instance.addresses.iter().map(|address| &address.device))
+            .find(|device| interfaces.facts().link_named(device).is_none());
+        if let Some(device) = missing {
+            let (device, instance) = (device.clone(), instance.election.name.clone());
+            return Err(ElectionError::NoDevice { device, instance });
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,278 @@
+//! ICMP errors about connections: who quotes a packet that the director has rewritten must be rewritten too
+//! (`ip_vs_core.c: ip_vs_in_icmp`, `ip_vs_out_icmp`; RFC 5508 4.2).
+//!
+//! An error from the client's side quotes a packet to the client, and goes on to the server by the connection's method.
+//! One from the server's side, by the server itself or a router before it, quotes a packet to the server, and goes on to
+//! the client as if the virtual server had sent it. In NAT addresses and ports are put right, outside and inside; what
+//! checksum the quoted packet had stays, as it was worked out by others. Neither state nor clock of the connection moves.
+//!
+//! Errors about tunnel packets are [`super::tunnel_error`]'s; echo and the like are the kernel's.
+
+use super::look::{Look, Way};
+use super::rewrite::{self, End};
+use super::{Decision, Forwarder, Packet, Reason, Verdict, View, established, header_options, wide};
+use crate::conn::FlowKey;
+use crate::service::{HopTo, Method, Pair, PairFlags, PairId, Side};
+use crate::wire::checksum::{Delta, finish, fold, pseudo_header, sum};
+use crate::wire::{Addr, Endpoint, Family, Parsed, Protocol, TcpFlags, parse};
+
+/// Length of the header that ICMP and ICMPv6 errors have in front of the quote, in bytes.
+pub(super) const HEADER: u16 = 8;
+
+/// ICMP types that are errors about a packet (RFC 792), as far as LVS handles them.
+const V4_UNREACHABLE: u8 = 3;
+const V4_SOURCE_QUENCH: u8 = 4;
+const V4_TIME_EXCEEDED: u8 = 11;
+/// ICMPv6 types from here on are no errors (RFC 4443 2.1).
+const V6_FIRST_QUERY: u8 = 128;
+
+/// An ICMP error, read.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Message {
+    /// The packet that it came in.
+    pub(super) outer: Parsed,
+    /// Its type and code.
+    pub(super) kind: u8,
+    pub(super) code: u8,
+    /// The second word of its header.
+    pub(super) word: u32,
+    /// The packet it is about.
+    pub(super) quote: Quote,
+}
+
+/// A quoted packet, of which more than the first bytes behind the IP header may be missing.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Quote {
+    pub(super) source: Addr,
+    pub(super) destination: Addr,
+    /// Source and destination port; `None` for protocols without ports, and where they are not quoted.
+    pub(super) ports: Option<[u16; 2]>,
+    pub(super) protocol: u8,
+    /// Offsets in the frame.
+    pub(super) l3: u16,
+    pub(super) l4: u16,
+}
+
+impl Quote {
+    /// Reads the packet that begins at `l3` in a frame whose packet ends at `end`. Only the first fragment has what it is
+    /// looked up by.
+    pub(super) fn read(frame: &[u8], l3: u16, end: u16, family: Family) -> Option<Quote> {
+        let packet = frame.get(usize::from(l3)..usize::from(end))?;
+        let (source, destination, protocol, header_len) = match family {
+            Family::V4 => {
+                let header = packet.first_chunk::<20>()?;
+                let address = |at: usize| {
+                    Addr::v4(u32::from_be_bytes([header[at], header[at + 1], header[at + 2], header[at + 3]]))
+                };
+                let later = (header[6] & 0x1f, header[7]) != (0, 0);
+                if header[0] >> 4 != 4 || later {
+                    return None;
+                }
+                (address(12), address(16), header[9], u16::from(header[0] & 0x0f) * 4)
+            }
+            Family::V6 => {
+                let (protocol, header_len) = skip_extensions(packet)?;
+                let (addresses, _) = packet.get(8..40)?.as_chunks::<16>();
+                (Addr::v6(addresses[0]), Addr::v6(addresses[1]), protocol, header_len)
+            }
+        };
+        let at = usize::from(header_len);
+        let has_ports = matches!(protocol, Protocol::TCP | Protocol::UDP | Protocol::SCTP);
+        let ports = match packet.get(at..at + 4) {
+            Some(ports) if has_ports => {
+                Some([u16::from_be_bytes([ports[0], ports[1]]), u16::from_be_bytes([ports[2], ports[3]])])
+            }
+            _ => None,
+        };
+        (at >= 20 && at <= packet.len()).then_some(Quote {
+            source,
+            destination,
+            ports,
+            protocol,
+            l3,
+            l4: l3 + header_len,
+        })
+    }
+
+    /// Its two ends.
+    pub(super) fn ends(&self) -> Option<[Endpoint; 2]> {
+        let [from, to] = self.ports?;
+        Some([Endpoint { addr: self.source, port: from }, Endpoint { addr: self.destination, port: to }])
+    }
+}
+
+/// What follows the headers of a quoted IPv6 packet, and their length. `None`: they are not all there, or it is a later
+/// fragment.
+fn skip_extensions(packet: &[u8]) -> Option<(u8, u16)> {
+    let (mut next, mut at) = (*packet.get(6)?, 40usize);
+    if packet[0] >> 4 != 6 {
+        return None;
+    }
+    loop {
+        let length = match next {
+            // Hop-by-hop options, routing, destination options (RFC 8200 4.3, 4.4, 4.6).
+            0 | 43 | 60 => 8 * (1 + usize::from(*packet.get(at + 1)?)),
+            // A fragment (RFC 8200 4.5).
+            44 if packet.get(at + 2..at + 4)?.iter().zip([0xff, 0xf8]).all(|(byte, mask)| byte & mask == 0) => 8,
+            44 => return None,
+            _ => return Some((next, u16::try_from(at).ok()?)),
+        };
+        next = *packet.get(at)?;
+        at += length;
+    }
+}
+
+impl Message {
+    /// Reads the error in a frame. `None`: it is none, or nothing that can be looked up.
+    pub(super) fn read(frame: &[u8]) -> Option<Message> {
+        let outer = parse(frame).ok()?;
+        let header = frame.get(usize::from(outer.l4)..usize::from(outer.end))?.first_chunk::<8>()?;
+        let (kind, code) = (header[0], header[1]);
+        let is_error = match outer.family() {
+            Family::V4 => matches!(kind, V4_UNREACHABLE | V4_SOURCE_QUENCH | V4_TIME_EXCEEDED),
+            Family::V6 => kind < V6_FIRST_QUERY,
+        };
+        if !is_error {
+            return None;
+        }
+        let quote = Quote::read(frame, outer.l4 + HEADER, outer.end, outer.family())?;
+        let word = u32::from_be_bytes([header[4], header[5], header[6], header[7]]);
+        Some(Message { outer, kind, code, word, quote })
+    }
+
+    /// Whether its checksum is right.
+    pub(super) fn is_sound(&self, frame: &[u8]) -> bool {
+        let Some(message) = frame.get(usize::from(self.outer.l4)..usize::from(self.outer.end)) else { return false };
+        fold(self.pseudo_header() + sum(message)) == 0xffff
+    }
+
+    fn pseudo_header(&self) -> u64 {
+        let Parsed { source, destination, l4, end, .. } = self.outer;
+        match self.outer.family() {
+            Family::V4 => 0,
+            Family::V6 => pseudo_header(source, destination, Protocol::ICMPV6, u32::from(end - l4)),
+        }
+    }
+
+    /// The message as a packet of the connection that `look` finds.
+    fn look(&self, forwarder: &Forwarder, way: Way, client: Endpoint, other: Endpoint) -> Look {
+        let key = FlowKey::connection(self.quote.protocol, client.addr, client.port);
+        let Parsed { l3, l4, end, protocol, ttl, .. } = self.outer;
+        let hash = forwarder.shared.table.hash(&key);
+        let family = self.outer.family();
+        Look { key, hash, other, l3, l4, end, protocol, flags: TcpFlags(0), ttl, way, family }
+    }
+}
+
+impl Forwarder {
+    /// Decides about an ICMP packet.
+    #[cold]
+    #[inline(never)]
+    pub(super) fn message(&self, view: &View<'_>, packet: &mut Packet<'_>) -> Decision {
+        let Some(message) = Message::read(packet.bytes()) else { return Decision::of(Verdict::Pass) };
+        if let Some(decision) = self.tunnel_error(view, packet, &message) {
+            return decision;
+        }
+        let Some([from, to]) = message.quote.ends() else { return Decision::of(Verdict::Pass) };
+        // Quoted are packets to the client, or from it.
+        for (way, client, other) in [(Way::In, to, from), (Way::Out, from, to)] {
+            let look = message.look(self, way, client, other);
+            let found = self.shared.table.find(&look.key, look.hash, |entry| established::belongs(view, entry, &look));
+            if let Some(found) = found {
+                let id = PairId(self.shared.table.entry(found).pair());
+                let Some(pair) = view.services.pair(id) else { break };
+                let pair = &match pair.flags.has(PairFlags::WIDE) {
+                    true => wide::pair_of(view, pair, self.shared.table.entry(found)),
+                    false => *pair,
+                };
+                return self.relay(view, packet, &message, &look, (id, pair)).for_pair(id);
+            }
+        }
+        Decision::of(Verdict::Pass)
+    }
+
+    /// Sends the error on to the other side of its connection.
+    fn relay(
+        &self,
+        view: &View<'_>,
+        packet: &mut Packet<'_>,
+        message: &Message,
+        look: &Look,
+        (id, pair): (PairId, &Pair),
+    ) -> Decision {
+        if !message.is_sound(packet.bytes()) || !header_options::is_sound(packet.bytes(), look.l3, look.family) {
+            return Decision::drop(Reason::BadChecksum);
+        }
+        let to = match look.way {
+            Way::In => pair.ends[Side::Real as usize],
+            Way::Out => message.outer.destination,
+        };
+        let hop = match view.network.hop_to(to) {
+            HopTo::Unresolved(next) => return self.wait_for(next),
+            HopTo::Ready(hop) => view.network.hop(hop),
+            HopTo::NoRoute => None,
+        };
+        // No error is sent about an error (RFC 1122 3.2.2, RFC 4443 2.4(e)).
+        let Some(hop) = hop else { return Decision::drop(Reason::NoRoute) };
+        let limit = self.limit(view, id, pair, hop);
+        let fits = look.packet_len() <= limit;
+        // What comes from the server has passed the kernel's router before LVS sees it, which may refuse it.
+        let refused = match look.way {
+            Way::In => false,
+            Way::Out => look.ttl <= 1 || !(fits || established::may_be_cut(view, packet, look, pair, limit)),
+        };
+        if refused {
+            return Decision::drop(if look.ttl <= 1 { Reason::TtlExpired } else { Reason::TooBig });
+        }
+        self.count(id, pair, look);
+        if look.ttl <= 1 {
+            return Decision::drop(Reason::TtlExpired);
+        }
+        if pair.method == Method::Nat {
+            translate(packet.bytes(), message, look, pair);
+        } else {
+            rewrite::age(packet.bytes(), look, Delta::new());
+        }
+        let sent = self.launch(view, packet, look, (id, pair), hop);
+        match sent.verdict() {
+            Verdict::Transmit(port) if !fits => Decision::of(Verdict::Cut(port, self.path_mtu(view, id, pair, hop))),
+            _ => sent,
+        }
+    }
+}
+
+/// Puts addresses, ports and checksums right, outside and inside, and decrements the TTL.
+fn translate(frame: &mut [u8], message: &Message, look: &Look, pair: &Pair) {
+    let (outer_end, inner_end, old, new) = match look.way {
+        Way::In => (End::Destination, End::Source, message.outer.destination, pair.end(Side::Real)),
+        // Not always the server's: a router before it may be the one who speaks.
+        Way::Out => (End::Source, End::Destination, message.outer.source, pair.end(Side::Virtual)),
+    };
+    rewrite::write_address(frame, usize::from(look.l3), look.family, outer_end, new.addr);
+    rewrite::age(frame, look, Delta::new().replace_addr(old, new.addr));
+
+    let Quote { l3, l4, .. } = message.quote;
+    let (l3, l4) = (usize::from(l3), usize::from(l4));
+    rewrite::write_address(frame, l3, look.family, inner_end, new.addr);
+    if let Some(port) = frame.get_mut(l4 + 2 * inner_end as usize..l4 + 2 * inner_end as usize + 2) {
+        port.copy_from_slice(&new.port.to_be_bytes());
+    }
+    if look.family == Family::V4
+        && let Some(header) = frame.get_mut(l3..l4)
+    {
+        header[10..12].fill(0);
+        let sum = finish(0, header);
+        header[10..12].copy_from_slice(&sum.to_be_bytes());
+    }
+    // Worked out anew: it was right before, and the message is short.
+    let outer = match look.way {
+        Way::In => Parsed { destination: new.addr, ..message.outer },
+        Way::Out => Parsed { source: new.addr, ..message.outer },
+    };
+    let pseudo = Message { outer, ..*message }.pseudo_header();
+    if let Some(message) = frame.get_mut(usize::from(look.l4)..usize::from(look.end)) {
+        message[2..4].fill(0);
+        let sum = finish(pseudo, message);
+        message[2..4].copy_from_slice(&sum.to_be_bytes());
+    }
+}

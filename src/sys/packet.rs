@@ -1,0 +1,72 @@
+//! Packet sockets (packet(7)): whole frames out, IP packets in, past the host's own stack and firewall.
+
+#![expect(unsafe_code, reason = "the address of a packet socket has no safe constructor")]
+
+use std::io;
+
+use socket2::{Domain, Protocol, SockAddr, SockAddrStorage, SockFilter, Socket, Type};
+
+use crate::wire::{Family, Mac};
+
+/// Sends Ethernet frames by any interface; receives nothing.
+#[derive(Debug)]
+pub struct FrameSender(Socket);
+
+impl FrameSender {
+    /// Opens one.
+    pub fn open() -> io::Result<Self> {
+        Ok(Self(Socket::new(Domain::PACKET, Type::RAW.nonblocking(), None)?))
+    }
+
+    /// Sends a frame, Ethernet header included, by the interface of index `link`.
+    pub fn send(&self, link: u32, frame: &[u8]) -> io::Result<()> {
+        self.0.send_to(frame, &address(link, 0)).map(|_| ())
+    }
+}
+
+/// Opens a socket that receives the IP packets of one family and protocol that come in by one interface, each from its IP
+/// header on: those for this host and those for groups, whether it is a member or not.
+pub fn ip_receiver(link: u32, family: Family, protocol: u8) -> io::Result<Socket> {
+    let (ethertype, field) = match family {
+        Family::V4 => (libc::ETH_P_IP, 9),
+        Family::V6 => (libc::ETH_P_IPV6, 6),
+    };
+    // Both are 16-bit numbers.
+    let ethertype = (ethertype as u16).to_be();
+    // Protocol 0 takes nothing in before the filter is there.
+    let socket = Socket::new(Domain::PACKET, Type::DGRAM.nonblocking(), Some(Protocol::from(0)))?;
+    socket.attach_filter(&only(field, protocol))?;
+    socket.bind(&address(link, ethertype))?;
+    Ok(socket)
+}
+
+/// Passes packets that this host or a group is the destination of, and whose byte at `field` is `protocol`.
+fn only(field: u32, protocol: u8) -> [SockFilter; 6] {
+    const LOAD_BYTE: u16 = (libc::BPF_LD | libc::BPF_B | libc::BPF_ABS) as u16;
+    const JUMP_IF_EQUAL: u16 = (libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K) as u16;
+    const RETURN: u16 = (libc::BPF_RET | libc::BPF_K) as u16;
+    /// `SKF_AD_OFF + SKF_AD_PKTTYPE` of <linux/filter.h>.
+    const PACKET_TYPE: u32 = (-0x1000_i32 + 4).cast_unsigned();
+    const OTHER_HOST: u32 = 3;
+    [
+        SockFilter::new(LOAD_BYTE, 0, 0, PACKET_TYPE),
+        SockFilter::new(JUMP_IF_EQUAL, 2, 0, OTHER_HOST),
+        SockFilter::new(LOAD_BYTE, 0, 0, field),
+        SockFilter::new(JUMP_IF_EQUAL, 1, 0, protocol.into()),
+        SockFilter::new(RETURN, 0, 0, 0),
+        SockFilter::new(RETURN, 0, 0, u32::MAX),
+    ]
+}
+
+/// `struct sockaddr_ll` for an interface; `ethertype` in network order.
+fn address(link: u32, ethertype: u16) -> SockAddr {
+    let mut storage = SockAddrStorage::zeroed();
+    // SAFETY: the storage is as large and as aligned as any socket address, and zeros are a valid `sockaddr_ll`.
+    let address = unsafe { storage.view_as::<libc::sockaddr_ll>() };
+    address.sll_family = libc::AF_PACKET as u16;
+    address.sll_protocol = ethertype;
+    address.sll_ifindex = link.cast_signed();
+    address.sll_halen = size_of::<Mac>() as u8;
+    // SAFETY: the storage holds a `sockaddr_ll`, and this is its size.
+    unsafe { SockAddr::new(storage, size_of::<libc::sockaddr_ll>() as libc::socklen_t) }
+}

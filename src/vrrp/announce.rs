@@ -1,0 +1,237 @@
+//! When which address is announced.
+//!
+//! A burst goes round by round, each round telling of every address once (as keepalived does: .101 .100 .101 .100), so
+//! that the first round is over soon however many addresses there are. A burst is repeated once after a while, in case
+//! a switch was still learning. A new burst takes the place of what is left of the one before: bursts do not pile up
+//! after a stall. Repetitions (`refresh`) go by time, not by adverts.
+//!
+//! Announcements of one kind on one interface keep their configured distance; where there is none, they go in
+//! portions of [`PORTION`], a millisecond apart, so that a thousand addresses are no storm.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use super::spec::{Announcing, Burst};
+use crate::wire::{Addr, Family};
+
+/// How many announcements go out at once where no distance is configured.
+pub const PORTION: u32 = 100;
+
+/// Between portions.
+const PAUSE: Duration = Duration::from_millis(1);
+
+/// An address and the interface that it is on.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Site {
+    /// The address.
+    pub address: Addr,
+    /// The interface's name.
+    pub device: String,
+}
+
+/// The announcements of all instances.
+#[derive(Debug, Default)]
+pub struct Announcer {
+    /// By instance.
+    jobs: BTreeMap<usize, Job>,
+    /// By interface and family.
+    paces: BTreeMap<(String, Family), Pace>,
+}
+
+#[derive(Debug)]
+struct Job {
+    sites: Vec<Site>,
+    how: Announcing,
+    /// Left of the present burst.
+    rounds: u32,
+    /// The next address of the present round.
+    next: usize,
+    /// The second burst.
+    again: Option<(Duration, u32)>,
+    refresh_at: Option<Duration>,
+}
+
+#[derive(Debug, Default)]
+struct Pace {
+    /// Nothing may be sent before.
+    free_at: Duration,
+    /// Sent since then.
+    sent: u32,
+}
+
+impl Announcer {
+    /// An instance has taken its addresses.
+    pub fn taken(&mut self, instance: usize, sites: Vec<Site>, how: Announcing, now: Duration) {
+        let refresh_at = (how.refresh > Duration::ZERO).then(|| now + how.refresh);
+        let mut job = Job { sites, how, rounds: 0, next: 0, again: None, refresh_at };
+        job.burst(how.master, now);
+        self.jobs.insert(instance, job);
+    }
+
+    /// Somebody else claims the addresses of an instance.
+    pub fn contested(&mut self, instance: usize, now: Duration) {
+        if let Some(job) = self.jobs.get_mut(&instance) {
+            job.burst(job.how.lower, now);
+        }
+    }
+
+    /// An instance has given its addresses up.
+    pub fn left(&mut self, instance: usize) {
+        self.jobs.remove(&instance);
+    }
+
+    /// When [`Announcer::due`] has something to say again.
+    pub fn deadline(&self) -> Option<Duration> {
+        let jobs = self.jobs.values().filter(|job| !job.sites.is_empty());
+        let next = |job: &Job| {
+            let burst = (job.rounds > 0).then(|| self.pace(&job.sites[job.next]));
+            [burst, job.again.map(|(at, _)| at), job.refresh_at].into_iter().flatten().min()
+        };
+        jobs.filter_map(next).min()
+    }
+
+    /// Hands over all that is to be announced now.
+    pub fn due(&mut self, now: Duration, mut send: impl FnMut(usize, &Site)) {
+        for (&instance, job) in &mut self.jobs {
+            job.wake(now);
+            while job.rounds > 0 && !job.sites.is_empty() {
+                let site = &job.sites[job.next];
+                let family = site.address.family();
+                let gap = if family == Family::V4 { job.how.arp_gap } else { job.how.na_gap };
+                let pace = self.paces.entry((site.device.clone(), family)).or_default();
+                if pace.free_at > now {
+                    break;
+                }
+                pace.count(gap, now);
+                send(instance, site);
+                job.advance();
+            }
+        }
+    }
+
+    fn pace(&self, site: &Site) -> Duration {
+        let pace = self.paces.get(&(site.device.clone(), site.address.family()));
+        pace.map_or(Duration::ZERO, |pace| pace.free_at)
+    }
+}
+
+impl Job {
+    fn burst(&mut self, burst: Burst, now: Duration) {
+        (self.rounds, self.next) = (burst.rounds, 0);
+        self.again = (burst.again > Duration::ZERO).then(|| (now + burst.again, burst.rounds));
+    }
+
+    fn wake(&mut self, now: Duration) {
+        if let Some((_, rounds)) = self.again.take_if(|(at, _)| *at <= now) {
+            (self.rounds, self.next) = (rounds, 0);
+        }
+        if let Some(at) = self.refresh_at.filter(|at| *at <= now) {
+            self.rounds = self.rounds.max(self.how.refresh_rounds);
+            // In step, but without making up for a stall.
+            self.refresh_at = Some((at + self.how.refresh).max(now + PAUSE));
+        }
+    }
+
+    fn advance(&mut self) {
+        self.next += 1;
+        if self.next == self.sites.len() {
+            (self.next, self.rounds) = (0, self.rounds - 1);
+        }
+    }
+}
+
+impl Pace {
+    fn count(&mut self, gap: Duration, now: Duration) {
+        if gap > Duration::ZERO {
+            self.free_at = now + gap;
+            return;
+        }
+        if now >= self.free_at + PAUSE {
+            (self.free_at, self.sent) = (now, 0);
+        }
+        self.sent += 1;
+        if self.sent == PORTION {
+            (self.free_at, self.sent) = (now + PAUSE, 0);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const fn ms(ms: u64) -> Duration {
+        Duration::from_millis(ms)
+    }
+
+    fn sites(count: u8) -> Vec<Site> {
+        let site = |last| Site { address: Addr::v4(0x0a00_0000 | u32::from(last)), device: "eth0".into() };
+        (1..=count).map(site).collect()
+    }
+
+    /// Runs to `end` and gives the times, in ms, and the last bytes of the addresses.
+    fn run(announcer: &mut Announcer, end: Duration) -> Vec<(u128, u8)> {
+        let mut sent = Vec::new();
+        while let Some(now) = announcer.deadline().filter(|at| *at <= end) {
+            announcer.due(now, |_, site| sent.push((now.as_millis(), site.address.low32().to_be_bytes()[3])));
+        }
+        sent
+    }
+
+    fn started(count: u8, how: Announcing) -> Announcer {
+        let mut announcer = Announcer::default();
+        announcer.due(ms(1000), |_, _| unreachable!("nothing is held"));
+        announcer.paces.insert(("eth0".into(), Family::V4), Pace { free_at: ms(1000), sent: 0 });
+        announcer.taken(0, sites(count), how, ms(1000));
+        announcer
+    }
+
+    #[test]
+    fn five_rounds_and_five_more_after_five_seconds() {
+        let sent = run(&mut started(2, Announcing::default()), ms(60_000));
+        let round = |at| [(at, 1), (at, 2)].repeat(5);
+        assert_eq!(sent, [round(1000), round(6000)].concat());
+    }
+
+    #[test]
+    fn a_refresh_goes_by_time() {
+        let none = Burst { rounds: 1, again: Duration::ZERO };
+        let how = Announcing { master: none, refresh: ms(700), refresh_rounds: 2, ..Announcing::default() };
+        let sent: Vec<_> = run(&mut started(1, how), ms(2500)).into_iter().map(|(at, _)| at).collect();
+        assert_eq!(sent, [1000, 1700, 1700, 2400, 2400]);
+    }
+
+    #[test]
+    fn announcements_keep_their_distance() {
+        let master = Burst { rounds: 2, again: Duration::ZERO };
+        let how = Announcing { master, arp_gap: ms(30), ..Announcing::default() };
+        let sent = run(&mut started(2, how), ms(60_000));
+        assert_eq!(sent, [(1000, 1), (1030, 2), (1060, 1), (1090, 2)]);
+    }
+
+    #[test]
+    fn many_addresses_are_no_storm() {
+        let sent = run(&mut started(250, Announcing::default()), ms(5_000));
+        assert_eq!(sent.len(), 1250);
+        for at in sent.iter().map(|(at, _)| *at) {
+            assert!(sent.iter().filter(|(other, _)| *other == at).count() <= PORTION as usize);
+        }
+        assert_eq!(sent.last().unwrap().0, 1012);
+    }
+
+    #[test]
+    fn one_burst_cap_after_a_stall() {
+        let mut announcer = started(1, Announcing::default());
+        run(&mut announcer, ms(2000));
+        (0..20).for_each(|_| announcer.contested(0, ms(3000)));
+        assert_eq!(run(&mut announcer, ms(60_000)).len(), 10, "a burst and its second one");
+    }
+
+    #[test]
+    fn who_has_left_is_silent() {
+        let mut announcer = started(1, Announcing::default());
+        run(&mut announcer, ms(2000));
+        announcer.left(0);
+        assert_eq!(announcer.deadline(), None);
+    }
+}

@@ -1,0 +1,363 @@
+//! The election of one instance (RFC 5798 6.4).
+//!
+//! ```text
+//!                     usable                      silence, or told by the group
+//!   Fault ──────────────────────────▶ Backup ────────────────────────────────────▶ Master
+//!     ▲                                 │  ▲                                          │
+//!     └────────── not usable ───────────┘  └── a higher advert, or told by the group ─┘
+//! ```
+//!
+//! Promises. A master advertises at every interval whatever it hears: only an advert of its own moves its timer.
+//! A backup becomes master only by [`Input::Deadline`] (or by its group), so a shell that hands over everything received
+//! before it lets time pass never takes over from a master that is alive. [`Machine::deadline`] says when to come back.
+
+#[cfg(test)]
+mod tests;
+
+use std::time::Duration;
+
+use arrayvec::ArrayVec;
+
+use super::accept::Heard;
+use super::spec::{Preempt, Spec, Version};
+use super::timers::{master_down, skew};
+use crate::wire::Addr;
+
+/// What an instance is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Role {
+    /// It cannot take part: no link, no address to send from, a failed check.
+    Fault,
+    /// It waits for the master's silence.
+    Backup,
+    /// It holds the addresses.
+    Master,
+    /// It was stopped, with its director.
+    Stopped,
+}
+
+impl Role {
+    /// As keepalived writes it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Role::Fault => "FAULT",
+            Role::Backup => "BACKUP",
+            Role::Master => "MASTER",
+            Role::Stopped => "STOP",
+        }
+    }
+}
+
+/// What a machine is told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Input {
+    /// An advert that counts, from another router.
+    Heard(Heard),
+    /// Time has passed; perhaps the deadline.
+    Deadline,
+    /// It can take part, sending from this address, or no longer.
+    Usable(Option<Addr>),
+    /// Its effective priority.
+    Priority(u8),
+    /// All members of its group are ready: be master.
+    Lead,
+    /// A member of its group gave way: be backup.
+    Yield,
+    /// The director ends.
+    Stop,
+}
+
+/// What is to be done, in this order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Action {
+    /// Send an advert of this priority.
+    Send(u8),
+    /// Take the addresses and announce them.
+    Take,
+    /// Give the addresses up.
+    Leave,
+    /// Announce the addresses again: somebody else may have.
+    Reassert,
+    /// The role changed.
+    Entered(Role, Cause),
+}
+
+/// Why a role changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Cause {
+    /// It can take part.
+    Usable,
+    /// It cannot take part any more.
+    Unusable,
+    /// No advert came for the master-down time.
+    Silence,
+    /// The master gave its addresses up (priority 0).
+    Released,
+    /// It owns the addresses and starts as master.
+    Owner,
+    /// Another router leads.
+    Higher(Addr, u8),
+    /// The group moved.
+    Group,
+    /// The director ends.
+    Stop,
+}
+
+/// At most this many actions follow from one input.
+pub const MOST: usize = 4;
+
+/// What follows from an input.
+pub type Actions = ArrayVec<Action, MOST>;
+
+/// The election of one instance; see the module documentation.
+#[derive(Clone, Debug)]
+pub struct Machine {
+    version: Version,
+    interval: Duration,
+    down_adverts: u8,
+    preempt: Preempt,
+    owner_from_start: bool,
+    manners: super::spec::Manners,
+    /// Waits for its group before it becomes master.
+    grouped: bool,
+    /// Effective.
+    priority: u8,
+    state: State,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum State {
+    Fault,
+    Backup(Backup),
+    Master(Master),
+    Stopped,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Backup {
+    own: Addr,
+    /// `Master_Adver_Interval`.
+    interval: Duration,
+    /// When the master counts as down. `None`: it does, and the group is not ready.
+    down_at: Option<Duration>,
+    /// Since a lower master was first heard: when it need not be respected any longer.
+    preempt_at: Option<Duration>,
+    /// The master has said goodbye.
+    released: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Master {
+    own: Addr,
+    advert_at: Duration,
+    /// When a lower advert was last answered.
+    answered: Option<Duration>,
+}
+
+impl Machine {
+    /// An instance that cannot take part yet. `grouped`: it belongs to a group.
+    pub fn new(spec: &Spec, grouped: bool) -> Self {
+        Self {
+            version: spec.version,
+            interval: spec.interval,
+            down_adverts: spec.down_adverts,
+            preempt: spec.preempt,
+            owner_from_start: spec.starts_as_master && spec.priority == u8::MAX,
+            manners: spec.manners,
+            grouped,
+            priority: spec.priority,
+            state: State::Fault,
+        }
+    }
+
+    /// What it is.
+    pub fn role(&self) -> Role {
+        match self.state {
+            State::Fault => Role::Fault,
+            State::Backup(_) => Role::Backup,
+            State::Master(_) => Role::Master,
+            State::Stopped => Role::Stopped,
+        }
+    }
+
+    /// Its effective priority.
+    pub fn priority(&self) -> u8 {
+        self.priority
+    }
+
+    /// Whether it is master, or would be if its group were ready.
+    pub fn leads_or_would(&self) -> bool {
+        match self.state {
+            State::Master(_) => true,
+            State::Backup(backup) => backup.down_at.is_none(),
+            State::Fault | State::Stopped => false,
+        }
+    }
+
+    /// When [`Input::Deadline`] is due.
+    pub fn deadline(&self) -> Option<Duration> {
+        match self.state {
+            State::Backup(backup) => backup.down_at,
+            State::Master(master) => Some(master.advert_at),
+            State::Fault | State::Stopped => None,
+        }
+    }
+
+    /// Takes an input in and says what follows.
+    pub fn handle(&mut self, input: Input, now: Duration) -> Actions {
+        let mut actions = Actions::new();
+        match (self.state, input) {
+            (State::Stopped, _) => {}
+            (_, Input::Priority(priority)) => self.priority = priority,
+            (state, Input::Stop) => self.leave(state, State::Stopped, Cause::Stop, &mut actions),
+            (State::Fault, Input::Usable(Some(own))) => self.start(own, now, &mut actions),
+            (State::Fault, _) => {}
+            (state, Input::Usable(None)) => self.leave(state, State::Fault, Cause::Unusable, &mut actions),
+            (state, Input::Usable(Some(own))) => self.state = state.sending_from(own),
+            (State::Backup(backup), input) => self.as_backup(backup, input, now, &mut actions),
+            (State::Master(master), input) => self.as_master(master, input, now, &mut actions),
+        }
+        actions
+    }
+
+    fn start(&mut self, own: Addr, now: Duration, actions: &mut Actions) {
+        if self.owner_from_start && !self.grouped {
+            return self.lead(own, Cause::Owner, now, actions);
+        }
+        self.state = self.backup(own, self.interval, now);
+        actions.push(Action::Entered(Role::Backup, Cause::Usable));
+    }
+
+    fn as_backup(&mut self, backup: Backup, input: Input, now: Duration, actions: &mut Actions) {
+        match input {
+            Input::Heard(heard) => self.state = State::Backup(self.hear_as_backup(backup, heard, now)),
+            Input::Deadline if backup.down_at.is_some_and(|down_at| now >= down_at) => {
+                if self.grouped {
+                    self.state = State::Backup(Backup { down_at: None, ..backup });
+                } else {
+                    self.lead(backup.own, backup.cause(), now, actions);
+                }
+            }
+            Input::Lead => self.lead(backup.own, Cause::Group, now, actions),
+            Input::Deadline | Input::Yield | Input::Usable(_) | Input::Priority(_) | Input::Stop => {}
+        }
+    }
+
+    /// RFC 5798 6.4.2 (420) to (465), with the delay of keepalived's `preempt_delay`.
+    fn hear_as_backup(&self, backup: Backup, heard: Heard, now: Duration) -> Backup {
+        if heard.priority == 0 {
+            // Never later than before: goodbyes that are repeated do not keep us waiting.
+            let soon = now + skew(self.version, backup.interval, self.priority);
+            let down_at = backup.down_at.map(|down_at| down_at.min(soon));
+            return Backup { down_at, released: true, ..backup };
+        }
+        let (respected, preempt_at) = match self.preempt {
+            _ if heard.priority >= self.priority => (true, None),
+            Preempt::Never => (true, None),
+            Preempt::After(delay) => {
+                let at = backup.preempt_at.unwrap_or(now + delay);
+                (now < at, Some(at))
+            }
+        };
+        if !respected {
+            return Backup { preempt_at, ..backup };
+        }
+        let interval = if self.version == Version::V3 { heard.interval } else { self.interval };
+        Backup { interval, down_at: Some(now + self.down_after(interval)), preempt_at, released: false, ..backup }
+    }
+
+    fn as_master(&mut self, master: Master, input: Input, now: Duration, actions: &mut Actions) {
+        match input {
+            Input::Heard(heard) => self.hear_as_master(master, heard, now, actions),
+            Input::Deadline if now >= master.advert_at => {
+                actions.push(Action::Send(self.priority));
+                // In step with the intervals before, unless one was missed altogether.
+                let next = (master.advert_at + self.interval).max(now);
+                let advert_at = if next == now { now + self.interval } else { next };
+                self.state = State::Master(Master { advert_at, ..master });
+            }
+            Input::Yield => {
+                let backup = self.backup(master.own, self.interval, now);
+                self.leave(self.state, backup, Cause::Group, actions);
+            }
+            Input::Deadline | Input::Lead | Input::Usable(_) | Input::Priority(_) | Input::Stop => {}
+        }
+    }
+
+    /// RFC 5798 6.4.3 (700) to (770).
+    fn hear_as_master(&mut self, master: Master, heard: Heard, now: Duration, actions: &mut Actions) {
+        let advert_at = now + self.interval;
+        if heard.priority == 0 {
+            if self.may_answer(master, now) {
+                actions.push(Action::Send(self.priority));
+                self.state = State::Master(Master { advert_at, answered: Some(now), ..master });
+            }
+        } else if (heard.priority, heard.from) > (self.priority, master.own) {
+            if self.manners.owner_stays && self.priority == u8::MAX {
+                return;
+            }
+            if self.manners.answers_higher {
+                actions.push(Action::Send(self.priority));
+            }
+            let interval = if self.version == Version::V3 { heard.interval } else { self.interval };
+            self.state = self.backup(master.own, interval, now);
+            actions.push(Action::Leave);
+            actions.push(Action::Entered(Role::Backup, Cause::Higher(heard.from, heard.priority)));
+        } else if self.may_answer(master, now) {
+            let mut master = Master { answered: Some(now), ..master };
+            if self.manners.answers_lower {
+                actions.push(Action::Send(self.priority));
+                master.advert_at = advert_at;
+            }
+            actions.push(Action::Reassert);
+            self.state = State::Master(master);
+        }
+    }
+
+    /// A queue of adverts that piled up is answered once: ten answers an interval are the most.
+    fn may_answer(&self, master: Master, now: Duration) -> bool {
+        master.answered.is_none_or(|before| now >= before + self.interval / 10)
+    }
+
+    fn lead(&mut self, own: Addr, cause: Cause, now: Duration, actions: &mut Actions) {
+        self.state = State::Master(Master { own, advert_at: now + self.interval, answered: None });
+        actions.push(Action::Send(self.priority));
+        actions.push(Action::Take);
+        actions.push(Action::Entered(Role::Master, cause));
+    }
+
+    /// A master says goodbye before it gives its addresses up.
+    fn leave(&mut self, from: State, to: State, cause: Cause, actions: &mut Actions) {
+        if matches!(from, State::Master(_)) {
+            actions.push(Action::Send(0));
+            actions.push(Action::Leave);
+        }
+        self.state = to;
+        actions.push(Action::Entered(self.role(), cause));
+    }
+
+    fn backup(&self, own: Addr, interval: Duration, now: Duration) -> State {
+        let down_at = Some(now + self.down_after(interval));
+        State::Backup(Backup { own, interval, down_at, preempt_at: None, released: false })
+    }
+
+    fn down_after(&self, interval: Duration) -> Duration {
+        master_down(self.version, interval, self.priority, self.down_adverts)
+    }
+}
+
+impl State {
+    fn sending_from(self, own: Addr) -> Self {
+        match self {
+            State::Backup(backup) => State::Backup(Backup { own, ..backup }),
+            State::Master(master) => State::Master(Master { own, ..master }),
+            State::Fault | State::Stopped => self,
+        }
+    }
+}
+
+impl Backup {
+    fn cause(&self) -> Cause {
+        if self.released { Cause::Released } else { Cause::Silence }
+    }
+}

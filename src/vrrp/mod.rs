@@ -1,0 +1,40 @@
+//! VRRP, versions 2 and 3, as machines without input and output: who of several directors holds the addresses.
+//!
+//! Read first: RFC 5798 6.4 (version 3; RFC 9568 repeats it), RFC 3768 (version 2).
+//!
+//! | module | what it is |
+//! | --- | --- |
+//! | [`spec`] | what one instance is configured to do |
+//! | [`wire`] | an advert as bytes |
+//! | [`packet`] | the IP header around it |
+//! | [`accept`] | which adverts count, and why others do not |
+//! | [`timers`] | skew and master-down |
+//! | [`machine`] | the election of one instance |
+//! | [`priority`] | the effective priority: the configured one and named weights |
+//! | [`routers`] | all instances of a director, and groups of them that move together |
+//! | [`event`] | what happened, for the log and for whoever is to be told |
+//! | [`announce`] | when which address is announced to the neighbours |
+//! | [`frames`] | gratuitous ARP and unsolicited neighbour advertisements as bytes |
+//!
+//! Everything is told the time, as a [`Duration`](std::time::Duration) since an arbitrary start, and answers with what is
+//! to be done. The shell that sends and listens is `control::vrrp`.
+
+pub mod accept;
+pub mod announce;
+pub mod event;
+pub mod frames;
+pub mod machine;
+pub mod packet;
+pub mod priority;
+pub mod routers;
+pub mod spec;
+pub mod timers;
+pub mod wire;
+
+pub use event::{Event, Happening};
+pub use machine::{Cause, Role};
+pub use routers::{Order, Routers};
+pub use spec::Spec;
+
+#[cfg(test)]
+mod tests;

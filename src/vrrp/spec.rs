@@ -1,0 +1,194 @@
+//! What one instance is configured to do: a `vrrp_instance` after its values are checked.
+
+use std::time::Duration;
+
+use crate::wire::{Addr, Family};
+
+/// The version spoken.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Version {
+    /// RFC 3768: IPv4, whole seconds, perhaps a password.
+    #[default]
+    V2,
+    /// RFC 5798: both families, centiseconds.
+    V3,
+}
+
+impl Version {
+    /// As in the first four bits of an advert.
+    pub const fn number(self) -> u8 {
+        match self {
+            Version::V2 => 2,
+            Version::V3 => 3,
+        }
+    }
+}
+
+/// An instance.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Spec {
+    /// The name of its block.
+    pub name: String,
+    /// `interface`: where adverts are sent and heard.
+    pub interface: String,
+    /// `virtual_router_id`, 1 to 255.
+    pub router: u8,
+    /// `version`.
+    pub version: Version,
+    /// The family of the addresses in its adverts.
+    pub family: Family,
+    /// `priority`, 1 to 255; 255 owns the addresses.
+    pub priority: u8,
+    /// `state MASTER`. A hint: only together with priority 255 does it skip the wait at start.
+    pub starts_as_master: bool,
+    /// `advert_int`.
+    pub interval: Duration,
+    /// `down_timer_adverts`: intervals without an advert until a master counts as down.
+    pub down_adverts: u8,
+    /// `preempt`, `nopreempt`, `preempt_delay`.
+    pub preempt: Preempt,
+    /// `auth_pass`, padded with zeros; version 2 only.
+    pub password: Option<[u8; 8]>,
+    /// `virtual_ipaddress`: what adverts list.
+    pub addresses: Vec<Addr>,
+    /// `unicast_src_ip` or `mcast_src_ip`: where adverts are sent from, unless the interface's own address will do.
+    pub source: Option<Addr>,
+    /// Whom adverts go to.
+    pub peers: Peers,
+    /// What happens when adverts of others meet a master.
+    pub manners: Manners,
+    /// `skip_check_adv_addr`: addresses of adverts from the same master are compared once only.
+    pub compares_once: bool,
+    /// `v3_checksum_as_v2`: no pseudo header in the checksum of version 3 over IPv4.
+    pub plain_checksum: bool,
+    /// Whether the interface must be up (`dont_track_primary` says no).
+    pub needs_link: bool,
+    /// How its addresses are announced.
+    pub announcing: Announcing,
+}
+
+/// What a backup does about a master of lower priority.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Preempt {
+    /// `nopreempt`: leaves it alone.
+    Never,
+    /// Takes over once it has been there for so long (`preempt_delay`).
+    After(Duration),
+}
+
+/// Whom adverts go to and come from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Peers {
+    /// Everybody who listens to this group.
+    Multicast(Addr),
+    /// These, one by one.
+    Unicast {
+        /// `unicast_peer`.
+        peers: Vec<Peer>,
+        /// `unicast_ttl`: the TTL sent.
+        ttl: u8,
+        /// `check_unicast_src`: adverts of others do not count.
+        only_peers: bool,
+    },
+}
+
+/// A line of `unicast_peer`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Peer {
+    /// Its address.
+    pub address: Addr,
+    /// `min_ttl` and `max_ttl`: what adverts may arrive with.
+    pub ttl: (u8, u8),
+}
+
+/// What a master does about adverts of others.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Manners {
+    /// Answers a lower advert at once (`lower_prio_no_advert` says no), as RFC 9568 6.4.3 allows.
+    pub answers_lower: bool,
+    /// `higher_prio_send_advert`: sends a last advert before it gives way to a higher one.
+    pub answers_higher: bool,
+    /// `owner_ignore_adverts`: with priority 255 gives way to nobody.
+    pub owner_stays: bool,
+}
+
+impl Default for Manners {
+    fn default() -> Self {
+        Self { answers_lower: true, answers_higher: false, owner_stays: false }
+    }
+}
+
+/// `garp_*`: how the neighbours are told where the addresses are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Announcing {
+    /// After becoming master.
+    pub master: Burst,
+    /// After a lower advert.
+    pub lower: Burst,
+    /// `garp_master_refresh`: between repetitions; none if zero.
+    pub refresh: Duration,
+    /// `garp_master_refresh_repeat`: rounds in a repetition.
+    pub refresh_rounds: u32,
+    /// `vrrp_garp_interval`: between two gratuitous ARPs on an interface.
+    pub arp_gap: Duration,
+    /// `vrrp_gna_interval`: between two unsolicited neighbour advertisements on an interface.
+    pub na_gap: Duration,
+}
+
+/// Rounds of announcements, and as many again later.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Burst {
+    /// `_repeat`: each round tells of every address once.
+    pub rounds: u32,
+    /// `_delay`: until the second burst; none if zero.
+    pub again: Duration,
+}
+
+impl Default for Announcing {
+    fn default() -> Self {
+        let burst = Burst { rounds: 5, again: Duration::from_secs(5) };
+        Self {
+            master: burst,
+            lower: burst,
+            refresh: Duration::ZERO,
+            refresh_rounds: 1,
+            arp_gap: Duration::ZERO,
+            na_gap: Duration::ZERO,
+        }
+    }
+}
+
+impl Spec {
+    /// An instance with the defaults of keepalived.
+    pub fn new(name: &str, interface: &str, router: u8, family: Family) -> Self {
+        Self {
+            name: name.to_owned(),
+            interface: interface.to_owned(),
+            router,
+            version: if family == Family::V4 { Version::V2 } else { Version::V3 },
+            family,
+            priority: 100,
+            starts_as_master: false,
+            interval: Duration::from_secs(1),
+            down_adverts: 3,
+            preempt: Preempt::After(Duration::ZERO),
+            password: None,
+            addresses: Vec::new(),
+            source: None,
+            peers: Peers::Multicast(group(family)),
+            manners: Manners::default(),
+            compares_once: false,
+            plain_checksum: false,
+            needs_link: true,
+            announcing: Announcing::default(),
+        }
+    }
+}
+
+/// The group that all VRRP routers listen to: 224.0.0.18 or ff02::12 (RFC 5798 5.1.1.2, 5.1.2.2).
+pub fn group(family: Family) -> Addr {
+    match family {
+        Family::V4 => Addr::v4(0xe000_0012),
+        Family::V6 => Addr::v6([0xff, 2, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0x12]),
+    }
+}

@@ -1,0 +1,7 @@
+//! Tests of the parts together.
+
+mod acceptance;
+mod bytes;
+mod elections;
+mod groups;
+mod pains;
