@@ -4,6 +4,8 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{IpAddr, TcpStream};
 use std::os::unix::net::UnixStream;
 
+use rustix::process::Signal;
+
 use crate::support::config::Service;
 use crate::support::director::Director;
 use crate::support::eventually;
@@ -67,6 +69,25 @@ fn who_has_another_key_is_told_nothing_and_says_so() {
     assert!(!knows(&second, &connection));
 }
 
+#[test]
+fn a_connection_survives_when_its_director_stops_and_the_other_is_elected() {
+    if !netns::available() {
+        return;
+    }
+    let scene = Scene::new();
+    let mut first = scene.start_elected(&scene.lab.director, "first", 150);
+    eventually("the first is master", || first.log().contains("addresses in place"));
+    let second = scene.start_elected(&scene.second, "second", 100);
+    let connection = scene.connect(V4);
+    eventually("the backup knows of the connection", || knows(&second, &connection));
+    let status = status(&second);
+    assert!(status.contains("\"daemons\":[{\"master\":false"), "a backup listens and does not tell: {status}");
+    assert!(first.end_by(Signal::TERM).success());
+    eventually("the second is master", || second.log().contains("addresses in place"));
+    connection.finish();
+    assert!(second.log().contains("connection synchronisation on ens33: master"));
+}
+
 /// The lab of direct routing with a second director, which is set up like the first. Neither holds the VIP by itself.
 struct Scene {
     lab: Lab,
@@ -93,12 +114,27 @@ impl Scene {
         self.start(&self.second, "second", family, settings)
     }
 
+    /// A director that takes part in the election of the VIP's master.
+    fn start_elected(&self, host: &Namespace, name: &str, priority: u8) -> Director {
+        let instance = format!(
+            "vrrp_instance VI_1 {{\n    interface ens33\n    virtual_router_id 51\n    priority {priority}\n    \
+             virtual_ipaddress {{\n        {}\n    }}\n}}\n",
+            self.lab.vip(V4)
+        );
+        self.launch(host, name, V4, &format!("lvs_sync_daemon ens33 VI_1 id 7\n}}\n{instance}"), "")
+    }
+
     fn start(&self, host: &Namespace, name: &str, family: Family, settings: &str) -> Director {
+        self.launch(host, name, family, "lvs_sync_daemon ens33 id 7\n}\n", settings)
+    }
+
+    /// `global` closes the block that it stands in.
+    fn launch(&self, host: &Namespace, name: &str, family: Family, global: &str, settings: &str) -> Director {
         let directory = self.lab.directory().join(name);
         std::fs::create_dir_all(&directory).expect("the lab's directory is writable");
         let service: Service = self.lab.service(family);
         let config = format!(
-            "global_defs {{\n    lvs_sync_daemon ens33 id 7\n}}\n{service}ringmaster {{\n    interfaces ens33\n    {settings}\n}}\n"
+            "global_defs {{\n    {global}{service}ringmaster {{\n    interfaces ens33\n    {settings}\n}}\n"
         );
         Director::start(host, &directory, &config)
     }
