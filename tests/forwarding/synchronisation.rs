@@ -85,7 +85,7 @@ fn a_connection_survives_when_its_director_stops_and_the_other_is_elected() {
     assert!(first.end_by(Signal::TERM).success());
     eventually("the second is master", || second.log().contains("addresses in place"));
     connection.finish();
-    assert!(second.log().contains("connection synchronisation on ens33: master"));
+    eventually("it tells now", || second.log().contains("connection synchronisation on ens33: master"));
 }
 
 /// The lab of direct routing with a second director, which is set up like the first. Neither holds the VIP by itself.
@@ -133,10 +133,9 @@ impl Scene {
         let directory = self.lab.directory().join(name);
         std::fs::create_dir_all(&directory).expect("the lab's directory is writable");
         let service: Service = self.lab.service(family);
-        let config = format!(
-            "global_defs {{\n    {global}{service}ringmaster {{\n    interfaces ens33\n    {settings}\n}}\n"
-        );
-        Director::start(host, &directory, &config)
+        let config =
+            format!("global_defs {{\n    {global}{service}ringmaster {{\n    interfaces ens33\n    {settings}\n}}\n");
+        Director::start_electing(host, &directory, &config)
     }
 
     fn connect(&self, family: Family) -> Connection {
