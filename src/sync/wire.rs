@@ -89,7 +89,7 @@ pub struct SyncRecord {
 
 impl SyncRecord {
     /// Bytes that it takes: its family is the client's.
-    pub fn len(&self) -> usize {
+    pub fn size(&self) -> usize {
         match self.client.addr.family() {
             Family::V4 => RECORD_V4,
             Family::V6 => RECORD_V6,
@@ -99,7 +99,7 @@ impl SyncRecord {
     fn write(&self, to: &mut Vec<u8>) {
         let family = self.client.addr.family();
         // Fits: one of two small constants. The upper four bits are the record's version, 0.
-        let length = self.len() as u16;
+        let length = self.size() as u16;
         to.extend([if family == Family::V6 { TYPE_V6 } else { 0 }, self.protocol]);
         to.extend(length.to_be_bytes());
         to.extend(self.flags.0.to_be_bytes());
@@ -147,7 +147,7 @@ impl Message {
     /// padding before it.
     #[must_use]
     pub fn push(&mut self, record: &SyncRecord) -> bool {
-        let fits = self.count < MOST && self.bytes.len() + record.len() <= self.maxlen;
+        let fits = self.count < MOST && self.bytes.len() + record.size() <= self.maxlen;
         if fits {
             record.write(&mut self.bytes);
             self.count += 1;

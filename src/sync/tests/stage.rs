@@ -145,7 +145,8 @@ impl Stage {
 fn services() -> Services {
     let mut builder = ServicesBuilder::default();
     builder.ftp_ports(Options::RINGMASTER.ftp_ports);
-    let plan: [(u8, &str, &[(PairId, &str, Method)]); 8] = [
+    type Named<'a> = (PairId, &'a str, Method);
+    let plan: [(u8, &str, &[Named<'_>]); 8] = [
         (6, "192.0.2.1:80", &[(NAT[0], "10.1.0.11:8080", Method::Nat), (NAT[1], "10.1.0.12:8080", Method::Nat)]),
         (6, "192.0.2.2:443", &[(DR, "10.1.0.11:443", Method::Dr)]),
         (6, "[2001:db8:1::1]:443", &[(TUN6, "[2001:db8:2::b]:443", Method::IPIP)]),
@@ -156,7 +157,7 @@ fn services() -> Services {
         (6, "192.0.2.1:21", &[(FTP, "10.1.0.11:21", Method::Nat)]),
     ];
     for (at, (protocol, virtual_, servers)) in (0..).zip(plan) {
-        let server = |&(pair, real, method): &(PairId, &str, Method)| Server {
+        let server = |&(pair, real, method): &Named<'_>| Server {
             pair,
             real: real.parse().unwrap(),
             method,
