@@ -45,3 +45,7 @@ mod pieces;
 mod sctp;
 #[path = "engine/tunnels.rs"]
 mod tunnels;
+#[path = "engine/wide.rs"]
+mod wide;
+#[path = "engine/workers.rs"]
+mod workers;

@@ -110,7 +110,7 @@ mod tests {
                 in_sync: false,
                 peers: vec![peer(true), peer(false)],
             }),
-            counters: [("received", 21), ("ended-malformed", 0)].map(|(name, count)| (name.to_owned(), count)).into(),
+            counters: [("received", 21), ("ended-no-route", 0)].map(|(name, count)| (name.to_owned(), count)).into(),
             ..Status::default()
         };
         let text = |all| {
@@ -131,7 +131,7 @@ mod tests {
         );
         let received = "  received                    21\n";
         assert_eq!(text(false), format!("{head}{received}"));
-        assert_eq!(text(true), format!("{head}  ended-malformed              0\n{received}"));
+        assert_eq!(text(true), format!("{head}  ended-no-route               0\n{received}"));
         assert_eq!(duration(59), "00:00:59");
     }
 }

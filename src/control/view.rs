@@ -49,8 +49,6 @@ pub trait Source {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Protocol {
-    /// 0: any of the others, as for the templates of a mark service.
-    Ip,
     /// 6.
     Tcp,
     /// 17.
@@ -63,7 +61,6 @@ impl Protocol {
     /// From the number in the IP header; `None` if LVS does not balance it.
     pub const fn from_number(number: u8) -> Option<Self> {
         match number {
-            0 => Some(Protocol::Ip),
             6 => Some(Protocol::Tcp),
             17 => Some(Protocol::Udp),
             132 => Some(Protocol::Sctp),
@@ -74,7 +71,6 @@ impl Protocol {
     /// The number in the IP header.
     pub const fn number(self) -> u8 {
         match self {
-            Protocol::Ip => 0,
             Protocol::Tcp => 6,
             Protocol::Udp => 17,
             Protocol::Sctp => 132,
@@ -84,7 +80,6 @@ impl Protocol {
     /// As ipvsadm prints it.
     pub const fn name(self) -> &'static str {
         match self {
-            Protocol::Ip => "IP",
             Protocol::Tcp => "TCP",
             Protocol::Udp => "UDP",
             Protocol::Sctp => "SCTP",
@@ -189,8 +184,8 @@ pub struct ServerView {
 /// An entry of the connection table.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ConnectionView {
-    /// Its protocol.
-    pub protocol: Protocol,
+    /// Its protocol; none for a template of a mark service, which is for all.
+    pub protocol: Option<Protocol>,
     /// Until it ends if nothing more is heard of it, in seconds.
     pub expires: u32,
     /// As ipvsadm names it.
@@ -458,13 +453,18 @@ pub fn connection(services: &Services, listed: &Listed, now: Tick) -> Option<Con
     };
     let left = record.timeout.0.saturating_sub(now.since(record.last_seen).0);
     Some(ConnectionView {
-        protocol: Protocol::from_number(listed.key.protocol())?,
+        protocol: protocol_of(listed.key.protocol())?,
         expires: Ticks(left).as_secs(),
         state: record.state.name().to_owned(),
         source: socket(Endpoint { addr: listed.key.client, port: listed.key.port() }),
         virtual_: socket(Endpoint { port: vport, addr: record.vip.unwrap_or(pair.ends[Side::Virtual as usize]) }),
         destination: socket(Endpoint { port: rport, ..pair.end(Side::Real) }),
     })
+}
+
+/// The protocol of a table entry, of which a mark's template has none; `None` if LVS does not balance it.
+fn protocol_of(number: u8) -> Option<Option<Protocol>> {
+    if number == 0 { Some(None) } else { Protocol::from_number(number).map(Some) }
 }
 
 /// An endpoint in the form that views hold it.

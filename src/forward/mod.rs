@@ -91,6 +91,27 @@ pub struct Shared {
     pub changes: Arc<Changes>,
 }
 
+/// Neighbours that workers may ask for at once.
+const WANTED: usize = 1024;
+/// Changed connections that may wait for a beat: more than two million a second.
+const CHANGES: usize = 1 << 14;
+
+impl Shared {
+    /// Around a table: for so many workers, each with its lane in the loads, and one lane more for the sweeper; with room
+    /// for so many pairs.
+    pub fn new(table: Arc<Table>, workers: usize, pairs: usize) -> Self {
+        Self {
+            table,
+            loads: Arc::new(Loads::new(workers + 1, pairs)),
+            path_mtus: Arc::new(PathMtus::new(pairs)),
+            defence: Arc::default(),
+            farewells: Arc::new(ArrayQueue::new(farewell::FAREWELLS)),
+            wanted: Arc::new(ArrayQueue::new(WANTED)),
+            changes: Arc::new(Changes::new(CHANGES)),
+        }
+    }
+}
+
 /// The parts of a snapshot that the packet path asks, taken apart once a batch, with what else holds for the batch.
 #[derive(Clone, Copy)]
 struct View<'a> {

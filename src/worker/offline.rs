@@ -5,19 +5,13 @@
 
 use std::sync::Arc;
 
-use crossbeam::queue::ArrayQueue;
-
 use super::{Mailbox, Observer, Worker};
 use crate::conn::table::{Fate, Sweeper, TableConfig, TableError};
 use crate::conn::{HashSeed, Table};
-use crate::forward::farewell::{self, FAREWELLS};
-use crate::forward::{Changes, Counters, Culling, Forwarder, PathMtus, Shared, lifecycle};
+use crate::forward::{Counters, Culling, Forwarder, Shared, farewell, lifecycle};
 use crate::io::PacketIo;
-use crate::service::{Loads, Snapshot};
+use crate::service::Snapshot;
 use crate::time::Tick;
-
-/// Neighbours that may be asked for at once.
-const WANTED: usize = 256;
 
 /// How large, and by which secret.
 #[derive(Clone, Copy, Debug)]
@@ -53,15 +47,7 @@ impl<I: PacketIo, O: Observer> Offline<I, O> {
     pub fn new(io: I, observer: O, snapshot: Snapshot, config: &OfflineConfig) -> Result<Self, TableError> {
         let table_config = TableConfig { connections: config.connections, workers: 1, seed: config.seed };
         let table = Arc::new(Table::create(&table_config)?);
-        let shared = Shared {
-            loads: Arc::new(Loads::new(2, config.pairs)),
-            path_mtus: Arc::new(PathMtus::new(config.pairs)),
-            defence: Arc::default(),
-            farewells: Arc::new(ArrayQueue::new(FAREWELLS)),
-            wanted: Arc::new(ArrayQueue::new(WANTED)),
-            changes: Arc::new(Changes::new(1)),
-            table: Arc::clone(&table),
-        };
+        let shared = Shared::new(Arc::clone(&table), 1, config.pairs);
         let counters = Arc::new(Counters::new(config.pairs));
         let snapshot = Arc::new(snapshot);
         let (mailbox, inbox) = Mailbox::new(Arc::clone(&snapshot));

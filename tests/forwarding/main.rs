@@ -18,6 +18,7 @@ mod sizes;
 mod synchronisation;
 mod textbook;
 mod tun;
+mod wide;
 
 use std::collections::BTreeMap;
 

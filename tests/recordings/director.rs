@@ -112,7 +112,7 @@ impl<'a> Stage<'a> {
                     self.worker.publish(self.control.snapshot());
                 }
                 Action::Ip => return Err("ip commands between frames".to_owned()),
-                Action::Nft => return Err("packet marks".to_owned()),
+                Action::Nft => return Err("other marks between frames".to_owned()),
             }
             self.compare(number, report);
         }

@@ -40,7 +40,7 @@ impl Source for Director {
     fn connections(&self, cursor: u64, _at_most: usize) -> ConnectionPage {
         let address = |text: &str| text.parse().expect("an address");
         let entry = ConnectionView {
-            protocol: Protocol::Tcp,
+            protocol: Some(Protocol::Tcp),
             expires: 60 + u32::try_from(cursor).expect("a short table"),
             state: "FIN_WAIT".into(),
             source: address("198.51.100.7:40000"),

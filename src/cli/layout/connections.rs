@@ -4,7 +4,7 @@ use std::io::{self, Write};
 
 use super::endpoint;
 use crate::cli::names::Names;
-use crate::control::view::ConnectionView;
+use crate::control::view::{ConnectionView, Protocol};
 
 /// The head of the listing; `persistence`: with the columns of persistence engines.
 pub fn head(out: &mut dyn Write, persistence: bool) -> io::Result<()> {
@@ -18,8 +18,7 @@ pub fn head(out: &mut dyn Write, persistence: bool) -> io::Result<()> {
 pub fn line(out: &mut dyn Write, names: Option<&dyn Names>, connection: &ConnectionView) -> io::Result<()> {
     let ConnectionView { protocol, expires, state, source, virtual_, destination } = connection;
     let expire = format!("{:02}:{:02}", expires / 60, expires % 60);
-    let [source, virtual_, destination] =
-        [source, virtual_, destination].map(|end| endpoint(names, *end, Some(*protocol)));
-    let protocol = protocol.name();
+    let [source, virtual_, destination] = [source, virtual_, destination].map(|end| endpoint(names, *end, *protocol));
+    let protocol = protocol.map_or("IP", Protocol::name);
     writeln!(out, "{protocol:<3} {expire:<6} {state:<11} {source:<18} {virtual_:<18} {destination}")
 }

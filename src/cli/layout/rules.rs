@@ -43,7 +43,7 @@ impl Layout<'_> {
             ServiceName::Address { protocol, address } => {
                 let option = match protocol {
                     // No service is for all protocols; its commands would not be understood.
-                    Protocol::Ip | Protocol::Tcp => "-t",
+                    Protocol::Tcp => "-t",
                     Protocol::Udp => "-u",
                     Protocol::Sctp => "--sctp-service",
                 };

@@ -105,6 +105,10 @@ impl Builder<'_> {
             let message = format!("`bindto` is of another family than {}, which is checked", target.addr);
             self.reports.error(item.statement.span(), message, "");
         }
+        if target.port == 0 {
+            let message = format!("`{}` of {} has no port", item.name, target.addr);
+            self.reports.error(item.span(), message, "write `connect_port`, or give the real_server a port");
+        }
         Some(Timing::of(&items).or(outer.timing).spec(probe, target, bind))
     }
 

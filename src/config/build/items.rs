@@ -168,7 +168,7 @@ impl Builder<'_> {
         let what = if statement.body.is_some() { "block" } else { "keyword" };
         let hint = keywords::suggest(block, &word.text).unwrap_or_default();
         // keepalived goes on too; only its own block is read to the letter, since nobody else explains it.
-        let level = if block == Block::Ringmaster { Level::Error } else { Level::Warning };
+        let level = if matches!(block, Block::Ringmaster | Block::Mark) { Level::Error } else { Level::Warning };
         let outcome = if level == Level::Error { "" } else { "; ignored" };
         self.reports.at(level, word.span, format!("unknown {what} `{}`{place}{outcome}", word.text), hint);
     }

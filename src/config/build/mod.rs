@@ -6,9 +6,11 @@
 mod addresses;
 mod checks;
 mod election;
+mod group;
 mod groups;
 mod items;
 mod limits;
+mod marks;
 mod peers;
 mod routes;
 mod server;
@@ -39,6 +41,8 @@ pub(super) fn build(statements: &[Statement], reports: &mut Reports) -> Config {
         limits: Vec::new(),
         instances: BTreeMap::new(),
         sync_daemon: None,
+        groups: BTreeMap::new(),
+        marks: Vec::new(),
     };
     builder.config(statements)
 }
@@ -59,6 +63,10 @@ struct Builder<'a> {
     instances: BTreeMap<(String, u8, Family), String>,
     /// Where `lvs_sync_daemon` stands.
     sync_daemon: Option<Span>,
+    /// The members of each `virtual_server_group`.
+    groups: BTreeMap<String, Vec<group::Target>>,
+    /// Marks of virtual servers, and where they stand.
+    marks: Vec<(u32, Span)>,
 }
 
 impl Builder<'_> {
@@ -69,6 +77,10 @@ impl Builder<'_> {
         let mut defaults = election::Defaults::default();
         for item in items.iter().filter(|item| item.name == "global_defs") {
             self.global(item, &mut config, &mut defaults);
+        }
+        // Groups may be defined after their use.
+        for item in items.iter().filter(|item| item.name == "virtual_server_group") {
+            self.group(item);
         }
         for item in &items {
             match item.name {
@@ -83,6 +95,7 @@ impl Builder<'_> {
         for item in items.iter().filter(|item| item.name == "vrrp_sync_group") {
             self.sync_group(item, &mut config);
         }
+        self.marks_are_given(&config);
         config
     }
 

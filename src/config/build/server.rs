@@ -1,35 +1,46 @@
 //! `real_server` and `sorry_server`.
 
-use std::net::IpAddr;
-
 use super::checks::Timing;
 use super::items::Item;
 use super::*;
 use crate::config::model::RealServer;
 use crate::service::{Method, Thresholds};
-use crate::wire::Endpoint;
+use crate::wire::{Endpoint, ServiceKey};
 
 /// What a real server takes from its virtual server.
 pub(super) struct Outer<'a> {
     /// Where the service is; `None` if that is wrong.
-    pub(super) virtual_: Option<Endpoint>,
+    /// What it serves.
+    pub(super) keys: &'a [ServiceKey],
     pub(super) method: Method,
     pub(super) inhibit: bool,
     pub(super) timing: Timing,
     pub(super) virtual_host: Option<&'a str>,
 }
 
+/// A server as one of this service: without a port of its own it is reached at the service's, and only NAT reaches it at
+/// another. Packets with a mark keep the port that they came for.
+pub(super) fn of_service(server: &RealServer, key: ServiceKey) -> RealServer {
+    let given = server.real.port;
+    let has_own = server.method == Method::Nat && key.virtual_.port != 0;
+    let port = if has_own && given != 0 { given } else { key.virtual_.port };
+    RealServer { real: Endpoint { port, ..server.real }, ..server.clone() }
+}
+
 impl Builder<'_> {
+    /// A server with the port that it is given, or 0.
     pub(super) fn real_server(&mut self, block: &Item<'_>, outer: &Outer<'_>) -> Option<RealServer> {
         let items = self.items(Block::RealServer, block.body());
         let method = self.method(&items, &["lvs_method", "lb_kind"]).unwrap_or(outer.method);
         let find = |name: &str| items.iter().find(|item| item.name == name);
         let (address, port) = self.endpoint(block, block.words())?;
-        let real = self.reachable(block, outer, method, address, port);
+        let real = Endpoint::new(address, port.unwrap_or(0));
+        self.is_reachable(block, outer, method, real);
         // A check goes to the port that the file names, even if the service's own takes its place.
-        let asked = Endpoint::new(address, port.unwrap_or(real.port));
+        let service_port = outer.keys.first().map_or(0, |key| key.virtual_.port);
+        let asked = Endpoint::new(address, port.unwrap_or(service_port));
         let inner = Outer {
-            virtual_: outer.virtual_,
+            keys: outer.keys,
             method,
             inhibit: find("inhibit_on_failure").map_or(outer.inhibit, Item::is_on),
             timing: Timing::of(&items).or(outer.timing),
@@ -56,36 +67,38 @@ impl Builder<'_> {
         thresholds
     }
 
-    /// The address and port that packets are sent to, if the method can do that.
-    fn reachable(
-        &mut self,
-        block: &Item<'_>,
-        outer: &Outer<'_>,
-        method: Method,
-        address: IpAddr,
-        port: Option<u16>,
-    ) -> Endpoint {
-        let Some(virtual_) = outer.virtual_ else { return Endpoint::new(address, port.unwrap_or_default()) };
+    /// Whether the method can bring packets there.
+    fn is_reachable(&mut self, block: &Item<'_>, outer: &Outer<'_>, method: Method, real: Endpoint) {
         let span = block.statement.span();
-        let real = Endpoint::new(address, port.unwrap_or(virtual_.port));
-        if !matches!(method, Method::Tun(_)) && real.addr.family() != virtual_.addr.family() {
-            let message = format!("{address} is of another family than {}", virtual_.addr);
+        let off = |key: &&ServiceKey| !matches!(method, Method::Tun(_)) && key.family() != real.addr.family();
+        if let Some(key) = outer.keys.iter().find(off) {
+            let service = if key.mark().is_some() { key.to_string() } else { key.virtual_.addr.to_string() };
+            let message = format!("{} is of another family than {service}", real.addr);
             self.reports.error(span, message, "only TUN goes from one family to the other");
         }
-        if method != Method::Nat && real.port != virtual_.port {
-            let message = format!("port {} is ignored: only NAT changes ports", real.port);
-            self.reports.warning(span, message, format!("the service's port {} is used", virtual_.port));
-            return Endpoint { port: virtual_.port, ..real };
+        if real.port == 0 {
+            return;
         }
-        real
+        let message = format!("port {} is ignored", real.port);
+        if outer.keys.iter().any(|key| key.virtual_.port == 0) {
+            let hint = "packets of a service for all ports keep theirs; checks go there";
+            self.reports.warning(span, message, hint);
+        } else if let Some(key) = outer.keys.iter().find(|key| key.virtual_.port != real.port)
+            && method != Method::Nat
+        {
+            let hint = format!("the service's port {} is used", key.virtual_.port);
+            self.reports.warning(span, format!("{message}: only NAT changes ports"), hint);
+        }
     }
 
     pub(super) fn sorry_server(&mut self, items: &[Item<'_>], outer: &Outer<'_>) -> Option<RealServer> {
         let block = items.iter().find(|item| item.name == "sorry_server")?;
         let method = self.method(items, &["sorry_server_lvs_method"]).unwrap_or(outer.method);
         let (address, port) = self.endpoint(block, block.words())?;
+        let real = Endpoint::new(address, port.unwrap_or(0));
+        self.is_reachable(block, outer, method, real);
         Some(RealServer {
-            real: self.reachable(block, outer, method, address, port),
+            real,
             method,
             weight: 1,
             thresholds: Thresholds::default(),

@@ -3,8 +3,9 @@
 use std::net::{IpAddr, Ipv4Addr};
 
 use super::checks::Timing;
+use super::group::Target;
 use super::items::{Item, has};
-use super::server::Outer;
+use super::server::{Outer, of_service};
 use super::values::{self, Fault};
 use super::*;
 use crate::config::keywords::LONGEST_TIMEOUT;
@@ -13,7 +14,7 @@ use crate::config::problem::Level;
 use crate::config::text::Word;
 use crate::sched::{Flags, Kind, Setup};
 use crate::service::{Limits, Method, Persistence};
-use crate::wire::{Endpoint, Family, Mask, Protocol};
+use crate::wire::{Family, Mask, Protocol};
 
 /// `persistence_timeout` without a value (keepalived's `IPVS_SVC_PERSISTENT_TIMEOUT`).
 const DEFAULT_PERSISTENCE: u64 = 360;
@@ -22,16 +23,27 @@ impl Builder<'_> {
     pub(super) fn virtual_server(&mut self, block: &Item<'_>, services: &mut Vec<VirtualServer>) {
         let items = self.items(Block::VirtualServer, block.body());
         // Everything is looked at, so that all problems of the block come out even if its address is wrong.
-        let protocol = self.protocol(&items, block);
+        let targets = self.targets(block);
+        let is_address = |target: &Target| matches!(target, Target::Address(_));
+        let by_mark = block.words().first().is_some_and(|word| word.text == "fwmark");
+        let by_address = !by_mark && (targets.is_empty() || targets.iter().any(is_address));
+        let protocol = self.protocol(&items, block, by_address);
         let scheduler = self.scheduler(&items, block);
         let method = self.service_method(&items, block);
         self.only_simple_quorum(&items);
-        let address = self.service_address(block);
-        let persistence = self.persistence(&items, address.map(|(address, _)| address));
-        let virtual_ = address.map(|(address, port)| Endpoint::new(address, port));
+        let family = self.mark_family(&items);
+        let name = |target: &Target, protocol| match *target {
+            Target::Address(virtual_) => ServiceKey { protocol, virtual_ },
+            Target::Mark(mark, own) => ServiceKey::of_mark(mark, own.unwrap_or(family)),
+        };
+        let keys: Vec<ServiceKey> =
+            targets.iter().map(|target| name(target, protocol.unwrap_or(Protocol::UDP))).collect();
+        let persistence = self.persistence(&items, keys.first().map(ServiceKey::family));
+        self.ports_are_given(block, &keys, persistence.is_some());
+        let one_packet = self.one_packet(&items, &keys);
 
         let outer = Outer {
-            virtual_,
+            keys: &keys,
             method,
             inhibit: items.iter().any(|item| item.name == "inhibit_on_failure" && item.is_on()),
             timing: Timing::of(&items),
@@ -40,47 +52,61 @@ impl Builder<'_> {
         let (mut servers, mut seen) = (Vec::new(), BTreeSet::new());
         for item in items.iter().filter(|item| item.name == "real_server") {
             let Some(server) = self.real_server(item, &outer) else { continue };
-            if seen.insert(server.real) {
+            let real = keys.first().map_or(server.real, |&key| of_service(&server, key).real);
+            if seen.insert(real) {
                 servers.push(server);
             } else {
-                let message = format!("real_server {} is there already; this one is ignored", server.real);
+                let message = format!("real_server {real} is there already; this one is ignored");
                 self.reports.warning(item.statement.span(), message, "");
             }
         }
         let sorry = self.sorry_server(&items, &outer);
-        let (Some(virtual_), Some(protocol)) = (virtual_, protocol) else { return };
-        let key = ServiceKey { protocol, virtual_ };
-        if !self.services.insert(key) {
-            self.reports.error(block.statement.span(), format!("virtual_server {} is there already", key.virtual_), "");
-        } else if servers.is_empty() {
-            // A faulty real_server has its own error; keepalived leaves out a service without any.
-            if !has(&items, "real_server") {
-                let message = format!("virtual_server {} has no real_server; ignored", key.virtual_);
-                self.reports.warning(block.statement.span(), message, "");
+        if protocol.is_none() {
+            return;
+        }
+        for key in keys {
+            if !self.services.insert(key) {
+                self.reports.error(block.statement.span(), format!("virtual_server {key} is there already"), "");
+            } else if servers.is_empty() {
+                // A faulty real_server has its own error; keepalived leaves out a service without any.
+                if !has(&items, "real_server") {
+                    let message = format!("virtual_server {key} has no real_server; ignored");
+                    self.reports.warning(block.statement.span(), message, "");
+                }
+            } else {
+                let servers = servers.iter().map(|server| of_service(server, key)).collect();
+                let sorry = sorry.as_ref().map(|server| of_service(server, key));
+                let limits = Limits::default();
+                services.push(VirtualServer { key, scheduler, persistence, limits, one_packet, servers, sorry });
             }
-        } else {
-            let limits = Limits::default();
-            services.push(VirtualServer { key, scheduler, persistence, limits, one_packet: false, servers, sorry });
         }
     }
 
-    /// `virtual_server ADDRESS PORT`.
-    fn service_address(&mut self, block: &Item<'_>) -> Option<(IpAddr, u16)> {
-        let words = block.words();
-        let refused = match words.first().map(|word| word.text.as_str()) {
-            Some("fwmark") => "services by firewall mark are not supported yet",
-            Some("group") => "services by virtual_server_group are not supported yet",
-            _ => {
-                let (address, port) = self.endpoint(block, words)?;
-                if port.is_none() {
-                    let hint = "give a port; a service for all ports is not supported yet";
-                    self.reports.error(block.statement.span(), "`virtual_server` has no port", hint);
-                }
-                return Some((address, port?));
-            }
-        };
-        self.reports.error(block.statement.span(), refused, "write `virtual_server ADDRESS PORT`");
-        None
+    /// The family of a service by mark that does not say itself: `ip_family`, or that of its first server.
+    fn mark_family(&mut self, items: &[Item<'_>]) -> Family {
+        if let Some(item) = items.iter().find(|item| item.name == "ip_family") {
+            return if item.text() == Some("inet6") { Family::V6 } else { Family::V4 };
+        }
+        let first = items.iter().filter(|item| item.name == "real_server").find_map(|item| item.words().first());
+        let is_v6 = first.is_some_and(|word| values::address(word).is_ok_and(|address| address.is_ipv6()));
+        if is_v6 { Family::V6 } else { Family::V4 }
+    }
+
+    /// LVS serves all ports of an address only with persistence, without which a client's connections would be spread.
+    fn ports_are_given(&mut self, block: &Item<'_>, keys: &[ServiceKey], persistent: bool) {
+        let for_all = |key: &&ServiceKey| key.mark().is_none() && key.virtual_.port == 0;
+        if let Some(key) = keys.iter().find(for_all).filter(|_| !persistent) {
+            let message = format!("virtual_server {} has no port", key.virtual_.addr);
+            self.reports.error(block.statement.span(), message, "give a port, or `persistence_timeout` for all ports");
+        }
+    }
+
+    fn one_packet(&mut self, items: &[Item<'_>], keys: &[ServiceKey]) -> bool {
+        let Some(item) = items.iter().find(|item| item.name == "ops" && item.is_on()) else { return false };
+        if keys.iter().any(|key| !matches!(key.protocol, Protocol::UDP | 0)) {
+            self.reports.warning(item.span(), "`ops` has no effect: it is for UDP", "");
+        }
+        true
     }
 
     /// An address and perhaps a port; port 0 counts as none.
@@ -106,10 +132,13 @@ impl Builder<'_> {
         value.map_err(|fault| self.fault(Level::Error, item.name, word.span, fault)).ok()
     }
 
-    fn protocol(&mut self, items: &[Item<'_>], block: &Item<'_>) -> Option<u8> {
+    /// `protocol`, which services by mark have no need of.
+    fn protocol(&mut self, items: &[Item<'_>], block: &Item<'_>, by_address: bool) -> Option<u8> {
         let Some(item) = items.iter().find(|item| item.name == "protocol") else {
-            let hint = "write `protocol TCP` or `protocol UDP`";
-            self.reports.warning(block.span(), "no `protocol`: UDP, as keepalived has it", hint);
+            if by_address {
+                let hint = "write `protocol TCP` or `protocol UDP`";
+                self.reports.warning(block.span(), "no `protocol`: UDP, as keepalived has it", hint);
+            }
             return Some(Protocol::UDP);
         };
         let word = item.words().first()?;
@@ -181,9 +210,9 @@ impl Builder<'_> {
         }
     }
 
-    fn persistence(&mut self, items: &[Item<'_>], vip: Option<IpAddr>) -> Option<Persistence> {
+    fn persistence(&mut self, items: &[Item<'_>], family: Option<Family>) -> Option<Persistence> {
         let granularity = items.iter().find(|item| item.name == "persistence_granularity");
-        let mask = granularity.and_then(|item| self.granularity(item, vip));
+        let mask = granularity.and_then(|item| self.granularity(item, family));
         let Some(item) = items.iter().find(|item| item.name == "persistence_timeout") else {
             if let Some(item) = granularity.filter(|_| mask.is_some()) {
                 let message = "`persistence_granularity` has no effect without `persistence_timeout`";
@@ -203,24 +232,21 @@ impl Builder<'_> {
         if let Some(surplus) = item.words().get(1) {
             self.reports.warning(surplus.span, "ignored after the value of `persistence_timeout`", "");
         }
-        let whole = match vip.is_none_or(|vip| vip.is_ipv4()) {
-            true => Mask::of_length(Family::V4, 32),
-            false => Mask::of_length(Family::V6, 128),
-        };
+        let whole = Mask::of_length(family.unwrap_or(Family::V4), 128);
         // The range is below u32::MAX.
         Some(Persistence { timeout: Ticks::from_secs(seconds as u32), mask: mask.unwrap_or(whole) })
     }
 
     /// A netmask of any shape for IPv4, a prefix length for IPv6.
-    fn granularity(&mut self, item: &Item<'_>, vip: Option<IpAddr>) -> Option<Mask> {
+    fn granularity(&mut self, item: &Item<'_>, family: Option<Family>) -> Option<Mask> {
         let word = item.words().first()?;
-        let parsed = match vip? {
-            IpAddr::V4(_) => {
+        let parsed = match family? {
+            Family::V4 => {
                 let mask = word.text.parse::<Ipv4Addr>().map(Mask::netmask);
                 mask.map_err(|_| Fault::new(&word.text, "a netmask such as 255.255.255.0"))
             }
             // At most 128.
-            IpAddr::V6(_) => values::number(word, 1, 128).map(|length| Mask::of_length(Family::V6, length as u8)),
+            Family::V6 => values::number(word, 1, 128).map(|length| Mask::of_length(Family::V6, length as u8)),
         };
         self.or_fault(item, word, parsed)
     }

@@ -46,6 +46,9 @@ impl Builder<'_> {
         for item in &items {
             self.setting(item, settings);
         }
+        for item in items.iter().filter(|item| item.name == "mark") {
+            self.mark(item, &mut settings.marks);
+        }
         if let Some(item) = items.iter().find(|item| item.name == "busy_poll")
             && settings.busy_poll.is_some()
             && settings.driver == Driver::XskRs

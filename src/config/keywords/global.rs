@@ -7,18 +7,23 @@ use super::{Block, Keyword, MANY, Takes, acts, later, other, seconds, tunes};
 pub(super) const ROOT: &[Keyword] = &[
     acts("global_defs", Takes::Block(Block::GlobalDefs), "", "what holds for the whole director"),
     acts("vrrp_instance", Takes::Block(Block::VrrpInstance), "", "virtual addresses on an interface; its name follows"),
-    acts("virtual_server", Takes::Block(Block::VirtualServer), "", "a service; address and port follow"),
+    acts(
+        "virtual_server",
+        Takes::Block(Block::VirtualServer),
+        "",
+        "a service; an address and perhaps a port follow, `fwmark` and a mark, or `group` and a name",
+    ),
     acts(
         "ringmaster",
         Takes::Block(Block::Ringmaster),
         "",
         "what only this director has; keepalived warns and goes on",
     ),
-    other(
+    acts(
         "virtual_server_group",
         Takes::Block(Block::Lines),
-        Refused("groups of addresses are not done yet; write a virtual_server for each address"),
-        "addresses that share a virtual server",
+        "",
+        "addresses, ranges of them (192.0.2.1-9 80) and marks (fwmark 7 inet6) that share a virtual server; its name follows",
     ),
     acts("vrrp_sync_group", Takes::Block(Block::VrrpSyncGroup), "", "instances that move together"),
     later("vrrp_script", "a program whose exit code counts").with_block(Block::VrrpScript),

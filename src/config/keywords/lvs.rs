@@ -1,11 +1,11 @@
 //! Keywords of virtual and real servers.
 
 use super::Support::{Later, Refused, Removed, Unchecked};
-use super::Takes::{Any, Flag, None, Number, Text, Words};
+use super::Takes::{Any, Choice, Flag, None, Number, Text, Words};
 use super::{Block, Keyword, MANY, Takes, acts, later, other};
 
 pub(super) const VIRTUAL_SERVER: &[Keyword] = &[
-    acts("lvs_sched", Text, "wlc", "scheduler: rr, wrr, lc, wlc, sed, nq, fo, ovf, dh, sh, mh or twos"),
+    acts("lvs_sched", Text, "wlc", "scheduler: rr, wrr, lc, wlc, lblc, lblcr, sed, nq, fo, ovf, dh, sh, mh or twos"),
     acts("lb_algo", Text, "wlc", "other name of `lvs_sched`"),
     acts("protocol", Text, "UDP, with a warning", "TCP, UDP or SCTP"),
     acts("persistence_timeout", Any, "off; 360 without a value", "seconds that a client stays with its server"),
@@ -20,9 +20,9 @@ pub(super) const VIRTUAL_SERVER: &[Keyword] = &[
     later("quorum_down", "run when the quorum is lost"),
     later("omega", "run the hooks on stop too"),
     later("ha_suspend", "no checks while the VIP is elsewhere"),
-    later("ip_family", "family of a firewall-mark service"),
+    acts("ip_family", Choice(&["inet", "inet6"]), "that of the servers", "family of a firewall-mark service"),
     later("hashed", "internal to keepalived"),
-    other("ops", Flag, Refused("one-packet scheduling is not done yet"), "schedule every UDP packet"),
+    acts("ops", Flag, "no", "schedule every UDP packet for itself"),
     other("persistence_engine", Any, Refused("persistence by content is not done"), "persistence by SIP call"),
     acts("flag-1", None, "", "`sh-fallback` or `mh-fallback`"),
     acts("flag-2", None, "", "`sh-port` or `mh-port`"),

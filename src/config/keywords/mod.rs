@@ -69,6 +69,8 @@ pub enum Block {
     BfdCheck,
     /// `ringmaster`.
     Ringmaster,
+    /// `mark`.
+    Mark,
 }
 
 /// What a keyword takes.
@@ -180,7 +182,7 @@ const MANY: u64 = u32::MAX as u64;
 
 impl Block {
     /// Every block that has keywords, in the order of the reference: what matters most comes first.
-    pub const ALL: [Block; 26] = [
+    pub const ALL: [Block; 27] = [
         Block::Root,
         Block::GlobalDefs,
         Block::VirtualServer,
@@ -191,6 +193,7 @@ impl Block {
         Block::VrrpInstance,
         Block::Authentication,
         Block::Ringmaster,
+        Block::Mark,
         Block::VrrpSyncGroup,
         Block::VrrpScript,
         Block::TrackProcess,
@@ -239,6 +242,7 @@ impl Block {
             Block::FileCheck => "FILE_CHECK",
             Block::BfdCheck => "BFD_CHECK",
             Block::Ringmaster => "ringmaster",
+            Block::Mark => "mark",
         }
     }
 
@@ -272,6 +276,7 @@ impl Block {
             Block::FileCheck => [checks::FILE_CHECK, &[], &[]],
             Block::BfdCheck => [checks::BFD_CHECK, checks::TIMING, &[]],
             Block::Ringmaster => [settings::RINGMASTER, &[], &[]],
+            Block::Mark => [settings::MARK, &[], &[]],
         };
         parts.into_iter().flatten()
     }

@@ -1,7 +1,7 @@
 //! Keywords of the `ringmaster` block. keepalived skips the block with a warning, so one file serves both.
 
 use super::Takes::{Choice, Number, Text, Words, YesNo};
-use super::{Keyword, MANY, acts};
+use super::{Block, Keyword, MANY, Takes, acts};
 
 pub(super) const RINGMASTER: &[Keyword] = &[
     acts("workers", Number(1, 1024), "one a queue, at most the cores", "worker threads"),
@@ -15,6 +15,7 @@ pub(super) const RINGMASTER: &[Keyword] = &[
     acts("connections", Number(1024, 1 << 30), "1048576", "how many connections the table holds"),
     acts("frames", Number(64, 1 << 15), "4096", "entries of each queue's rings, two buffers for each; a power of two"),
     acts("socket", Text, "/run/ringmaster.sock", "path of the control socket"),
+    acts("mark", Takes::Block(Block::Mark), "", "packets that get the firewall mark that follows"),
     acts("profile", Choice(&["ringmaster", "kernel"]), "ringmaster", "sets all choices below at once"),
     acts("expire_nodest_conn", YesNo, "yes", "a connection of a removed server ends with its next packet"),
     acts("expire_quiescent_template", YesNo, "yes", "clients leave a server of weight 0 despite persistence"),
@@ -54,4 +55,14 @@ pub(super) const RINGMASTER: &[Keyword] = &[
         "seconds until peers are told again of a connection that goes on",
     ),
     acts("sync_persist_mode", YesNo, "no", "of persistent services only the templates are told"),
+];
+
+/// Of several values any may match, of several keywords all must.
+pub(super) const MARK: &[Keyword] = &[
+    acts("source", Words, "any", "addresses or prefixes that they come from"),
+    acts("destination", Words, "any but the director's own", "addresses or prefixes that they are addressed to"),
+    acts("protocol", Words, "any", "TCP, UDP or SCTP"),
+    acts("ports", Words, "any", "destination ports or ranges of them (8000-8010)"),
+    acts("source_ports", Words, "any", "source ports or ranges of them"),
+    acts("interface", Words, "any", "where they come in"),
 ];

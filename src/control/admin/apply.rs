@@ -143,7 +143,6 @@ mod tests {
     #[test]
     fn a_client_cannot_ask_for_what_no_command_line_says() {
         for (text, expected) in [
-            (r#"{"add-service":{"protocol":"ip","address":"0.0.0.7:0","scheduler":"rr"}}"#, Err(Refusal::Invalid)),
             (r#"{"add-service":{"fwmark":0,"family":"ipv4","scheduler":"rr"}}"#, Err(Refusal::Invalid)),
             (r#"{"add-service":{"fwmark":1,"family":"ipv4","scheduler":"rr","flags":["x"]}}"#, Err(Refusal::Invalid)),
             (
@@ -170,7 +169,6 @@ mod tests {
                     "server":{"address":"10.0.0.1:0","method":"tun","tunnel":{"type":"gue"},"weight":1}}}"#,
                 Err(Refusal::Invalid),
             ),
-            (r#"{"delete-service":{"protocol":"ip","address":"0.0.0.7:0"}}"#, Err(Refusal::NoSuchService)),
         ] {
             let mut config = Config::default();
             let mark =

@@ -13,9 +13,7 @@ use crate::wire::{Family, Mask, ServiceKey};
 /// The key that workers know a service by.
 pub(super) fn key_of(name: &ServiceName) -> Result<ServiceKey, Refusal> {
     match *name {
-        ServiceName::Mark { fwmark: 0, .. } | ServiceName::Address { protocol: Protocol::Ip, .. } => {
-            Err(Refusal::Invalid)
-        }
+        ServiceName::Mark { fwmark: 0, .. } => Err(Refusal::Invalid),
         ServiceName::Mark { fwmark, family } => Ok(ServiceKey::of_mark(fwmark, family.into())),
         ServiceName::Address { protocol, address } => {
             Ok(ServiceKey { protocol: protocol.number(), virtual_: address.into() })

@@ -4,7 +4,6 @@
 use std::sync::Arc;
 
 use ahash::RandomState;
-use crossbeam::queue::ArrayQueue;
 use tokio::task::JoinSet;
 
 use super::roles::Roles;
@@ -20,20 +19,14 @@ use crate::conn::{HashSeed, Table};
 use crate::control::kernel::{Kernel, VirtualAddresses};
 use crate::control::sync::Synchronisation;
 use crate::control::{Ids, Ledger, PAIRS, plan};
-use crate::forward::{Changes, Counters, Forwarder, PathMtus, Shared, farewell};
+use crate::forward::{Counters, Forwarder, Shared};
 use crate::io::PacketIo;
 use crate::io::options::{Driver, RingOptions};
 use crate::io::xdp::steer::{AttachMode, Fallback, Steering};
 use crate::io::xdp::{LossGauge, Own, PortSetup, Rings, SetupError, XdpIo, XskRs};
-use crate::service::Loads;
 use crate::sys::interface::Interface;
 use crate::sys::{affinity, clock, memory};
 use crate::worker::{Mailbox, Worker};
-
-/// Neighbours that workers may ask for at once.
-const WANTED: usize = 1024;
-/// Changed connections that may wait for a beat: more than two million a second.
-const CHANGES: usize = 1 << 14;
 
 impl Director {
     /// Brings everything up: when this returns, packets are being forwarded.
@@ -222,16 +215,7 @@ fn share(settings: &Settings, workers: usize) -> Result<Shared, DirectorError> {
         return Err(DirectorError::Memory { connections, needed: needed >> 20, available: available >> 20 });
     }
     let table = Table::create(&wanted)?;
-    Ok(Shared {
-        table: Arc::new(table),
-        // One lane a worker, and the sweeper's.
-        loads: Arc::new(Loads::new(workers + 1, PAIRS)),
-        path_mtus: Arc::new(PathMtus::new(PAIRS)),
-        defence: Arc::default(),
-        farewells: Arc::new(ArrayQueue::new(farewell::FAREWELLS)),
-        wanted: Arc::new(ArrayQueue::new(WANTED)),
-        changes: Arc::new(Changes::new(CHANGES)),
-    })
+    Ok(Shared::new(Arc::new(table), workers, PAIRS))
 }
 
 /// The cores to pin workers to: those named, or all in turn.

@@ -23,7 +23,7 @@ impl Source for Director {
         let end = self.connections.min(cursor + at_most as u64);
         let address = "[2001:db8::1]:443".parse().expect("an address");
         let entry = ConnectionView {
-            protocol: Protocol::Tcp,
+            protocol: Some(Protocol::Tcp),
             expires: 899,
             state: "ESTABLISHED".into(),
             source: address,

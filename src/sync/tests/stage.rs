@@ -2,13 +2,11 @@
 
 use std::sync::Arc;
 
-use crossbeam::queue::ArrayQueue;
-
 use crate::conn::table::{Insert, Listed, Record, Slot, TableConfig};
 use crate::conn::{FlowKey, HashSeed, State, Table};
-use crate::forward::{Changes, PathMtus, Shared, lifecycle};
+use crate::forward::{Shared, lifecycle};
 use crate::service::{
-    Load, Loads, Method, Network, Options, PairId, Server, Service, ServiceId, Services, ServicesBuilder, Thresholds,
+    Load, Method, Network, Options, PairId, Server, Service, ServiceId, Services, ServicesBuilder, Thresholds,
 };
 use crate::sync::receiver::Delivery;
 use crate::sync::sender::Facts;
@@ -42,15 +40,7 @@ impl Stage {
     pub(in crate::sync) fn new() -> Self {
         let seed = HashSeed([1, 2, 3]);
         let table = Arc::new(Table::create(&TableConfig { connections: 1024, workers: 1, seed }).unwrap());
-        let shared = Shared {
-            table: Arc::clone(&table),
-            loads: Arc::new(Loads::new(2, 9)),
-            path_mtus: Arc::new(PathMtus::new(9)),
-            defence: Arc::default(),
-            farewells: Arc::new(ArrayQueue::new(1)),
-            wanted: Arc::new(ArrayQueue::new(1)),
-            changes: Arc::new(Changes::new(4)),
-        };
+        let shared = Shared::new(Arc::clone(&table), 1, 9);
         let services = services();
         let names = Names::of(&services);
         let ledger = Ledger::new(table.capacity());
