@@ -22,6 +22,7 @@
 //! | [`service`] | the snapshot: all that a worker needs to know, published whole |
 //! | [`io`] | the seam between engine and wire: AF_XDP, memory and capture files behind one trait |
 //! | [`forward`] | what happens to a packet: decide, then rewrite |
+//! | [`sync`] | what directors tell each other of their connections |
 //! | [`worker`] | the loop that moves batches from ring to ring |
 //! | [`control`] | the thread around it all: netlink, health, control socket, publication |
 //! | [`sys`] | clock, affinity, capabilities, signals |
@@ -41,6 +42,7 @@ pub mod notify;
 pub mod program;
 pub mod sched;
 pub mod service;
+pub mod sync;
 pub mod sys;
 pub mod time;
 pub mod track;

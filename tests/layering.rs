@@ -40,19 +40,20 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
         ],
     ),
     ("forward", &["time", "wire", "conn", "sched", "service", "io"]),
+    ("sync", &["time", "wire", "conn", "service", "forward"]),
     ("worker", &["time", "wire", "conn", "sched", "service", "io", "forward", "sys"]),
     (
         "control",
         &[
             "time", "wire", "conn", "sched", "check", "vrrp", "bfd", "program", "track", "notify", "service", "config",
-            "io", "forward", "worker", "sys",
+            "io", "forward", "sync", "worker", "sys",
         ],
     ),
     (
         "cli",
         &[
             "time", "wire", "conn", "sched", "check", "vrrp", "bfd", "program", "track", "notify", "service", "config",
-            "io", "forward", "worker", "control", "sys",
+            "io", "forward", "sync", "worker", "control", "sys",
         ],
     ),
 ];

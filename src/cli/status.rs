@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use super::client::{self, Ask, At, Client, ClientError};
 use crate::control::protocol::{Body, Command};
-use crate::control::view::{RoleView, Status};
+use crate::control::view::{RoleView, Status, SyncDaemonView, SyncPeerView, SyncView};
 
 /// Show the director's ports, table and counters
 #[derive(Debug, clap::Args)]
@@ -37,8 +37,9 @@ pub(super) fn print(args: &Args, out: &mut impl Write) -> Result<(), ClientError
 }
 
 fn write(out: &mut impl Write, status: &Status, all: bool) -> io::Result<()> {
-    let Status { version, uptime, forwarding, table_size, connections, workers, ports, timeouts, counters, .. } =
-        status;
+    let Status {
+        version, uptime, forwarding, table_size, connections, workers, ports, timeouts, counters, sync, ..
+    } = status;
     let role = if *forwarding { "forwarding" } else { "standing by" };
     writeln!(out, "ringmaster {version}, up {}, {role}", duration(*uptime))?;
     for port in ports {
@@ -57,10 +58,33 @@ fn write(out: &mut impl Write, status: &Status, all: bool) -> io::Result<()> {
     writeln!(out, "workers: {workers}")?;
     writeln!(out, "connections: {connections} of {table_size}")?;
     writeln!(out, "timeouts: tcp {} s, tcpfin {} s, udp {} s", timeouts.tcp, timeouts.tcp_fin, timeouts.udp)?;
+    if let Some(sync) = sync {
+        write_sync(out, sync)?;
+    }
     writeln!(out, "counters:")?;
     let width = counters.keys().map(String::len).max().unwrap_or(0);
     let shown = counters.iter().filter(|&(_, &count)| all || count != 0);
     shown.into_iter().try_for_each(|(name, count)| writeln!(out, "  {name:<width$} {count:>15}"))
+}
+
+fn write_sync(out: &mut impl Write, sync: &SyncView) -> io::Result<()> {
+    for SyncDaemonView { master, interface, syncid, group, port, .. } in &sync.daemons {
+        let role = if *master { "master" } else { "backup" };
+        writeln!(out, "sync {role}: {interface}, group {group}, port {port}, id {syncid}")?;
+    }
+    for SyncPeerView { session, master, proven, in_sync, lost, lag, silent_ms } in &sync.peers {
+        let role = if *master { "master" } else { "backup" };
+        let state = match (proven, in_sync, master) {
+            (false, ..) => "does not hear us",
+            (true, false, true) => "has more to tell",
+            _ => "in sync",
+        };
+        writeln!(
+            out,
+            "sync peer {session}: {role}, {state}, {lag} messages behind, {lost} lost, heard {silent_ms} ms ago"
+        )?;
+    }
+    Ok(())
 }
 
 /// `3 d 04:05:06`.
@@ -93,6 +117,11 @@ mod tests {
         }
     }
 
+    fn peer(proven: bool) -> SyncPeerView {
+        let session = "00000000000000ab".into();
+        SyncPeerView { session, master: true, proven, in_sync: false, lost: 3, lag: 4, silent_ms: 250 }
+    }
+
     #[test]
     fn the_status_is_readable_and_leaves_out_what_never_happened() {
         let status = Status {
@@ -113,6 +142,11 @@ mod tests {
             bfd: vec![session()],
             ports: vec![PortView { name: "eth0".into(), mode: "native, copy, 2 queues".into() }],
             timeouts: TimeoutsView { tcp: 900, tcp_fin: 120, udp: 300 },
+            sync: Some(SyncView {
+                daemons: vec![SyncDaemonView { syncid: 7, ..SyncDaemonView::default() }],
+                in_sync: false,
+                peers: vec![peer(true), peer(false)],
+            }),
             counters: [("received", 21), ("ended-no-route", 0)].map(|(name, count)| (name.to_owned(), count)).into(),
             ..Status::default()
         };
@@ -130,6 +164,9 @@ mod tests {
             "workers: 1\n",
             "connections: 2 of 1024\n",
             "timeouts: tcp 900 s, tcpfin 120 s, udp 300 s\n",
+            "sync backup: eth0, group 224.0.0.81, port 8848, id 7\n",
+            "sync peer 00000000000000ab: master, has more to tell, 4 messages behind, 3 lost, heard 250 ms ago\n",
+            "sync peer 00000000000000ab: master, does not hear us, 4 messages behind, 3 lost, heard 250 ms ago\n",
             "counters:\n",
         );
         let received = "  received                    21\n";

@@ -4,6 +4,7 @@ use std::net::IpAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+pub use super::synchronisation::{SyncChoices, SyncDaemon};
 use crate::bfd;
 use crate::check;
 pub use crate::io::options::{Attach, BusyPoll, Driver, Poll, Transfer};
@@ -39,6 +40,8 @@ pub struct Config {
 pub struct Global {
     /// `router_id`: the director's name in messages.
     pub router_id: Option<String>,
+    /// `lvs_sync_daemon`.
+    pub sync_daemon: Option<SyncDaemon>,
     /// `vrrp_startup_delay`: how long after its start the director takes part in no election.
     pub startup_delay: Duration,
     /// `vrrp_delay_after_boot`: the same, after the machine's start.
@@ -238,6 +241,8 @@ pub struct Settings {
     pub marks: Vec<Mark>,
     /// `profile ringmaster|kernel`, the single choices, and `lvs_timeouts`.
     pub options: Options,
+    /// The `sync_*` keys.
+    pub sync: SyncChoices,
 }
 
 /// Where the control socket is unless the file says otherwise.
@@ -259,6 +264,7 @@ impl Default for Settings {
             socket: PathBuf::from(DEFAULT_SOCKET),
             marks: Vec::new(),
             options: Options::default(),
+            sync: SyncChoices::default(),
         }
     }
 }

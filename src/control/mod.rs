@@ -16,6 +16,7 @@ pub mod programs;
 pub mod protocol;
 pub mod socket;
 mod steer_rules;
+pub mod sync;
 pub mod track;
 pub mod view;
 pub mod vrrp;

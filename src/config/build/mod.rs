@@ -17,6 +17,7 @@ mod routes;
 mod server;
 mod service;
 mod settings;
+mod sync;
 mod trackers;
 mod tracking;
 mod tunnel;
@@ -43,6 +44,7 @@ pub(super) fn build(statements: &[Statement], reports: &mut Reports) -> Config {
         names: BTreeSet::new(),
         limits: Vec::new(),
         instances: BTreeMap::new(),
+        sync_daemon: None,
         groups: BTreeMap::new(),
         marks: Vec::new(),
         trackers: Vec::new(),
@@ -66,6 +68,8 @@ struct Builder<'a> {
     limits: Vec<limits::Limit>,
     /// And by interface, virtual_router_id and family.
     instances: BTreeMap<(String, u8, Family), String>,
+    /// Where `lvs_sync_daemon` stands.
+    sync_daemon: Option<Span>,
     /// The members of each `virtual_server_group`.
     groups: BTreeMap<String, Vec<group::Target>>,
     /// Marks of virtual servers, and where they stand.
@@ -103,6 +107,7 @@ impl Builder<'_> {
                 _ => {}
             }
         }
+        self.check_sync(&config);
         self.set_limits(&mut config.services);
         for item in items.iter().filter(|item| item.name == "vrrp_sync_group") {
             self.sync_group(item, &defaults, &mut config);
@@ -124,6 +129,7 @@ impl Builder<'_> {
                 "script_user" => config.global.script_user = self.user(item.words()),
                 "dynamic_interfaces" => config.global.dynamic_interfaces = true,
                 "router_id" => config.global.router_id = item.text().map(str::to_owned),
+                "lvs_sync_daemon" => config.global.sync_daemon = self.sync_daemon(&item),
                 "lvs_timeouts" => self.lvs_timeouts(&item, &mut config.settings),
                 _ => {}
             }

@@ -104,7 +104,7 @@ pub(super) const GLOBAL_DEFS: &[Keyword] = &[
     acts("script_user", Words, "keepalived_script, or root", "user that scripts run as; a group may follow"),
     later("set_supplementary_groups", "scripts get all groups of their user"),
     later("use_symlink_paths", "keep symbolic links in script paths"),
-    later("lvs_sync_daemon", "connection synchronisation"),
+    acts("lvs_sync_daemon", Words, "", "tells other directors of connections; an interface follows, then options"),
     later("lvs_sync_daemon_interface", "interface of connection synchronisation"),
     later("lvs_flush", "remove all virtual servers at start"),
     later("lvs_flush_on_stop", "remove all virtual servers at stop"),

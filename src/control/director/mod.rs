@@ -10,6 +10,7 @@ mod roles;
 mod source;
 mod start;
 mod sweep;
+mod synchronise;
 mod workers;
 
 use std::sync::Arc;
@@ -23,6 +24,7 @@ use super::bfd::BfdError;
 use super::kernel::{self, Kernel, KernelError, VirtualAddresses};
 use super::ledger::ESTIMATE;
 use super::socket::{ControlSocket, SocketError};
+use super::sync::{SyncRole, Synchronisation};
 use super::vrrp::ElectionError;
 use super::{Ids, Ledger, Locals, PAIRS, plan, rules};
 use crate::check::{self, Failure, Health, Spec};
@@ -37,6 +39,7 @@ use crate::service::{Network, Services, Snapshot};
 use crate::sys::{capabilities, clock};
 use roles::Roles;
 use sweep::Sweep;
+use synchronise::SyncControl;
 use workers::Workers;
 
 /// How soon a neighbour that a worker has asked for is looked up, and how finely the table is swept.
@@ -130,6 +133,8 @@ pub(crate) struct Director {
     steering: Steering,
     shared: Shared,
     sweep: Sweep,
+    sync: Synchronisation,
+    sync_control: SyncControl,
     workers: Workers,
     ports: Vec<PortInfo>,
     gauges: Vec<LossGauge>,
@@ -164,6 +169,7 @@ impl Director {
                 Some(answer) = self.probes.join_next() => self.probe_ended(answer),
                 _ = beat.tick() => self.beat().await,
                 _ = confirm.tick() => self.confirm().await,
+                () = self.sync.readable() => self.sync.receive(clock::now()),
                 _ = estimate.tick() => self.estimate(),
                 report = self.roles.next() => self.role_changed(report).await,
                 query = socket.next() => query.answer(self),
@@ -207,13 +213,15 @@ impl Director {
             self.confirm().await;
         }
         let settled = self.workers.all_up_to_date();
-        self.sweep.step(&self.services, &self.config.settings.options, settled, clock::tick());
+        self.sweep.step(&self.services, &self.config.settings.options, settled, &mut self.sync, now);
+        self.sync.beat(clock::now());
         if settled && self.sweep.vacate(&self.services, &mut self.ids) {
             self.replan();
         }
     }
 
     async fn confirm(&mut self) {
+        self.follow_sync_role();
         let wanted = kernel::wanted(&self.services, &self.network);
         self.kernel.keep_resolved(&wanted, clock::now()).await;
     }
@@ -230,6 +238,7 @@ impl Director {
         let health = |specs: &[Spec]| self.health.is_up(specs);
         let services = plan(&self.config, health, &mut self.ids, &self.network, Some(&self.services));
         self.services = Arc::new(services);
+        self.sync.plan_changed(&self.services);
         self.shared.loads.link(&self.services.former);
         self.tally();
     }
@@ -270,6 +279,8 @@ impl Director {
     /// kernel would reset the connections to an address of its own, then the program, so that the kernel has its packets
     /// back, then the workers.
     async fn stop(mut self) -> Result<(), DirectorError> {
+        // The others should know the newest before they take over.
+        let _ = self.sync.stop(SyncRole::Master);
         self.roles.stop();
         self.remove_paths().await;
         let cleared = self.addresses.clear(self.kernel.handle()).await;

@@ -108,6 +108,11 @@ impl Roles {
             || services.any(|key| key.mark().is_none() && !owned.contains(&key.virtual_.addr))
     }
 
+    /// Whether the director is master of the instance of this name.
+    pub(super) fn is_master(&self, name: &str) -> bool {
+        self.instances.iter().any(|instance| instance.master && instance.name == name)
+    }
+
     /// Without what belongs to a master elsewhere: all of it, unless this director `forwards`.
     pub(super) fn prune(&self, mut rules: Rules, forwards: bool) -> Rules {
         if !forwards {
@@ -198,6 +203,7 @@ impl Director {
                 self.roles.elections.iter().for_each(|elections| elections.tell(Command::Placed(instance)));
             }
         }
+        self.follow_sync_role();
     }
 
     /// Removes routes and rules of all instances: at the start those that a director before this one left, at the end
