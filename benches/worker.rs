@@ -101,6 +101,8 @@ impl Case {
             scheduler: ringmaster::sched::Kind::Rr,
             method: self.method,
             persistence: None,
+            limits: Default::default(),
+            one_packet: false,
             thresholds: Default::default(),
             servers: (0..SERVERS_EACH).map(|server| (self.real(vip, server), 1)).collect(),
         };

@@ -32,6 +32,7 @@ use crate::io::xdp::SetupError;
 use crate::io::xdp::steer::Steering;
 use crate::service::{Network, Services, Snapshot};
 use crate::sys::{capabilities, clock};
+use crate::wire::Addr;
 use sweep::Sweep;
 use workers::Workers;
 
@@ -80,6 +81,12 @@ pub enum DirectorError {
     /// More pairs of service and server than there is room for.
     #[error("the configuration has {0} real servers, each counted once a virtual server; {PAIRS} are possible")]
     Pairs(usize),
+    /// A real server that is the director itself.
+    #[error(
+        "real_server {0} is an address of this host: a service's packets do not pass its kernel, so that nothing here \
+         could take them; move the server to another host"
+    )]
+    LocalServer(Addr),
     /// More workers than queues.
     #[error(
         "{wanted} workers need as many queues, but {interface} has {queues}; set `workers {queues}` or less, or add queues with `ethtool -L`"
