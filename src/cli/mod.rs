@@ -1,8 +1,10 @@
 //! The command line: one file a subcommand.
 
+pub mod bfd;
 pub mod check;
 pub mod client;
 pub mod connections;
+mod grid;
 pub mod ipvsadm;
 pub mod layout;
 pub mod list;
@@ -11,6 +13,7 @@ pub mod names;
 pub mod replay;
 pub mod run;
 pub mod status;
+pub mod trackers;
 pub mod upgrade;
 pub mod vrrp;
 
@@ -40,6 +43,8 @@ enum Command {
     Metrics(metrics::Args),
     Vrrp(vrrp::Args),
     Upgrade(upgrade::Args),
+    Trackers(trackers::Args),
+    Bfd(bfd::Args),
     Replay(replay::Args),
     Ipvsadm(ipvsadm::Args),
 }
@@ -61,6 +66,8 @@ pub fn main() -> ExitCode {
         Command::Metrics(args) => metrics::run(&args),
         Command::Vrrp(args) => vrrp::run(&args),
         Command::Upgrade(args) => upgrade::run(&args),
+        Command::Trackers(args) => trackers::run(&args),
+        Command::Bfd(args) => bfd::run(&args),
         Command::Replay(args) => replay::run(&args),
         Command::Ipvsadm(args) => ipvsadm::run(&args),
     }

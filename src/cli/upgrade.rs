@@ -57,7 +57,7 @@ fn upgrade(args: &Args) -> Result<(), ClientError> {
 
 fn status(args: &Args) -> Result<Status, ClientError> {
     match Client::connect(&args.at.socket)?.ask(Command::Status)? {
-        Body::Status(status) => Ok(status),
+        Body::Status(status) => Ok(*status),
         _ => Err(ClientError::Unexpected),
     }
 }

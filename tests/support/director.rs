@@ -104,8 +104,26 @@ impl Director {
         Pid::from_child(&self.child)
     }
 
-    /// Sends a signal and waits for the end.
+    /// The director itself, if this is its supervisor.
+    fn supervised(&self) -> Option<Pid> {
+        let id = self.pid().as_raw_nonzero();
+        let children = std::fs::read_to_string(format!("/proc/{id}/task/{id}/children")).ok()?;
+        children.split_whitespace().find_map(|id| Pid::from_raw(id.parse().ok()?))
+    }
+
+    /// The director itself, which may be followed by another.
+    pub fn process(&self) -> Pid {
+        self.supervised().expect("the supervisor has started one")
+    }
+
+    /// Sends a signal and waits for the end. Killed are supervisor and director, so that nobody follows.
     pub fn end_by(&mut self, signal: Signal) -> ExitStatus {
+        if signal == Signal::KILL {
+            let director = self.supervised();
+            kill_process(self.pid(), signal).expect("it is a child that was not waited for");
+            director.map(|director| kill_process(director, signal));
+            return self.wait();
+        }
         kill_process(self.pid(), signal).expect("it is a child that was not waited for");
         self.wait()
     }
@@ -138,7 +156,8 @@ impl Director {
         self.child.try_wait().expect("it is our child")
     }
 
-    fn ask(&self, command: &str) -> String {
+    /// What a subcommand prints that asks this director.
+    pub fn ask(&self, command: &str) -> String {
         let output = Command::new(program()).args(command.split(' ')).arg("--socket").arg(&self.socket).output();
         let Output { status, stdout, stderr } = output.expect("the binary is built");
         assert!(status.success(), "`ringmaster {command}`: {}", String::from_utf8_lossy(&stderr));
@@ -157,7 +176,9 @@ impl Drop for Director {
                 }
                 std::thread::sleep(std::time::Duration::from_millis(50));
             }
+            let director = self.supervised();
             let _ = self.child.kill();
+            director.map(|director| kill_process(director, Signal::KILL));
             let _ = self.child.wait();
         }
         if std::thread::panicking() {

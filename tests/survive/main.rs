@@ -7,6 +7,7 @@ mod support;
 mod traffic;
 
 use std::net::SocketAddr;
+use std::path::Path;
 
 use rustix::process::{Pid, Signal, kill_process};
 
@@ -61,16 +62,9 @@ impl Scene {
     /// Does something to the present director that has another one follow it, and waits for that.
     fn until_followed(&self, fault: impl FnOnce(Pid)) {
         let begun = self.begun();
-        fault(self.process());
+        fault(self.director.process());
         eventually("the next director forwards", || self.begun() > begun);
         self.flow();
-    }
-
-    /// The present director itself, not its supervisor.
-    fn process(&self) -> Pid {
-        let status: serde_json::Value = serde_json::from_str(&self.director.status()).expect("it is JSON");
-        let id = status["process"].as_i64().and_then(|id| i32::try_from(id).ok());
-        id.and_then(Pid::from_raw).expect("a process has an id")
     }
 
     /// Packets that directors had in hand when they died, as they themselves tell.
@@ -125,4 +119,55 @@ fn an_upgrade_loses_nothing() {
         }
         assert_eq!(scene.end().lost, 0);
     }
+}
+
+#[test]
+fn a_program_that_does_not_start_replaces_nothing() {
+    if !netns::available() {
+        return;
+    }
+    let scene = Scene::new(Lab::nat(), V4, 2);
+    let process = scene.director.process();
+    for (program, why) in [("/bin/false", "ended before"), ("/etc/hostname", "cannot start")] {
+        let told = scene.director.upgrade(Path::new(program));
+        assert!(told.contains(why), "{told}");
+        scene.flow();
+    }
+    assert_eq!(scene.director.process(), process);
+    assert_eq!(scene.end().lost, 0);
+}
+
+#[test]
+fn a_director_that_stands_still_for_a_while_loses_nothing() {
+    if !netns::available() {
+        return;
+    }
+    let scene = Scene::new(Lab::dr(), V4, 2);
+    let process = scene.director.process();
+    for _ in 0..3 {
+        kill_process(process, Signal::STOP).expect("it is there");
+        scene.flow();
+        kill_process(process, Signal::CONT).expect("it is there");
+        scene.flow();
+    }
+    assert_eq!(scene.director.process(), process, "nobody took it for one that hangs");
+    assert_eq!(scene.end().lost, 0);
+}
+
+#[test]
+fn the_death_of_the_supervisor_harms_nobody() {
+    if !netns::available() {
+        return;
+    }
+    let mut scene = Scene::new(Lab::nat(), V6, 1);
+    let director = scene.director.process();
+    kill(scene.director.pid());
+    scene.flow();
+    eventually("it notices", || scene.director.has_logged("the supervisor is gone"));
+    scene.flow();
+    let outcome = scene.stream.stop();
+    assert_eq!(outcome, Outcome { sent: outcome.sent, ..Outcome::default() });
+    kill_process(director, Signal::TERM).expect("it is there");
+    scene.director.wait();
+    assert!(scene.director.has_logged("SIGTERM: stopping"));
 }

@@ -54,7 +54,7 @@ fn a_partition_heals_by_the_first_advert() {
 fn a_stall_multiplies_nothing() {
     let Some(lab) = settled() else { return };
     eventually("the first burst is over", || lab.announcements(0, Duration::ZERO).len() >= 5);
-    let pid = lab.ours(0).pid();
+    let pid = lab.ours(0).process();
     kill_process(pid, Signal::STOP).expect("it runs");
     let rival = lab.advert(1, 90, lab.last(0).at);
     eventually("the other one has led for two seconds", || lab.last(1).at > rival.at + Duration::from_secs(2));

@@ -10,6 +10,7 @@ mod roles;
 mod source;
 mod start;
 mod sweep;
+mod synchronise;
 mod takeover;
 mod workers;
 
@@ -21,11 +22,13 @@ use tokio::task::JoinSet;
 use tokio::time::{Interval, MissedTickBehavior, interval, sleep};
 
 use super::admin::Change;
+use super::bfd::BfdError;
 use super::keeper::{Keeper, Wish};
 use super::kernel::{self, Kernel, KernelError, VirtualAddresses};
 use super::ledger::{Counts, ESTIMATE};
 use super::socket::{ControlSocket, SocketError};
 use super::state::State;
+use super::sync::{SyncRole, Synchronisation};
 use super::vrrp::ElectionError;
 use super::{Ids, Ledger, Locals, PAIRS, plan, rules};
 use crate::check::{self, Failure, Health, Spec};
@@ -39,9 +42,11 @@ use crate::io::xdp::steer::Steering;
 use crate::service::{Network, Services, Snapshot};
 use crate::supervisor::Channel;
 use crate::sys::{capabilities, clock};
+use crate::wire::Addr;
 use roles::Roles;
 use start::Prepared;
 use sweep::Sweep;
+use synchronise::SyncControl;
 use workers::Workers;
 
 /// How soon a neighbour that a worker has asked for is looked up, and how finely the table is swept.
@@ -92,6 +97,15 @@ pub enum DirectorError {
     /// Elections.
     #[error(transparent)]
     Elections(#[from] ElectionError),
+    /// BFD.
+    #[error(transparent)]
+    Bfd(#[from] BfdError),
+    /// A real server that is the director itself.
+    #[error(
+        "real_server {0} is an address of this host: a service's packets do not pass its kernel, so that nothing here \
+         could take them; move the server to another host"
+    )]
+    LocalServer(Addr),
     /// More workers than queues.
     #[error(
         "{wanted} workers need as many queues, but {interface} has {queues}; set `workers {queues}` or less, or add queues with `ethtool -L`"
@@ -132,6 +146,8 @@ pub(crate) struct Director {
     steering: Steering,
     shared: Shared,
     sweep: Sweep,
+    sync: Synchronisation,
+    sync_control: SyncControl,
     workers: Workers,
     ports: Vec<PortInfo>,
     gauges: Vec<LossGauge>,
@@ -194,6 +210,7 @@ impl Director {
                 Some(answer) = self.probes.join_next() => self.probe_ended(answer),
                 _ = beat.tick() => self.beat().await,
                 _ = confirm.tick() => self.confirm().await,
+                () = self.sync.readable() => self.sync.receive(clock::now()),
                 _ = estimate.tick() => self.estimate(),
                 report = self.roles.next() => self.role_changed(report).await,
                 query = socket.next() => query.answer(self),
@@ -242,13 +259,15 @@ impl Director {
             self.confirm().await;
         }
         let settled = self.workers.all_up_to_date();
-        self.sweep.step(&self.services, &self.config.settings.options, settled, clock::tick());
+        self.sweep.step(&self.services, &self.config.settings.options, settled, &mut self.sync, now);
+        self.sync.beat(clock::now());
         if settled && self.sweep.vacate(&self.services, &mut self.ids) {
             self.replan();
         }
     }
 
     async fn confirm(&mut self) {
+        self.follow_sync_role();
         let wanted = kernel::wanted(&self.services, &self.network);
         self.kernel.keep_resolved(&wanted, clock::now()).await;
     }
@@ -265,6 +284,7 @@ impl Director {
         let health = |specs: &[Spec]| self.health.is_up(specs);
         let services = plan(&self.config, health, &mut self.ids, &self.network, Some(&self.services));
         self.services = Arc::new(services);
+        self.sync.plan_changed(&self.services);
         self.shared.loads.link(&self.services.former);
         self.tally();
     }
@@ -306,7 +326,7 @@ impl Director {
             services: Arc::clone(&self.services),
             network: Arc::clone(&self.network),
             options: self.config.settings.options,
-            forwarding: self.roles.forwards(),
+            forwarding: self.forwards(),
         }
     }
 
@@ -314,7 +334,7 @@ impl Director {
         let virtual_ = self.config.instances.iter().flat_map(|instance| &instance.addresses);
         let virtual_ = virtual_.map(|address| address.address.into()).collect();
         let locals = Locals { own: self.kernel.local_addresses().collect(), virtual_ };
-        let rules = self.roles.prune(rules(&self.services, &locals));
+        let rules = self.roles.prune(rules(&self.services, &locals), self.forwards());
         self.steering.update(&rules)
     }
 
@@ -331,6 +351,8 @@ impl Director {
     /// kernel would reset the connections to an address of its own, then the program, so that the kernel has its packets
     /// back, then the workers.
     async fn stop(mut self) -> Result<(), DirectorError> {
+        // The others should know the newest before they take over.
+        let _ = self.sync.stop(SyncRole::Master);
         self.roles.stop();
         self.remove_paths().await;
         let cleared = self.addresses.clear(self.kernel.handle()).await;
@@ -338,6 +360,7 @@ impl Director {
         self.keeper.release("");
         drop(self.steering);
         self.workers.stop();
+        self.roles.farewell().await;
         Ok(cleared?)
     }
 }

@@ -2,6 +2,7 @@
 //! what was set up before it goes away again.
 
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -10,6 +11,7 @@ use tokio::task::JoinSet;
 
 use super::roles::Roles;
 use super::sweep::Sweep;
+use super::synchronise::SyncControl;
 use super::takeover::{self, Memory};
 use super::workers::Workers;
 use super::{Director, DirectorError, ports};
@@ -21,6 +23,7 @@ use crate::conn::{HashSeed, Table};
 use crate::control::keeper::{Estate, Keeper};
 use crate::control::kernel::{Kernel, VirtualAddresses};
 use crate::control::state::State;
+use crate::control::sync::Synchronisation;
 use crate::control::{Ids, Ledger, PAIRS, plan};
 use crate::forward::{Counters, Forwarder, Shared, lifecycle};
 use crate::io::PacketIo;
@@ -31,6 +34,7 @@ use crate::service::Network;
 use crate::supervisor::RINGS;
 use crate::sys::interface::Interface;
 use crate::sys::{affinity, clock, memory};
+use crate::wire::Addr;
 use crate::worker::{Mailbox, Worker};
 
 /// A director that has looked around and touched nothing yet: another one may still be at work.
@@ -50,6 +54,7 @@ impl Prepared {
             return Err(DirectorError::Pairs(pairs));
         }
         let (kernel, network) = Kernel::connect(|mirror| ports::choose(&config, mirror)).await?;
+        refuse_local_servers(&config, &kernel.local_addresses().collect::<Vec<_>>())?;
         let interfaces = interfaces(kernel.ports())?;
         let workers = worker_count(&config.settings, &interfaces)?;
         Ok(Self { config, kernel, network, interfaces, workers })
@@ -140,6 +145,14 @@ impl Prepared {
             roles: Roles::new(&config, &state.masters),
             steering,
             sweep: Sweep::new(sweeper, shared.clone(), workers),
+            sync: Synchronisation::new(
+                shared.clone(),
+                workers,
+                &config.settings.sync,
+                config.settings.options,
+                random(5),
+            ),
+            sync_control: SyncControl::default(),
             shared,
             workers: Workers::new(),
             ports: rings[0].ports().to_vec(),
@@ -150,6 +163,7 @@ impl Prepared {
             not_upgraded: None,
             config,
         };
+        director.sync.plan_changed(&director.services);
         director.open_for_traffic(rings).await?;
         Ok(director)
     }
@@ -175,7 +189,12 @@ impl Director {
         self.steer()?;
         self.clear_leftovers().await?;
         self.confirm().await;
-        Ok(self.roles.start(&self.config)?)
+        let mut salt = 5;
+        self.roles.start(&self.config, || {
+            salt += 1;
+            // Half of the bits are as random as all.
+            random(salt) as u32
+        })
     }
 
     /// Says what was obtained.
@@ -200,6 +219,22 @@ impl Director {
 /// `1 worker`, `2 workers`.
 fn counted(count: usize, what: &str) -> String {
     format!("{count} {what}{}", if count == 1 { "" } else { "s" })
+}
+
+/// LVS hands packets for a server that is the director to the local stack; a worker cannot. A sorry server of this kind is
+/// in many files and rarely needed: only a warning.
+fn refuse_local_servers(config: &Config, own: &[Addr]) -> Result<(), DirectorError> {
+    let is_local = |address: Addr| IpAddr::from(address).is_loopback() || own.contains(&address);
+    let mut servers = config.services.iter().flat_map(|service| &service.servers);
+    if let Some(server) = servers.find(|server| is_local(server.real.addr)) {
+        return Err(DirectorError::LocalServer(server.real.addr));
+    }
+    for sorry in config.services.iter().filter_map(|service| service.sorry.as_ref()) {
+        if is_local(sorry.real.addr) {
+            tracing::warn!("sorry_server {} is this host, and cannot be reached: see docs/differences.md", sorry.real);
+        }
+    }
+    Ok(())
 }
 
 fn interfaces(names: &[String]) -> Result<Vec<Interface>, DirectorError> {

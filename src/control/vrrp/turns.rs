@@ -73,7 +73,11 @@ impl Turns {
         if let Err(error) = scheduling::go_first() {
             tracing::debug!(%error, "elections run without real-time priority");
         }
-        self.interfaces_changed(clock::now());
+        let now = clock::now();
+        if self.obey(now) {
+            return;
+        }
+        self.interfaces_changed(now);
         loop {
             let now = clock::now();
             self.routers.woke(now);
@@ -114,6 +118,7 @@ impl Turns {
                 Command::Placed(instance) => self.placed(instance, now),
                 Command::Weigh { instance, tracker, weight } => self.routers.weigh(instance, &tracker, weight, now),
                 Command::Require { instance, tracker, met } => self.routers.require(instance, &tracker, met, now),
+                Command::Resume(instance) => self.routers.resume(instance),
                 Command::Stop => return true,
             }
         }
