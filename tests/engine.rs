@@ -10,6 +10,8 @@ mod icmp;
 mod offline;
 #[path = "support/packets.rs"]
 mod packets;
+#[path = "support/sctp.rs"]
+mod sctp_packets;
 
 #[path = "engine/answers.rs"]
 mod answers;

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use ringmaster::config::Config;
-use ringmaster::config::model::Mark;
+use ringmaster::config::model::{Mark, VirtualServer};
 use ringmaster::control::admin::{self, Change, Refusal};
 use ringmaster::control::{Counts, Ids, Ledger, plan};
 use ringmaster::forward::Counters;
@@ -62,6 +62,14 @@ impl Control {
             self.ledger.zero(&self.services, only);
         }
         Ok(())
+    }
+
+    /// Takes another list of services at once.
+    pub fn reload(&mut self, services: Vec<VirtualServer>) {
+        self.config.services = services;
+        self.tally();
+        self.replan();
+        self.tally();
     }
 
     /// Books what the worker has counted.

@@ -1,0 +1,353 @@
+//! Services and servers, and what changes them.
+
+use std::net::IpAddr;
+
+use super::sched::{Candidate, Sched};
+use super::{Book, Counts, Name, Reference, TemplateKey, states};
+use crate::frames::{End, Sent};
+use crate::steps::{self, Change, Key, Method, Part, Shape};
+
+#[derive(Clone, Debug)]
+pub struct Server {
+    pub real: End,
+    pub method: Method,
+    pub weight: u32,
+    /// The last weight that was not 0.
+    lasting: u32,
+}
+
+pub struct Service {
+    pub key: Key,
+    pub sched: Sched,
+    /// Seconds, and the mask of the client's address.
+    pub persistence: Option<(u32, u128)>,
+    pub one_packet: bool,
+    /// The latest first.
+    pub servers: Vec<Server>,
+    /// What has been counted for it, beside what its servers have now.
+    counts: Counts,
+}
+
+/// What a listing shows of a server.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Shown {
+    pub real: End,
+    pub weight: u32,
+    pub active: u32,
+    pub inactive: u32,
+    pub persistent: u32,
+    pub counts: Counts,
+}
+
+impl Counts {
+    fn each(self, other: Self, with: impl Fn(u64, u64) -> u64) -> Self {
+        let pair = |a: [u64; 2], b: [u64; 2]| [with(a[0], b[0]), with(a[1], b[1])];
+        Self {
+            connections: with(self.connections, other.connections),
+            packets: pair(self.packets, other.packets),
+            bytes: pair(self.bytes, other.bytes),
+        }
+    }
+
+    fn plus(self, other: Self) -> Self {
+        self.each(other, u64::wrapping_add)
+    }
+
+    fn minus(self, other: Self) -> Self {
+        self.each(other, u64::wrapping_sub)
+    }
+}
+
+impl Reference {
+    /// Services in any order, with what has been counted for them.
+    pub fn listing(&self) -> Vec<(Key, Counts, Vec<Shown>)> {
+        let all = self.services.iter().map(|service| {
+            let shown = |server: &Server| self.shown((service.key, server.real), server.weight);
+            let servers: Vec<Shown> = service.servers.iter().map(shown).collect();
+            let counts = servers.iter().fold(service.counts, |sum, server| sum.plus(server.counts));
+            (service.key, counts, servers)
+        });
+        all.collect()
+    }
+
+    fn shown(&self, name: Name, weight: u32) -> Shown {
+        let (active, inactive) = self.load(name);
+        let persistent = self.templates.values().filter(|template| template.server == name).count() as u32;
+        let counts = self.books.get(&name).map(|book| book.counts).unwrap_or_default();
+        Shown { real: name.1, weight, active, inactive, persistent, counts }
+    }
+
+    /// Active connections and others.
+    fn load(&self, name: Name) -> (u32, u32) {
+        let its = self.connections.values().filter(|known| known.server == name);
+        let (active, inactive): (Vec<_>, Vec<_>) = its.partition(|known| states::is_active(known.state));
+        (active.len() as u32, inactive.len() as u32)
+    }
+
+    /// A server that is in its service's list.
+    pub(super) fn server(&self, (key, real): Name) -> Option<&Server> {
+        let service = self.services.iter().find(|service| service.key == key)?;
+        service.servers.iter().find(|server| server.real == real)
+    }
+
+    /// A server's number of connections or its thresholds have changed: whether it is full.
+    pub(super) fn look(&mut self, name: Name) {
+        let (active, inactive) = self.load(name);
+        let total = active + inactive;
+        let book = self.books.entry(name).or_default();
+        let again = if book.lower == 0 { book.upper - book.upper / 4 } else { book.lower };
+        book.full = book.upper != 0 && (total >= book.upper || (book.full && total >= again));
+    }
+
+    /// By mark, by address and port, by address alone.
+    pub(super) fn service_of(&self, protocol: u8, to: End) -> Option<usize> {
+        let find = |key: Key| self.services.iter().position(|service| service.key == key);
+        let mark = steps::marks().into_iter().find(|(address, _)| *address == to.0);
+        mark.and_then(|(address, mark)| find(Key::Mark(mark, address.is_ipv6())))
+            .or_else(|| find(Key::Address(protocol, to.0, to.1)))
+            .or_else(|| find(Key::Address(protocol, to.0, 0)))
+    }
+
+    pub(super) fn schedule(&mut self, at: usize, sent: &Sent) -> Option<Server> {
+        let list = self.candidates(at);
+        let service = &mut self.services[at];
+        let real = service.sched.pick(&list, sent.from, sent.to.0)?;
+        service.servers.iter().find(|server| server.real == real).cloned()
+    }
+
+    fn candidates(&self, at: usize) -> Vec<Candidate> {
+        let service = &self.services[at];
+        let candidate = |server: &Server| {
+            let name = (service.key, server.real);
+            let (active, inactive) = self.load(name);
+            Candidate {
+                real: server.real,
+                weight: server.weight,
+                lasting: server.lasting,
+                overloaded: self.books.get(&name).is_some_and(|book| book.full),
+                active: active.into(),
+                inactive: inactive.into(),
+            }
+        };
+        service.servers.iter().map(candidate).collect()
+    }
+
+    fn at(&self, service: usize) -> Option<usize> {
+        let key = steps::services()[service];
+        self.services.iter().position(|other| other.key == key)
+    }
+
+    /// The server of this number in the list, for changes that name one that is there.
+    pub fn nth(&self, service: usize, server: usize) -> Option<(End, Part)> {
+        let service = &self.services[self.at(service)?];
+        let server = service.servers.get(server % service.servers.len().max(1))?;
+        let book = self.books.get(&(service.key, server.real))?;
+        let Server { method, weight, .. } = *server;
+        Some((server.real, Part { method, weight, upper: book.upper, lower: book.lower }))
+    }
+
+    /// Carries out a change; false: it is refused.
+    pub fn change(&mut self, change: &Change) -> bool {
+        match change {
+            Change::AddService { service, shape } => {
+                let is_new = self.at(*service).is_none();
+                if is_new {
+                    self.add_service(steps::services()[*service], shape);
+                }
+                is_new
+            }
+            Change::EditService { service, shape } => match self.at(*service) {
+                Some(at) => self.edit_service(at, shape),
+                None => false,
+            },
+            Change::DeleteService { service } => match self.at(*service) {
+                Some(at) => {
+                    self.services.remove(at);
+                    true
+                }
+                None => false,
+            },
+            Change::Clear => {
+                self.services.clear();
+                true
+            }
+            Change::AddServer { service, server, part } => {
+                let Some(at) = self.at(*service) else { return false };
+                self.add_server(at, steps::server(*service, *server, part), part)
+            }
+            Change::EditServer { service, server, part } => {
+                let Some(at) = self.at(*service) else { return false };
+                self.edit_server(at, steps::server(*service, *server, part), part)
+            }
+            Change::Weight { service, server, weight } => {
+                let Some((real, part)) = self.nth(*service, *server) else { return false };
+                let at = self.at(*service).expect("its server was found");
+                self.edit_server(at, real, &Part { weight: *weight, ..part })
+            }
+            Change::DeleteServer { service, server } => {
+                let Some((real, _)) = self.nth(*service, *server) else { return false };
+                let at = self.at(*service).expect("its server was found");
+                self.delete_server(at, real);
+                true
+            }
+            Change::Zero { service } => {
+                let only = service.map(|service| steps::services()[service]);
+                let known = only.is_none_or(|key| self.services.iter().any(|service| service.key == key));
+                self.zero(only);
+                known
+            }
+            &Change::Timeouts { tcp, tcp_fin, udp } => {
+                for (timeout, seconds) in self.settings.timeouts.iter_mut().zip([tcp, tcp_fin, udp]) {
+                    *timeout = if seconds == 0 { *timeout } else { seconds };
+                }
+                true
+            }
+            Change::Set { option, value } => self.set(option, *value),
+            Change::Reload { services } => self.reload(services),
+        }
+    }
+
+    fn set(&mut self, option: &str, value: u32) -> bool {
+        let settings = &mut self.settings;
+        match option {
+            "conn_reuse_mode" => settings.conn_reuse_mode = value,
+            "expire_nodest_conn" => settings.expire_nodest_conn = value != 0,
+            "expire_quiescent_template" => settings.expire_quiescent_template = value != 0,
+            "sloppy_tcp" => settings.sloppy_tcp = value != 0,
+            "sloppy_sctp" => settings.sloppy_sctp = value != 0,
+            other => panic!("no option {other}"),
+        }
+        true
+    }
+
+    fn add_service(&mut self, key: Key, shape: &Shape) {
+        let sched = Sched::new(shape.scheduler, (shape.fallback, shape.port), &[]);
+        let persistence = persistence(key, shape);
+        let (one_packet, counts) = (shape.one_packet, Counts::default());
+        self.services.push(Service { key, sched, persistence, one_packet, servers: Vec::new(), counts });
+    }
+
+    fn edit_service(&mut self, at: usize, shape: &Shape) -> bool {
+        let list = self.candidates(at);
+        let service = &mut self.services[at];
+        let sched = &service.sched;
+        if (sched.name, sched.fallback, sched.port) != (shape.scheduler, shape.fallback, shape.port) {
+            service.sched = Sched::new(shape.scheduler, (shape.fallback, shape.port), &list);
+        }
+        service.persistence = persistence(service.key, shape);
+        service.one_packet = shape.one_packet;
+        true
+    }
+
+    fn add_server(&mut self, at: usize, real: End, part: &Part) -> bool {
+        if part.lower > part.upper || self.services[at].servers.iter().any(|server| server.real == real) {
+            return false;
+        }
+        let name = (self.services[at].key, real);
+        let before = self.candidates(at);
+        let Part { method, weight, .. } = *part;
+        self.services[at].servers.insert(0, Server { real, method, weight, lasting: weight });
+        // What the server counted before it came (back) is not the service's.
+        let counted = self.books.get(&name).map(|book| book.counts).unwrap_or_default();
+        self.services[at].counts = self.services[at].counts.minus(counted);
+        self.limit(name, part);
+        let after = self.candidates(at);
+        self.services[at].sched.changed(&before, &after, None);
+        true
+    }
+
+    fn edit_server(&mut self, at: usize, real: End, part: &Part) -> bool {
+        let name = (self.services[at].key, real);
+        if part.lower > part.upper || self.server(name).is_none() {
+            return false;
+        }
+        let before = self.candidates(at);
+        let servers = &mut self.services[at].servers;
+        let server = servers.iter_mut().find(|server| server.real == real).expect("asked before");
+        let book = &self.books[&name];
+        let same = (server.method, server.weight, book.upper, book.lower)
+            == (part.method, part.weight, part.upper, part.lower);
+        (server.method, server.weight) = (part.method, part.weight);
+        if part.weight != 0 {
+            server.lasting = part.weight;
+        }
+        self.limit(name, part);
+        let after = self.candidates(at);
+        // An edit that changes nothing is none here, while the kernel's `wrr` begins its round anew.
+        if !same {
+            self.services[at].sched.changed(&before, &after, None);
+        }
+        true
+    }
+
+    fn delete_server(&mut self, at: usize, real: End) {
+        let before = self.candidates(at);
+        let service = &mut self.services[at];
+        service.servers.retain(|server| server.real != real);
+        let counted = self.books.get(&(service.key, real)).map(|book| book.counts).unwrap_or_default();
+        service.counts = service.counts.plus(counted);
+        let after = self.candidates(at);
+        self.services[at].sched.changed(&before, &after, Some(real));
+    }
+
+    fn limit(&mut self, name: Name, part: &Part) {
+        let book: &mut Book = self.books.entry(name).or_default();
+        (book.upper, book.lower) = (part.upper, part.lower);
+        self.look(name);
+    }
+
+    fn zero(&mut self, only: Option<Key>) {
+        for service in self.services.iter_mut().filter(|service| only.is_none_or(|key| key == service.key)) {
+            service.counts = Counts::default();
+            for server in &service.servers {
+                self.books.entry((service.key, server.real)).or_default().counts = Counts::default();
+            }
+        }
+    }
+
+    /// As `ipvsadm` would be called: services that are no more, then for each its settings, what it loses, what is
+    /// edited and what it gets, in the order of the file.
+    fn reload(&mut self, services: &[(usize, Shape, Vec<(usize, Part)>)]) -> bool {
+        let wanted: Vec<Key> = services.iter().map(|(service, ..)| steps::services()[*service]).collect();
+        self.services.retain(|service| wanted.contains(&service.key));
+        for (service, shape, servers) in services {
+            match self.at(*service) {
+                Some(at) => _ = self.edit_service(at, shape),
+                None => self.add_service(steps::services()[*service], shape),
+            }
+            let at = self.at(*service).expect("just added");
+            let named = |(server, part): &(usize, Part)| (steps::server(*service, *server, part), *part);
+            let servers: Vec<(End, Part)> = servers.iter().map(named).collect();
+            let gone = |server: &&Server| !servers.iter().any(|(real, _)| *real == server.real);
+            let gone: Vec<End> = self.services[at].servers.iter().filter(gone).map(|server| server.real).collect();
+            gone.into_iter().rev().for_each(|real| self.delete_server(at, real));
+            for (real, part) in &servers {
+                if !self.add_server(at, *real, part) {
+                    self.edit_server(at, *real, part);
+                }
+            }
+        }
+        true
+    }
+
+    /// The template's entry in a listing: client, virtual end and server, all ports gone once it is spent.
+    pub fn template_ends(&self, key: &TemplateKey) -> (End, End, End) {
+        let template = &self.templates[key];
+        let (address, port) = match key.0 {
+            Key::Address(_, address, port) => (address, port),
+            Key::Mark(mark, false) => (IpAddr::V4(mark.into()), 0),
+            Key::Mark(mark, true) => (IpAddr::V6((u128::from(mark) << 96).into()), 0),
+        };
+        let real = template.server.1;
+        let [vport, rport] = match template.spent {
+            true => [u16::MAX; 2],
+            false if port == 0 => [0, 0],
+            false => [port, real.1],
+        };
+        ((template.client, 0), (address, vport), (real.0, rport))
+    }
+}
+
+fn persistence(key: Key, shape: &Shape) -> Option<(u32, u128)> {
+    shape.persistence.map(|(seconds, which)| (seconds, steps::granularity(which, key.is_v6())))
+}
