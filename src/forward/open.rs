@@ -11,7 +11,8 @@ use crate::service::{Asked, HopId, LoadedServers, Method, Pair, PairId, Persiste
 use crate::time::Tick;
 use crate::wire::{Addr, Protocol, SctpEvent};
 
-/// Connections from this port are FTP's data connections, which are announced and never scheduled.
+/// Connections from this port are FTP's data connections, which are announced and never scheduled, whatever their
+/// protocol (`ip_vs_core.c: ip_vs_schedule`).
 const FTP_DATA: u16 = 20;
 
 /// A server for a new connection, and the template that will control it.
@@ -220,10 +221,13 @@ impl Forwarder {
 
 /// Whether the packet may open a connection (`ip_vs_proto_tcp.c: tcp_conn_schedule` and its like).
 fn opens(view: &View<'_>, packet: &mut Packet<'_>, look: &Look) -> bool {
+    if look.key.port() == FTP_DATA {
+        return false;
+    }
     match look.protocol {
         Protocol::TCP => {
             let begins = look.flags.syn() || view.options.sloppy_tcp;
-            begins && !look.flags.rst() && look.key.port() != FTP_DATA
+            begins && !look.flags.rst()
         }
         Protocol::SCTP => match packet.sctp_event(look) {
             Some(SctpEvent::Init) => true,

@@ -120,7 +120,6 @@ impl World {
     }
 
     fn publish(&mut self) {
-        self.worker.shared.loads.link(&self.control.services.former);
         self.worker.publish(self.control.snapshot());
         self.worker.drain(self.now);
     }
@@ -251,7 +250,9 @@ impl World {
     }
 
     fn change(&mut self, change: &Change) -> Result<(), String> {
+        let before = Arc::clone(&self.control.services);
         let present = changes::carry_out(&mut self.control, change, &self.reference);
+        self.worker.shared.loads.follow(&before, &self.control.services);
         let expected = self.reference.change(change);
         self.publish();
         if matches!(change, Change::Timeouts { .. }) {

@@ -2,6 +2,7 @@
 //! listings of the program.
 
 use std::net::{IpAddr, Ipv4Addr};
+use std::sync::Arc;
 
 use ringmaster::cli::client::{Ask, ClientError};
 use ringmaster::cli::ipvsadm::World;
@@ -86,9 +87,13 @@ impl Source for Desk<'_> {
     }
 
     fn change(&mut self, changes: &[Change]) -> Vec<Option<Refusal>> {
-        let outcome = changes.iter().map(|change| self.control.change(change).err()).collect();
-        self.shared.loads.link(&self.control.services.former);
-        outcome
+        let each = |change| {
+            let before = Arc::clone(&self.control.services);
+            let outcome = self.control.change(change);
+            self.shared.loads.follow(&before, &self.control.services);
+            outcome.err()
+        };
+        changes.iter().map(each).collect()
     }
 }
 

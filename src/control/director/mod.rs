@@ -225,8 +225,8 @@ impl Director {
         self.tally();
         let health = |specs: &[Spec]| self.health.is_up(specs);
         let services = plan(&self.config, health, &mut self.ids, &self.network, Some(&self.services));
+        self.shared.loads.follow(&self.services, &services);
         self.services = Arc::new(services);
-        self.shared.loads.link(&self.services.former);
         self.tally();
     }
 

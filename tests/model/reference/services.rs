@@ -90,8 +90,12 @@ impl Reference {
         service.servers.iter().find(|server| server.real == real)
     }
 
-    /// A server's number of connections or its thresholds have changed: whether it is full.
+    /// A server's number of connections or its thresholds have changed: whether it is full. While it is removed nobody
+    /// looks.
     pub(super) fn look(&mut self, name: Name) {
+        if self.server(name).is_none() {
+            return;
+        }
         let (active, inactive) = self.load(name);
         let total = active + inactive;
         let book = self.books.entry(name).or_default();
