@@ -47,6 +47,8 @@ pub enum Step {
     Nap { ticks: u32 },
     /// A sweep.
     Sweep,
+    /// Removed servers without connections are forgotten.
+    Forget,
     Change(Change),
 }
 
@@ -223,7 +225,7 @@ pub fn granularity(which: usize, v6: bool) -> u128 {
 }
 
 /// A small generator of its own (SplitMix64), so that a seed means the same for ever.
-pub struct Draw(u64);
+pub struct Draw(pub u64);
 
 impl Draw {
     pub fn next(&mut self) -> u64 {
@@ -261,9 +263,29 @@ pub fn sequence(seed: u64, length: usize) -> Vec<Step> {
     }
     while steps.len() < length {
         let service = if draw.chance(90) { draw.of(&favourites) } else { draw.below(services().len()) };
-        steps.push(step(&mut draw, service));
+        let step = step(&mut draw, service);
+        let removes = matches!(
+            step,
+            Step::Change(Change::DeleteService { .. } | Change::Clear | Change::Reload { .. } | Change::DeleteServer { .. })
+        );
+        steps.push(step);
+        if removes && draw.chance(70) {
+            come_back(&mut draw, &favourites, &mut steps);
+        }
     }
     steps
+}
+
+/// What was removed comes back in part, at once or after a while.
+fn come_back(draw: &mut Draw, favourites: &[usize], steps: &mut Vec<Step>) {
+    if draw.chance(30) {
+        steps.push(Step::Wait { ticks: span(draw) });
+    }
+    for &service in favourites {
+        steps.push(Step::Change(Change::AddService { service, shape: shape(draw) }));
+        let server = draw.below(SERVERS);
+        steps.push(Step::Change(Change::AddServer { service, server, part: part(draw) }));
+    }
 }
 
 fn step(draw: &mut Draw, service: usize) -> Step {
@@ -279,6 +301,7 @@ fn step(draw: &mut Draw, service: usize) -> Step {
         75..83 => Step::Wait { ticks: span(draw) },
         83..86 => Step::Nap { ticks: span(draw) },
         86..87 => Step::Sweep,
+        87..88 => Step::Forget,
         _ => Step::Change(change(draw, service)),
     }
 }
@@ -316,8 +339,8 @@ fn span(draw: &mut Draw) -> u32 {
 
 fn shape(draw: &mut Draw) -> Shape {
     const SCHEDULERS: [&str; 14] =
-        ["rr", "wrr", "lc", "wlc", "lblc", "lblcr", "sed", "nq", "fo", "ovf", "dh", "sh", "mh", "none"];
-    let scheduler = if draw.chance(3) { "none" } else { draw.of(&SCHEDULERS[..13]) };
+        ["rr", "wrr", "lc", "wlc", "lblc", "lblcr", "sed", "nq", "fo", "ovf", "dh", "sh", "mh", "twos"];
+    let scheduler = if draw.chance(3) { "none" } else { draw.of(&SCHEDULERS) };
     Shape {
         scheduler,
         fallback: draw.chance(50),
@@ -371,8 +394,11 @@ fn setting(draw: &mut Draw) -> Change {
         ("expire_quiescent_template", 2),
         ("sloppy_tcp", 2),
         ("sloppy_sctp", 2),
+        ("secure_tcp", 2),
     ]);
-    Change::Set { option, value: draw.below(most) as u32 }
+    let value = draw.below(most) as u32;
+    // 3: always.
+    Change::Set { option, value: if option == "secure_tcp" { 3 * value } else { value } }
 }
 
 fn reloaded(draw: &mut Draw) -> (usize, Shape, Vec<(usize, Part)>) {

@@ -47,7 +47,7 @@ pub struct Seen {
 impl Seen {
     /// Whether every outcome and every state that can be reached was there, if there was time for them.
     pub fn is_rich(&self, sequences: u64) -> bool {
-        const STATES: usize = 24;
+        const STATES: usize = 23;
         sequences < 100 || (self.outcomes.len() == 7 && self.states.len() >= STATES)
     }
 }
@@ -135,9 +135,15 @@ impl World {
                 self.sweep(seen);
                 Ok(())
             }
+            Step::Forget => {
+                self.control.vacate(&self.worker.shared.table);
+                self.publish();
+                self.reference.forget();
+                Ok(())
+            }
             Step::Change(change) => {
                 seen.changes += 1;
-                self.change(change)
+                self.change(change, seen)
             }
             _ => match self.packet(step) {
                 Some((sent, port)) => self.send(&sent, port, seen),
@@ -249,15 +255,21 @@ impl World {
         self.reference.sweep(|ends| left.contains(&ends));
     }
 
-    fn change(&mut self, change: &Change) -> Result<(), String> {
+    fn change(&mut self, change: &Change, seen: &mut Seen) -> Result<(), String> {
         let before = Arc::clone(&self.control.services);
         let present = changes::carry_out(&mut self.control, change, &self.reference);
         self.worker.shared.loads.follow(&before, &self.control.services);
         let expected = self.reference.change(change);
         self.publish();
-        if matches!(change, Change::Timeouts { .. }) {
+        match change {
             // The first packet of a tick picks up what was set since, and no others.
-            self.pass_time(1);
+            Change::Timeouts { .. } => self.pass_time(1),
+            // Defences are looked at once a second, while the sweep comes by.
+            Change::Set { option: "secure_tcp", .. } => {
+                self.pass_time(64);
+                self.sweep(seen);
+            }
+            _ => {}
         }
         if present == expected { Ok(()) } else { Err(format!("carried out: {present} instead of {expected}")) }
     }

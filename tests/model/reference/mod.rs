@@ -80,6 +80,7 @@ pub struct Settings {
     sloppy_tcp: bool,
     sloppy_sctp: bool,
     last_service_ends_all: bool,
+    secure_tcp: bool,
 }
 
 impl Settings {
@@ -95,6 +96,7 @@ impl Settings {
             sloppy_tcp: false,
             sloppy_sctp: false,
             last_service_ends_all: kernel,
+            secure_tcp: false,
         }
     }
 }
@@ -103,6 +105,8 @@ pub struct Reference {
     pub now: u64,
     settings: Settings,
     services: Vec<Service>,
+    /// In the order in which services came the first time.
+    numbers: Vec<Key>,
     books: BTreeMap<Name, Book>,
     pub connections: BTreeMap<ConnectionKey, Connection>,
     pub templates: BTreeMap<TemplateKey, Template>,
@@ -133,6 +137,7 @@ impl Reference {
             now,
             settings: Settings::of(profile),
             services: Vec::new(),
+            numbers: Vec::new(),
             books: BTreeMap::new(),
             connections: BTreeMap::new(),
             templates: BTreeMap::new(),
@@ -313,7 +318,7 @@ impl Reference {
             known.input_only = false;
         }
         let state = match sent.protocol {
-            TCP => match states::tcp(known.state, sent.what.flags, seen) {
+            TCP => match states::tcp(known.state, sent.what.flags, seen, self.settings.secure_tcp) {
                 Some(state) => state,
                 None if self.settings.flagless_closes => "CLOSE",
                 None => known.state,

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use crate::frames::End;
+use crate::steps::Draw;
 
 /// A server as a scheduler sees it, in the order of the list.
 #[derive(Clone, Debug)]
@@ -40,11 +41,13 @@ pub struct Sched {
     level: u32,
     /// `lblc`, `lblcr`: servers by destination, the latest first.
     cache: BTreeMap<IpAddr, Vec<End>>,
+    /// `twos`: its lots.
+    lots: u64,
 }
 
 impl Sched {
-    pub fn new(name: &'static str, (fallback, port): (bool, bool), list: &[Candidate]) -> Self {
-        Self { name, fallback, port, cursor: None, level: top(list), cache: BTreeMap::new() }
+    pub fn new(name: &'static str, (fallback, port): (bool, bool), lots: u64, list: &[Candidate]) -> Self {
+        Self { name, fallback, port, cursor: None, level: top(list), cache: BTreeMap::new(), lots }
     }
 
     /// A server was added or edited; or is about to be the one in `removed`, which the list has still.
@@ -81,6 +84,7 @@ impl Sched {
             "mh" => self.mh(list, fold(client.0).wrapping_add(port)),
             "lblc" => self.lblc(list, destination),
             "lblcr" => self.lblcr(list, destination),
+            "twos" => self.twos(list),
             _ => None,
         };
         at.map(|at| list[at].real)
@@ -133,6 +137,25 @@ impl Sched {
         let slots = std::iter::once(first).chain((0..tries).map(|step| hash(key.wrapping_add((first + step) % PRIME))));
         let mut servers = slots.filter_map(|slot| table.get(slot as usize).copied());
         servers.find(|&at| usable(list, at))
+    }
+
+    fn twos(&mut self, list: &[Candidate]) -> Option<usize> {
+        let usable: Vec<usize> = (0..list.len()).filter(|&at| list[at].usable()).collect();
+        let total: u64 = usable.iter().map(|&at| u64::from(list[at].weight)).sum();
+        let [first, second] = [(); 2].map(|()| {
+            let mut draw = Draw(self.lots);
+            let lot = ((u128::from(draw.next()) * u128::from(total + 1)) >> 64) as i64;
+            self.lots = draw.0;
+            let mut left = lot;
+            usable.iter().copied().find(|&at| {
+                left -= i64::from(list[at].weight);
+                left <= 0
+            })
+        });
+        let (first, second) = (first?, second?);
+        let (one, two) = (&list[first], &list[second]);
+        let better = u64::from(two.weight) * one.overhead() > u64::from(one.weight) * two.overhead();
+        Some(if better { second } else { first })
     }
 
     fn lblc(&mut self, list: &[Candidate], destination: IpAddr) -> Option<usize> {

@@ -219,24 +219,35 @@ impl Reference {
             "expire_quiescent_template" => settings.expire_quiescent_template = value != 0,
             "sloppy_tcp" => settings.sloppy_tcp = value != 0,
             "sloppy_sctp" => settings.sloppy_sctp = value != 0,
+            "secure_tcp" => settings.secure_tcp = value != 0,
             other => panic!("no option {other}"),
         }
         true
     }
 
     fn add_service(&mut self, key: Key, shape: &Shape) {
-        let sched = Sched::new(shape.scheduler, (shape.fallback, shape.port), &[]);
+        if !self.numbers.contains(&key) {
+            self.numbers.push(key);
+        }
+        let sched = Sched::new(shape.scheduler, (shape.fallback, shape.port), self.seed(key), &[]);
         let persistence = persistence(key, shape);
         let (one_packet, counts) = (shape.one_packet, Counts::default());
         self.services.push(Service { key, sched, persistence, one_packet, servers: Vec::new(), counts });
     }
 
+    /// What `twos` draws its lots from.
+    fn seed(&self, key: Key) -> u64 {
+        let number = self.numbers.iter().position(|its| *its == key).expect("it was added");
+        (number as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15)
+    }
+
     fn edit_service(&mut self, at: usize, shape: &Shape) -> bool {
         let list = self.candidates(at);
+        let seed = self.seed(self.services[at].key);
         let service = &mut self.services[at];
         let sched = &service.sched;
         if (sched.name, sched.fallback, sched.port) != (shape.scheduler, shape.fallback, shape.port) {
-            service.sched = Sched::new(shape.scheduler, (shape.fallback, shape.port), &list);
+            service.sched = Sched::new(shape.scheduler, (shape.fallback, shape.port), seed, &list);
         }
         service.persistence = persistence(service.key, shape);
         service.one_packet = shape.one_packet;
@@ -292,6 +303,17 @@ impl Reference {
         service.counts = service.counts.plus(counted);
         let after = self.candidates(at);
         self.services[at].sched.changed(&before, &after, Some(real));
+    }
+
+    /// Nothing is known any more of removed servers that no connection or template leads to.
+    pub fn forget(&mut self) {
+        let held = |name: &Name| {
+            self.server(*name).is_some()
+                || self.connections.values().any(|known| known.server == *name)
+                || self.templates.values().any(|template| template.server == *name)
+        };
+        let forgotten: Vec<Name> = self.books.keys().filter(|name| !held(name)).copied().collect();
+        forgotten.iter().for_each(|name| _ = self.books.remove(name));
     }
 
     fn limit(&mut self, name: Name, part: &Part) {

@@ -14,7 +14,13 @@ const TCP: [&str; 11] = [
     "SYNACK",
 ];
 
-/// Events SYN, FIN, ACK, RST (`ip_vs_proto_tcp.c: tcp_states`).
+/// Rows of the tables.
+const SYN: usize = 0;
+const FIN: usize = 1;
+const ACK: usize = 2;
+const RST: usize = 3;
+
+/// The four rows from the client, from the server, and from the client where that is all that is seen (`ip_vs_proto_tcp.c: tcp_states`).
 const TCP_NEXT: [[&str; 4]; 3] = [
     [
         "SYN_RECV ESTABLISHED ESTABLISHED SYN_RECV SYN_RECV SYN_RECV SYN_RECV SYN_RECV SYN_RECV SYN_RECV SYN_RECV",
@@ -86,9 +92,22 @@ const SCTP_NEXT: [&[(u8, &str, &str)]; 3] = [
     ],
 ];
 
-/// What a segment does; `None` if its flags are none that count.
-pub fn tcp(state: &'static str, flags: u8, seen: Seen) -> Option<&'static str> {
-    let event = [(4, 3), (2, 0), (1, 1), (16, 2)].into_iter().find(|(bit, _)| flags & bit != 0)?.1;
+/// What a segment does; `None` if its flags are none that count. `secure`: while `secure_tcp` holds.
+pub fn tcp(state: &'static str, flags: u8, seen: Seen, secure: bool) -> Option<&'static str> {
+    let event = [(4, RST), (2, SYN), (1, FIN), (16, ACK)].into_iter().find(|(bit, _)| flags & bit != 0)?.1;
+    let other = match (seen, event, state) {
+        (Seen::Input, SYN | FIN | ACK, "SYNACK") => Some("SYNACK"),
+        (Seen::Input, ACK, "SYN_RECV") => Some("SYN_RECV"),
+        (Seen::Input, RST, "SYNACK") => Some("CLOSE"),
+        (Seen::Output, SYN, "SYN_RECV" | "SYNACK") => Some("SYNACK"),
+        (Seen::InputOnly, SYN, "ESTABLISHED" | "SYN_SENT") => Some("ESTABLISHED"),
+        (Seen::InputOnly, SYN, "SYN_RECV") => Some("SYN_RECV"),
+        (Seen::InputOnly, SYN, _) => Some("SYNACK"),
+        _ => None,
+    };
+    if let Some(other) = other.filter(|_| secure) {
+        return Some(other);
+    }
     let at = TCP.iter().position(|name| *name == state).expect("a state of TCP");
     TCP_NEXT[seen as usize][event].split(' ').nth(at)
 }
