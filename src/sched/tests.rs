@@ -104,7 +104,7 @@ fn flow(client: &str) -> Flow {
 }
 
 fn fresh(kind: Kind, table: &Table) -> Scheduler {
-    Scheduler::switched(kind, &table.members())
+    Scheduler::new(Kind::None, &table.members()).switched(kind, &table.members())
 }
 
 #[test]
