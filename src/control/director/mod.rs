@@ -38,6 +38,7 @@ use crate::io::xdp::steer::Steering;
 use crate::service::{Network, Services, Snapshot};
 use crate::sys::{capabilities, clock};
 use roles::Roles;
+use crate::wire::Addr;
 use sweep::Sweep;
 use synchronise::SyncControl;
 use workers::Workers;
@@ -93,6 +94,12 @@ pub enum DirectorError {
     /// BFD.
     #[error(transparent)]
     Bfd(#[from] BfdError),
+    /// A real server that is the director itself.
+    #[error(
+        "real_server {0} is an address of this host: a service's packets do not pass its kernel, so that nothing here \
+         could take them; move the server to another host"
+    )]
+    LocalServer(Addr),
     /// More workers than queues.
     #[error(
         "{wanted} workers need as many queues, but {interface} has {queues}; set `workers {queues}` or less, or add queues with `ethtool -L`"
