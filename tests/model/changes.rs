@@ -10,8 +10,9 @@ use ringmaster::control::view::{Forward, Protocol};
 
 use crate::control::Control;
 use crate::frames::End;
+use crate::places::{self, Key};
 use crate::reference::Reference;
-use crate::steps::{self, Change, Key, Method, Part, Shape};
+use crate::steps::{Change, Method, Part, Shape};
 
 /// Has the director carry out a change; false: it refuses. Servers that are named by their place in the list are looked
 /// up in the reference, which does not know of the change yet.
@@ -22,11 +23,12 @@ pub fn carry_out(control: &mut Control, change: &Change, reference: &Reference) 
         Change::DeleteService { service } => Asked::DeleteService(name(*service)),
         Change::Clear => Asked::Clear,
         Change::AddServer { service, server, part } => {
-            Asked::AddServer { service: name(*service), server: part_of(steps::server(*service, *server, part), part) }
+            Asked::AddServer { service: name(*service), server: part_of(places::server(*service, *server, part), part) }
         }
-        Change::EditServer { service, server, part } => {
-            Asked::EditServer { service: name(*service), server: part_of(steps::server(*service, *server, part), part) }
-        }
+        Change::EditServer { service, server, part } => Asked::EditServer {
+            service: name(*service),
+            server: part_of(places::server(*service, *server, part), part),
+        },
         Change::Weight { service, server, weight } => {
             let Some((real, part)) = reference.nth(*service, *server) else { return false };
             Asked::EditServer { service: name(*service), server: part_of(real, &Part { weight: *weight, ..part }) }
@@ -52,7 +54,7 @@ fn file(services: &[(usize, Shape, Vec<(usize, Part)>)]) -> Config {
     for (service, shape, servers) in services {
         admin::apply(&mut config, &Asked::AddService(spec(*service, shape))).unwrap();
         for (server, part) in servers {
-            let server = part_of(steps::server(*service, *server, part), part);
+            let server = part_of(places::server(*service, *server, part), part);
             admin::apply(&mut config, &Asked::AddServer { service: name(*service), server }).unwrap();
         }
     }
@@ -60,7 +62,7 @@ fn file(services: &[(usize, Shape, Vec<(usize, Part)>)]) -> Config {
 }
 
 fn name(service: usize) -> ServiceName {
-    match steps::services()[service] {
+    match places::services()[service] {
         Key::Address(protocol, address, port) => ServiceName::Address {
             protocol: Protocol::from_number(protocol).unwrap(),
             address: SocketAddr::new(address, port),
@@ -70,9 +72,9 @@ fn name(service: usize) -> ServiceName {
 }
 
 fn spec(service: usize, shape: &Shape) -> ServiceSpec {
-    let v6 = steps::services()[service].is_v6();
+    let v6 = places::services()[service].is_v6();
     let persistence = shape.persistence.map(|(timeout, which)| {
-        let mask = steps::granularity(which, v6);
+        let mask = places::granularity(which, v6);
         let netmask = match v6 {
             true => Netmask::Prefix(mask.leading_ones() as u8),
             false => Netmask::Mask((mask as u32).into()),

@@ -3,8 +3,9 @@
 use std::net::{IpAddr, SocketAddr};
 
 use crate::packets::{Kind, Packet, tcp, udp};
+use crate::places::{SCTP, TCP, UDP};
 use crate::sctp_packets;
-use crate::steps::{SCTP, TCP, UDP, What};
+use crate::steps::What;
 
 /// An address with a port.
 pub type End = (IpAddr, u16);

@@ -10,8 +10,8 @@ use ringmaster::time::Tick;
 
 use crate::control::Control;
 use crate::frames::End;
+use crate::places::Key;
 use crate::reference::{Counts, Reference, Shown};
-use crate::steps::Key;
 
 /// A connection or a template.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]

@@ -11,21 +11,25 @@
 #![allow(unreachable_pub, dead_code, reason = "a test program has no outside, and shares parts of others")]
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
+mod changes;
 #[path = "../recordings/control.rs"]
 mod control;
-mod changes;
+mod draw;
 mod frames;
 mod listing;
 #[path = "../support/offline.rs"]
 mod offline;
 #[path = "../support/packets.rs"]
 mod packets;
+mod places;
 mod reference;
 #[path = "../support/sctp.rs"]
 mod sctp_packets;
+mod seen;
 mod steps;
 mod world;
 
+use seen::Seen;
 use steps::{Profile, Step};
 
 /// Steps of a sequence.
@@ -39,10 +43,10 @@ const ATTEMPTS: usize = 1500;
 fn the_director_does_what_the_reference_does() {
     let first = setting("MODEL_SEED").unwrap_or(1);
     let sequences = setting("MODEL_SEQUENCES").unwrap_or(SEQUENCES);
-    let mut seen = world::Seen::default();
+    let mut seen = Seen::default();
     for seed in first..first + sequences {
         let profile = Profile::of(seed);
-        let steps = steps::sequence(seed, STEPS);
+        let steps = draw::sequence(seed, STEPS);
         if let Err(fault) = world::play(profile, &steps, &mut seen) {
             let (steps, fault) = shortened(profile, steps[..=fault.step].to_vec(), fault);
             let list: Vec<String> = steps.iter().map(|step| format!("    {step:?}")).collect();
@@ -67,7 +71,7 @@ fn shortened(profile: Profile, mut steps: Vec<Step>, mut fault: world::Fault) ->
             let mut fewer = steps.clone();
             fewer.drain(at..(at + part).min(steps.len()));
             attempts += 1;
-            match world::play(profile, &fewer, &mut world::Seen::default()) {
+            match world::play(profile, &fewer, &mut Seen::default()) {
                 Err(still) => {
                     fewer.truncate(still.step + 1);
                     (steps, fault) = (fewer, still);

@@ -19,8 +19,10 @@ use crate::control::Control;
 use crate::frames::{self, Outcome, Sent};
 use crate::listing;
 use crate::offline::{self, CLIENTS, GATEWAY, SERVERS};
+use crate::places::{self, Key};
 use crate::reference::Reference;
-use crate::steps::{self, Change, Key, Method, Part, Profile, Step, What};
+use crate::seen::Seen;
+use crate::steps::{Change, Method, Part, Profile, Step, What};
 
 /// When a sequence begins, in ticks.
 const BEGIN: u32 = 64_000;
@@ -31,32 +33,6 @@ const MOST_TICKS: u32 = 20 * 3600 * 64;
 pub struct Fault {
     pub step: usize,
     pub difference: String,
-}
-
-/// What sequences have shown, so that a generator gone astray is found out.
-#[derive(Default)]
-pub struct Seen {
-    pub steps: u64,
-    packets: u64,
-    changes: u64,
-    sweeps: u64,
-    outcomes: BTreeMap<&'static str, u64>,
-    states: BTreeMap<String, u64>,
-}
-
-impl Seen {
-    /// Whether every outcome and every state that can be reached was there, if there was time for them.
-    pub fn is_rich(&self, sequences: u64) -> bool {
-        const STATES: usize = 23;
-        sequences < 100 || (self.outcomes.len() == 7 && self.states.len() >= STATES)
-    }
-}
-
-impl fmt::Display for Seen {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { steps, packets, changes, sweeps, outcomes, states } = self;
-        write!(f, "{steps} steps, {packets} packets, {changes} changes, {sweeps} sweeps; {outcomes:?}, {states:?}")
-    }
 }
 
 /// Plays a sequence on both.
@@ -96,9 +72,10 @@ impl World {
     fn new(profile: Profile) -> Self {
         let mut network = offline::network();
         let mut neighbours = BTreeMap::new();
-        for (service, server) in (0..steps::services().len()).flat_map(|at| (0..steps::SERVERS).map(move |n| (at, n))) {
+        for (service, server) in (0..places::services().len()).flat_map(|at| (0..places::SERVERS).map(move |n| (at, n)))
+        {
             for method in [Method::Nat, Method::Tun] {
-                let (address, _) = steps::server(service, server, &Part { method, weight: 1, upper: 0, lower: 0 });
+                let (address, _) = places::server(service, server, &Part { method, weight: 1, upper: 0, lower: 0 });
                 let hop = offline::add_server(&mut network, address.into());
                 neighbours.insert(offline::server_mac(hop.0).0, address);
             }
@@ -112,7 +89,7 @@ impl World {
             let Options { icmp_ratelimit, icmp_msgs_per_sec, .. } = *options;
             *options = Options { icmp_ratelimit, icmp_msgs_per_sec, ..Options::RINGMASTER };
         }
-        control.mark(steps::marks().into_iter().map(mark).collect());
+        control.mark(places::marks().into_iter().map(mark).collect());
         let reference = Reference::new(profile, u64::from(BEGIN));
         let mut world = Self { reference, control, worker, neighbours, now: Tick(BEGIN) };
         world.publish();
@@ -160,8 +137,8 @@ impl World {
         };
         Some(match *step {
             Step::Client { client, port, to, what } => {
-                let (protocol, vip, vport) = steps::destinations()[to];
-                let from = (steps::client(client, vip.is_ipv6()), steps::client_port(port, to));
+                let (protocol, vip, vport) = places::destinations()[to];
+                let from = (places::client(client, vip.is_ipv6()), places::client_port(port, to));
                 (Sent { protocol, from, to: (vip, vport), what }, CLIENTS)
             }
             Step::Request { which, what } => {
@@ -177,7 +154,9 @@ impl World {
                 let (&(protocol, to, from), _) = known(which)?;
                 (Sent { protocol, from, to, what }, SERVERS)
             }
-            Step::Stray { service, server, client, port, what } => (stray(service, server, client, port, what), SERVERS),
+            Step::Stray { service, server, client, port, what } => {
+                (stray(service, server, client, port, what), SERVERS)
+            }
             _ => return None,
         })
     }
@@ -192,8 +171,7 @@ impl World {
         assert!(self.worker.worker.io().inject(port, &frame), "no room for a frame");
         self.worker.drain(self.now);
         let present = self.outcome(sent);
-        seen.packets += 1;
-        *seen.outcomes.entry(name(&expected)).or_default() += 1;
+        seen.outcome(&expected);
         match present {
             Ok(present) if present == expected => Ok(()),
             present => Err(format!("{sent:?}\n  is to be {expected:?}\n  but is   {present:?}")),
@@ -278,7 +256,7 @@ impl World {
     fn compare(&mut self, seen: &mut Seen) -> Result<(), String> {
         let connections = listing::entries(&self.control.services, &self.worker.shared.table, self.now);
         let wanted = listing::wanted_entries(&self.reference);
-        wanted.iter().for_each(|entry| *seen.states.entry(entry.state.clone()).or_default() += 1);
+        wanted.iter().for_each(|entry| seen.state(&entry.state));
         differ(&wanted, &connections)?;
         self.control.tally();
         let services = listing::services(&self.control, &self.worker.shared.loads);
@@ -293,28 +271,16 @@ fn mark((address, mark): (IpAddr, u32)) -> Mark {
 }
 
 fn stray(service: usize, server: usize, client: usize, port: usize, what: What) -> Sent {
-    let key = steps::services()[service];
+    let key = places::services()[service];
     let part = Part { method: Method::Nat, weight: 1, upper: 0, lower: 0 };
-    let (address, own) = steps::server(service, server, &part);
+    let (address, own) = places::server(service, server, &part);
     let protocol = match key {
         Key::Address(protocol, ..) => protocol,
-        Key::Mark(..) => steps::TCP,
+        Key::Mark(..) => places::TCP,
     };
     let from = (address, if own == 0 { 80 } else { own });
-    let to = (steps::client(client, key.is_v6()), steps::client_port(port, 0));
+    let to = (places::client(client, key.is_v6()), places::client_port(port, 0));
     Sent { protocol, from, to, what }
-}
-
-fn name(outcome: &Outcome) -> &'static str {
-    match outcome {
-        Outcome::ToServer { .. } => "to server",
-        Outcome::ToClient { .. } => "to client",
-        Outcome::Reset => "reset",
-        Outcome::PortUnreachable => "port unreachable",
-        Outcome::ProtocolUnreachable => "protocol unreachable",
-        Outcome::Untouched => "untouched",
-        Outcome::Dropped => "dropped",
-    }
 }
 
 /// What is only in one of the two.

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
+use crate::draw::Draw;
 use crate::frames::End;
-use crate::steps::Draw;
 
 /// A server as a scheduler sees it, in the order of the list.
 #[derive(Clone, Debug)]

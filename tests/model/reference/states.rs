@@ -10,7 +10,16 @@ pub enum Seen {
 
 /// The names in listings, of TCP.
 const TCP: [&str; 11] = [
-    "NONE", "ESTABLISHED", "SYN_SENT", "SYN_RECV", "FIN_WAIT", "TIME_WAIT", "CLOSE", "CLOSE_WAIT", "LAST_ACK", "LISTEN",
+    "NONE",
+    "ESTABLISHED",
+    "SYN_SENT",
+    "SYN_RECV",
+    "FIN_WAIT",
+    "TIME_WAIT",
+    "CLOSE",
+    "CLOSE_WAIT",
+    "LAST_ACK",
+    "LISTEN",
     "SYNACK",
 ];
 
@@ -115,9 +124,8 @@ pub fn tcp(state: &'static str, flags: u8, seen: Seen, secure: bool) -> Option<&
 pub fn sctp(state: &'static str, chunk: u8, seen: Seen) -> &'static str {
     let named = [1, 2, 6, 7, 8, 9, 10, 11, 14];
     let event = if named.contains(&chunk) { chunk } else { 0 };
-    let holds = |&&(of, from, _): &&(u8, &str, &str)| {
-        of == event && (from == "*" || from.split(' ').any(|name| name == state))
-    };
+    let holds =
+        |&&(of, from, _): &&(u8, &str, &str)| of == event && (from == "*" || from.split(' ').any(|name| name == state));
     SCTP_NEXT[seen as usize].iter().find(holds).map_or(state, |(.., to)| to)
 }
 
@@ -129,16 +137,16 @@ pub fn is_active(state: &str) -> bool {
 /// Seconds, but for those that can be set: ESTABLISHED and FIN_WAIT of TCP, and UDP.
 pub fn seconds(protocol: u8, state: &str, [tcp, tcp_fin, udp]: [u32; 3]) -> u32 {
     match (protocol, state) {
-        (crate::steps::UDP, _) => udp,
-        (crate::steps::TCP, "ESTABLISHED") => tcp,
-        (crate::steps::TCP, "FIN_WAIT") => tcp_fin,
+        (crate::places::UDP, _) => udp,
+        (crate::places::TCP, "ESTABLISHED") => tcp,
+        (crate::places::TCP, "FIN_WAIT") => tcp_fin,
         (_, "ESTABLISHED") => 900,
         (_, "NONE") => 2,
         (_, "SYN_RECV" | "CLOSE_WAIT") => 60,
         (_, "CLOSE") => 10,
         (_, "LAST_ACK") => 30,
         (_, "INIT1" | "REJECTED") => 4,
-        (crate::steps::TCP, _) => 120,
+        (crate::places::TCP, _) => 120,
         _ => 61,
     }
 }
