@@ -131,13 +131,14 @@ impl Ledger {
     /// that are no longer known are closed. To be called before and after every change of `services`.
     pub fn read(&mut self, services: &Services, counted: impl Fn(PairId) -> Counts) {
         let mut before = std::mem::take(&mut self.pairs);
-        let mut gone = Vec::new();
+        let (mut gone, mut begun) = (Vec::new(), BTreeSet::new());
         for (id, pair) in (0..).map(PairId).zip(&services.pairs).filter(|(_, pair)| pair.generation != 0) {
             let now = counted(id);
             let mut reading = match before.remove(&id) {
                 Some(reading) if reading.generation == pair.generation => reading,
                 other => {
                     gone.extend(other);
+                    begun.insert(id);
                     let server = (pair.service_key(), pair.end(Side::Real));
                     Reading { generation: pair.generation, server, counted: now, account: Account::default() }
                 }
@@ -155,7 +156,7 @@ impl Ledger {
             self.pairs.insert(id, reading);
         }
         gone.extend(before.into_values());
-        self.bequeath(gone);
+        self.bequeath(gone, &begun);
         // What connections of another method carry belongs to the server as it is now.
         for (former, present) in &services.former {
             let account = self.pairs.get_mut(former).map(|reading| std::mem::take(&mut reading.account));
@@ -167,10 +168,13 @@ impl Ledger {
         self.services.retain(|id, _| known.contains(id));
     }
 
-    /// A server is remembered as long as a connection to it is, even if that goes by a former method.
-    fn bequeath(&mut self, gone: Vec<Reading>) {
+    /// A server is remembered as long as a connection to it is, even if that goes by a former method. Who begins now, with
+    /// nothing before it, is another.
+    fn bequeath(&mut self, gone: Vec<Reading>, begun: &BTreeSet<PairId>) {
         for reading in gone {
-            if let Some(heir) = self.pairs.values_mut().find(|heir| heir.server == reading.server) {
+            let mut heirs =
+                self.pairs.iter_mut().filter(|(id, heir)| !begun.contains(id) && heir.server == reading.server);
+            if let Some((_, heir)) = heirs.next() {
                 heir.account.take_over(reading.account);
             }
         }

@@ -35,7 +35,7 @@ use steps::{Profile, Step};
 /// Steps of a sequence.
 const STEPS: usize = 300;
 /// Sequences of a test that is told nothing else: half under each profile.
-const SEQUENCES: u64 = 200;
+const SEQUENCES: u64 = 150;
 /// Shortened sequences that are tried to find a short one.
 const ATTEMPTS: usize = 1500;
 
