@@ -87,6 +87,7 @@ impl Director {
             ports: rings[0].ports().to_vec(),
             gauges: gauges(&rings)?,
             started: clock::now(),
+            file: config.clone(),
             config,
         };
         director.sync.plan_changed(&director.services);
