@@ -10,7 +10,7 @@ use ringmaster::worker::Offline;
 
 use crate::offline::*;
 use crate::packets;
-use crate::sctp_packets::{crc, l4, read, sctp};
+use crate::sctp_packets::{read, sctp};
 
 const VIP: &str = "192.0.2.10:5000";
 const CLIENT: &str = "198.51.100.7:40000";

@@ -12,7 +12,7 @@ use crate::control::Control;
 use crate::frames::End;
 use crate::places::{self, Key};
 use crate::reference::Reference;
-use crate::steps::{Change, Method, Part, Shape};
+use crate::steps::{Change, FileService, Method, Part, Shape};
 
 /// Has the director carry out a change; false: it refuses. Servers that are named by their place in the list are looked
 /// up in the reference, which does not know of the change yet.
@@ -49,7 +49,7 @@ pub fn carry_out(control: &mut Control, change: &Change, reference: &Reference) 
 }
 
 /// The services as a file would have them.
-fn file(services: &[(usize, Shape, Vec<(usize, Part)>)]) -> Config {
+fn file(services: &[FileService]) -> Config {
     let mut config = Config::default();
     for (service, shape, servers) in services {
         admin::apply(&mut config, &Asked::AddService(spec(*service, shape))).unwrap();

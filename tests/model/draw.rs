@@ -1,7 +1,7 @@
 //! Sequences of steps, drawn from a seed.
 
 use crate::places::{Key, SERVERS, destinations, marks, services};
-use crate::steps::{Change, Method, Part, Shape, Step, What};
+use crate::steps::{Change, FileService, Method, Part, Shape, Step, What};
 
 /// A small generator of its own (SplitMix64), so that a seed means the same for ever.
 pub struct Draw(pub u64);
@@ -182,7 +182,7 @@ fn setting(draw: &mut Draw) -> Change {
     Change::Set { option, value: if option == "secure_tcp" { 3 * value } else { value } }
 }
 
-fn reloaded(draw: &mut Draw) -> (usize, Shape, Vec<(usize, Part)>) {
+fn reloaded(draw: &mut Draw) -> FileService {
     let servers = (0..SERVERS).filter(|_| draw.chance(70)).collect::<Vec<_>>();
     let servers = servers.into_iter().map(|server| (server, part(draw))).collect();
     (draw.below(services().len()), shape(draw), servers)

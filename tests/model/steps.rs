@@ -12,7 +12,7 @@ pub enum Profile {
 
 impl Profile {
     pub fn of(seed: u64) -> Self {
-        if seed % 2 == 0 { Profile::Kernel } else { Profile::Ringmaster }
+        if seed.is_multiple_of(2) { Profile::Kernel } else { Profile::Ringmaster }
     }
 }
 
@@ -101,6 +101,9 @@ pub enum Method {
     Tun,
 }
 
+/// A service of a file, with its servers.
+pub type FileService = (usize, Shape, Vec<(usize, Part)>);
+
 #[derive(Clone, Debug)]
 pub enum Change {
     AddService {
@@ -148,6 +151,6 @@ pub enum Change {
     },
     /// The whole configuration at once: for some services and servers, whether they are in it and with which weight.
     Reload {
-        services: Vec<(usize, Shape, Vec<(usize, Part)>)>,
+        services: Vec<FileService>,
     },
 }

@@ -5,7 +5,7 @@ use super::services::{Server, Service};
 use super::{Book, Counts, Name, Reference};
 use crate::frames::End;
 use crate::places::{self, Key};
-use crate::steps::{Change, Part, Shape};
+use crate::steps::{Change, FileService, Part, Shape};
 
 impl Reference {
     fn at(&self, service: usize) -> Option<usize> {
@@ -205,7 +205,7 @@ impl Reference {
 
     /// As `ipvsadm` would be called: services that are no more, then for each its settings, what it loses, what is
     /// edited and what it gets, in the order of the file.
-    fn reload(&mut self, services: &[(usize, Shape, Vec<(usize, Part)>)]) -> bool {
+    fn reload(&mut self, services: &[FileService]) -> bool {
         let wanted: Vec<Key> = services.iter().map(|(service, ..)| places::services()[*service]).collect();
         self.services.retain(|service| wanted.contains(&service.key));
         for (service, shape, servers) in services {

@@ -168,7 +168,7 @@ impl Reference {
         if server.is_none() {
             return Outcome::Dropped;
         }
-        self.to_server(key, sent, length)
+        self.forwarded(key, sent, length)
     }
 
     /// A packet of a server.
@@ -244,7 +244,7 @@ impl Reference {
         let new = Connection { real, server: name, method, state, input_only, last, timeout, control };
         self.connections.insert(its, new);
         self.look(name);
-        self.to_server(its, sent, length)
+        self.forwarded(its, sent, length)
     }
 
     fn may_open(&self, sent: &Sent) -> bool {
@@ -257,7 +257,7 @@ impl Reference {
         opens && sent.from.1 != FTP_DATA
     }
 
-    fn to_server(&mut self, key: ConnectionKey, sent: &Sent, length: u64) -> Outcome {
+    fn forwarded(&mut self, key: ConnectionKey, sent: &Sent, length: u64) -> Outcome {
         let known = self.connections[&key].clone();
         self.count(known.server, 0, length);
         self.advance(&key, sent, if known.input_only { Seen::InputOnly } else { Seen::Input });

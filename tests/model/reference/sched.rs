@@ -263,7 +263,7 @@ fn maglev(list: &[Candidate]) -> Vec<usize> {
     let step = gcd(list.iter().map(|server| server.lasting));
     let most = list.iter().map(|server| server.lasting).max().unwrap_or(0) / step;
     let shift = (32 - most.leading_zeros()).saturating_sub(6);
-    let turns = |server: &Candidate| if server.lasting == 0 { 0 } else { (server.lasting / step >> shift).max(1) };
+    let turns = |server: &Candidate| if server.lasting == 0 { 0 } else { ((server.lasting / step) >> shift).max(1) };
     let mut table = vec![None; PRIME as usize];
     if most == 0 {
         return Vec::new();
