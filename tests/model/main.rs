@@ -35,9 +35,9 @@ use steps::{Profile, Step};
 /// Steps of a sequence.
 const STEPS: usize = 300;
 /// Sequences of a test that is told nothing else: half under each profile.
-const SEQUENCES: u64 = 150;
+const SEQUENCES: u64 = 120;
 /// Shortened sequences that are tried to find a short one.
-const ATTEMPTS: usize = 1500;
+const ATTEMPTS: usize = 1000;
 
 #[test]
 fn the_director_does_what_the_reference_does() {
