@@ -7,7 +7,7 @@ use std::time::Duration;
 use crate::check;
 pub use crate::io::options::{Attach, BusyPoll, Driver, Poll, Transfer};
 use crate::sched;
-use crate::service::{Limits, MarkRule, Method, Options, Persistence, Thresholds};
+use crate::service::{FullNat, LOCAL_PORTS, Limits, MarkRule, Method, Options, Persistence, Thresholds};
 use crate::vrrp;
 use crate::wire::{Endpoint, ServiceKey};
 
@@ -22,6 +22,8 @@ pub struct Config {
     pub groups: Vec<SyncGroup>,
     /// `virtual_server` blocks, in order.
     pub services: Vec<VirtualServer>,
+    /// Addresses of `local_address_group` blocks that name an interface.
+    pub local_addresses: Vec<VirtualAddress>,
     /// The `ringmaster` block.
     pub settings: Settings,
 }
@@ -155,6 +157,8 @@ pub struct VirtualServer {
     pub limits: Limits,
     /// `ops`.
     pub one_packet: bool,
+    /// `laddr_group_name`, `proxy_protocol`, `toa`, for servers reached by FNAT.
+    pub full: Option<FullNat>,
     /// `real_server` blocks, in order.
     pub servers: Vec<RealServer>,
     /// `sorry_server`: takes all connections when no real server is left.
@@ -212,6 +216,8 @@ pub struct Settings {
     pub frames: usize,
     /// `socket PATH`: the control socket.
     pub socket: PathBuf,
+    /// `local_ports FIRST LAST`: what full NAT connects to servers from.
+    pub local_ports: (u16, u16),
     /// `mark N { ... }`, in order: which packets get which firewall mark.
     pub marks: Vec<Mark>,
     /// `profile ringmaster|kernel`, the single choices, and `lvs_timeouts`.
@@ -235,6 +241,7 @@ impl Default for Settings {
             connections: 1 << 20,
             frames: 4096,
             socket: PathBuf::from(DEFAULT_SOCKET),
+            local_ports: LOCAL_PORTS,
             marks: Vec::new(),
             options: Options::default(),
         }

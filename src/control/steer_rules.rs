@@ -58,6 +58,6 @@ fn tunnels(pair: &Pair) -> Vec<(u8, Endpoint)> {
         Method::Tun(Tunnel::Ipip) => vec![to(Protocol::IPIP, 0), to(Protocol::IPV6, 0)],
         Method::Tun(Tunnel::Gre { .. }) => vec![to(Protocol::GRE, 0)],
         Method::Tun(Tunnel::Gue { port, .. }) => vec![to(Protocol::UDP, port)],
-        Method::Nat | Method::Dr => Vec::new(),
+        Method::Nat | Method::Dr | Method::Full => Vec::new(),
     }
 }

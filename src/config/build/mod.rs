@@ -6,6 +6,7 @@
 mod addresses;
 mod checks;
 mod election;
+mod full_nat;
 mod group;
 mod groups;
 mod items;
@@ -27,7 +28,7 @@ use super::model::{Config, Settings};
 use super::text::{Reports, Span, Statement};
 use crate::service::Options;
 use crate::time::Ticks;
-use crate::wire::{Family, ServiceKey};
+use crate::wire::{Addr, Family, ServiceKey};
 
 /// Builds the configuration. It is of use only if `reports` holds no error.
 pub(super) fn build(statements: &[Statement], reports: &mut Reports) -> Config {
@@ -40,6 +41,7 @@ pub(super) fn build(statements: &[Statement], reports: &mut Reports) -> Config {
         limits: Vec::new(),
         instances: BTreeMap::new(),
         groups: BTreeMap::new(),
+        local_groups: BTreeMap::new(),
         marks: Vec::new(),
     };
     builder.config(statements)
@@ -61,6 +63,8 @@ struct Builder<'a> {
     instances: BTreeMap<(String, u8, Family), String>,
     /// The members of each `virtual_server_group`.
     groups: BTreeMap<String, Vec<group::Target>>,
+    /// And of each `local_address_group`.
+    local_groups: BTreeMap<String, Vec<Addr>>,
     /// Marks of virtual servers, and where they stand.
     marks: Vec<(u32, Span)>,
 }
@@ -78,6 +82,9 @@ impl Builder<'_> {
         for item in items.iter().filter(|item| item.name == "virtual_server_group") {
             self.group(item);
         }
+        for item in items.iter().filter(|item| item.name == "local_address_group") {
+            self.local_group(item, &mut config);
+        }
         for item in &items {
             match item.name {
                 "ringmaster" => self.settings(item, &mut config.settings),
@@ -87,6 +94,7 @@ impl Builder<'_> {
             }
         }
         self.set_limits(&mut config.services);
+        full_nat::set_local_ports(&mut config.services, config.settings.local_ports);
         for item in items.iter().filter(|item| item.name == "vrrp_sync_group") {
             self.sync_group(item, &mut config);
         }

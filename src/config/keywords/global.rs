@@ -1,6 +1,6 @@
 //! Keywords outside all blocks and in `global_defs`.
 
-use super::Support::{Refused, Removed};
+use super::Support::Removed;
 use super::Takes::{Any, Number, Text, Words};
 use super::{Block, Keyword, MANY, Takes, acts, later, other, seconds, tunes};
 
@@ -39,11 +39,11 @@ pub(super) const ROOT: &[Keyword] = &[
     later("track_group", "instances that follow static addresses").with_block(Block::Lines),
     later("linkbeat_interfaces", "interfaces to ask for their link").with_block(Block::Lines),
     later("interface_up_down_delays", "how long a link must be up or down").with_block(Block::Lines),
-    other(
+    acts(
         "local_address_group",
         Takes::Block(Block::Lines),
-        Refused("full NAT is not done"),
-        "local addresses of full NAT",
+        "",
+        "addresses that FNAT connects to servers from (10.0.0.5-9 eth1), put on the interface if one follows; its name follows",
     ),
 ];
 

@@ -58,7 +58,7 @@ impl Sweep {
         let groups = sweeper.groups().div_ceil(SLICES) * pace;
         let decide = |slot, entry: &_| {
             note(services, entry, met);
-            match lifecycle::fate(services, options, entry, now) {
+            match lifecycle::fate(&shared.table, services, options, entry, now) {
                 Fate::Keep if culling.takes(shared, entry, now) => Fate::Kill,
                 Fate::Keep => Fate::Keep,
                 Fate::Kill => farewell::on_expiry(shared, *lane, (services, options), (slot, entry), now),
