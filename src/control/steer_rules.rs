@@ -37,6 +37,8 @@ pub fn rules(services: &Services, locals: &Locals) -> Rules {
         rules.servers.insert((pair.protocol, Endpoint { port, ..real }));
         rules.server_addresses.insert(real.addr);
     }
+    let full = services.list.iter().filter_map(|service| service.full.as_ref());
+    rules.local_ends = full.flat_map(|full| full.addresses.iter().map(|&address| (address, full.ports))).collect();
     if !services.marks_in_use.is_empty() {
         rules.marks = services
             .marks

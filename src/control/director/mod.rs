@@ -7,6 +7,7 @@
 mod change;
 mod ports;
 mod roles;
+mod shortage;
 mod source;
 mod start;
 mod sweep;
@@ -27,7 +28,7 @@ use super::{Ids, Ledger, Locals, PAIRS, plan, rules};
 use crate::check::{self, Failure, Health, Spec};
 use crate::config::Config;
 use crate::conn::table::TableError;
-use crate::forward::Shared;
+use crate::forward::{Reason, Shared};
 use crate::io::PortInfo;
 use crate::io::xdp::LossGauge;
 use crate::io::xdp::SetupError;
@@ -35,6 +36,7 @@ use crate::io::xdp::steer::Steering;
 use crate::service::{Network, Services, Snapshot};
 use crate::sys::{capabilities, clock};
 use roles::Roles;
+use shortage::Shortage;
 use sweep::Sweep;
 use workers::Workers;
 
@@ -126,6 +128,8 @@ pub(crate) struct Director {
     steering: Steering,
     shared: Shared,
     sweep: Sweep,
+    /// Of full NAT's local ends.
+    shortage: shortage::Watch,
     workers: Workers,
     ports: Vec<PortInfo>,
     gauges: Vec<LossGauge>,
@@ -212,6 +216,17 @@ impl Director {
     async fn confirm(&mut self) {
         let wanted = kernel::wanted(&self.services, &self.network);
         self.kernel.keep_resolved(&wanted, clock::now()).await;
+        self.watch_local_ends();
+    }
+
+    /// Says when full NAT runs out of local ends, and when that is over.
+    fn watch_local_ends(&mut self) {
+        let refused = self.workers.counters().map(|counters| counters.reason(Reason::NoLocalEnd)).sum();
+        match self.shortage.look(refused) {
+            Some(began @ Shortage::Began(_)) => tracing::warn!("{began}"),
+            Some(over @ Shortage::Over(_)) => tracing::info!("{over}"),
+            None => {}
+        }
     }
 
     /// Works the desired state out anew and publishes it.

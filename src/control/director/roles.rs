@@ -23,6 +23,8 @@ use crate::wire::Addr;
 pub(super) struct Roles {
     elections: Option<Elections>,
     instances: Vec<Instance>,
+    /// The addresses of full NAT, which are the director's own whatever its roles.
+    local: Vec<VirtualAddress>,
     /// Some service has an address that no instance is about.
     free: bool,
 }
@@ -47,7 +49,7 @@ impl Roles {
         let instances: Vec<Instance> = config.instances.iter().map(instance).collect();
         let owned: BTreeSet<Addr> = addresses(&instances, |_| true).collect();
         let free = config.services.iter().any(|service| !owned.contains(&service.key.virtual_.addr));
-        Self { elections: None, instances, free }
+        Self { elections: None, instances, local: config.local_addresses.clone(), free }
     }
 
     /// Begins to hold elections.
@@ -101,6 +103,7 @@ impl Roles {
             .iter()
             .filter(|instance| instance.master)
             .flat_map(|instance| instance.addresses.clone())
+            .chain(self.local.iter().cloned())
             .collect()
     }
 
@@ -159,7 +162,7 @@ impl Director {
 
     /// An address that cannot be placed is told of; the others are, and a director with some of its addresses serves more
     /// than none.
-    async fn place(&mut self) {
+    pub(super) async fn place(&mut self) {
         if let Err(error) = self.addresses.set(self.kernel.handle(), &self.roles.wanted()).await {
             tracing::error!("{error}");
         }

@@ -196,8 +196,10 @@ fn has_heard(number: u32, beside: Beside) -> bool {
 }
 
 /// What the server calls `number`, in the client's numbers. Inside the header it is the client's first byte.
-fn to_client(number: u32, beside: Beside) -> u32 {
-    if has_heard(number, beside) {
+pub(super) fn to_client(number: u32, beside: Beside) -> u32 {
+    if beside.shift == 0 {
+        number
+    } else if has_heard(number, beside) {
         number.wrapping_sub(u32::from(beside.shift))
     } else if is_after(number, beside.client_first) {
         beside.client_first

@@ -17,9 +17,11 @@
 //! becomes the client, then it is NAT's. Pairs carry [`PairFlags::FULL`](crate::service::PairFlags::FULL), so that no
 //! connection of another method comes by here.
 
+mod ends;
 mod hand_on;
 mod local;
 
+pub(super) use ends::FullEnds;
 pub use local::{LocalEnd, fate, first_end};
 
 use super::look::{Look, Way};
