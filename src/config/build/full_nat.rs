@@ -25,6 +25,7 @@ impl Builder<'_> {
                     continue;
                 }
                 members.push(address.into());
+                self.local_lines.push((address.into(), line.span()));
                 let place = |device: &crate::config::text::Word| VirtualAddress {
                     address,
                     prefix: if address.is_ipv4() { 32 } else { 128 },
@@ -105,6 +106,17 @@ impl Builder<'_> {
             }
             None if has(items, "toa") && !find("toa").is_some_and(Item::is_on) => HandOn::Nothing,
             None => HandOn::Toa,
+        }
+    }
+
+    /// A packet to a virtual address comes from a client; to a local one, from a server. To be called when all services are
+    /// known.
+    pub(super) fn locals_are_not_virtual(&mut self, services: &[VirtualServer]) {
+        for (address, span) in std::mem::take(&mut self.local_lines) {
+            if services.iter().any(|service| service.key.mark().is_none() && service.key.virtual_.addr == address) {
+                let message = format!("{address} is the address of a virtual_server");
+                self.reports.error(span, message, "FNAT needs addresses that no client connects to");
+            }
         }
     }
 

@@ -42,6 +42,7 @@ pub(super) fn build(statements: &[Statement], reports: &mut Reports) -> Config {
         instances: BTreeMap::new(),
         groups: BTreeMap::new(),
         local_groups: BTreeMap::new(),
+        local_lines: Vec::new(),
         marks: Vec::new(),
     };
     builder.config(statements)
@@ -65,6 +66,8 @@ struct Builder<'a> {
     groups: BTreeMap<String, Vec<group::Target>>,
     /// And of each `local_address_group`.
     local_groups: BTreeMap<String, Vec<Addr>>,
+    /// Their addresses, and where each stands.
+    local_lines: Vec<(Addr, Span)>,
     /// Marks of virtual servers, and where they stand.
     marks: Vec<(u32, Span)>,
 }
@@ -94,6 +97,7 @@ impl Builder<'_> {
             }
         }
         self.set_limits(&mut config.services);
+        self.locals_are_not_virtual(&config.services);
         full_nat::set_local_ports(&mut config.services, config.settings.local_ports);
         for item in items.iter().filter(|item| item.name == "vrrp_sync_group") {
             self.sync_group(item, &mut config);
