@@ -9,8 +9,8 @@ use serde::{Deserialize, Serialize};
 
 use super::admin::{Change, Refusal, ServiceName, TunnelSpec, name_of};
 use super::{Counts, Ledger};
-use crate::conn::Timeouts;
 use crate::conn::Table;
+use crate::conn::Timeouts;
 use crate::conn::table::Listed;
 use crate::forward::full::LocalEnd;
 use crate::forward::lifecycle::SPENT;

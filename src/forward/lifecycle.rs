@@ -3,8 +3,8 @@
 //! Workers and the sweeper come through here, so that each count is kept in one place.
 
 use super::{Shared, full};
-use crate::conn::{State, Table};
 use crate::conn::table::{Entry, Fate, Slot, StateWord};
+use crate::conn::{State, Table};
 use crate::service::{Options, PairFlags, PairId, Server, Services};
 use crate::time::{Tick, Ticks};
 

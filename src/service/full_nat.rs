@@ -86,7 +86,8 @@ mod tests {
         let addresses = ["10.1.0.5:0", "10.1.0.6:0", "10.1.0.7:0"].map(|text| text.parse::<Endpoint>().unwrap().addr);
         let full = FullNat { addresses: addresses.to_vec(), ports: (65000, 65535), hand_on: HandOn::Toa };
         assert_eq!(full.room(), 3 * 536);
-        let ends: BTreeSet<_> = (0..full.room()).map(|number| full.local(number).unwrap()).map(|end| (end.addr, end.port)).collect();
+        let ends: BTreeSet<_> =
+            (0..full.room()).map(|number| full.local(number).unwrap()).map(|end| (end.addr, end.port)).collect();
         assert_eq!(ends.len(), full.room() as usize);
         assert!(ends.iter().all(|(addr, port)| addresses.contains(addr) && *port >= 65000));
         assert_eq!(full.local(full.room()), full.local(0));

@@ -4,7 +4,8 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::{
-    Admission, FtpPorts, FullNat, HopId, HopTo, Loads, MarkRule, Method, Network, Pair, PairFlags, PairId, Thresholds, marks,
+    Admission, FtpPorts, FullNat, HopId, HopTo, Loads, MarkRule, Method, Network, Pair, PairFlags, PairId, Thresholds,
+    marks,
 };
 use crate::sched::{Candidates, Scheduler};
 use crate::time::Ticks;

@@ -95,8 +95,7 @@ mod tests {
     fn a_proxy_header_is_as_the_protocol_has_it() {
         let (client, virtual_) = (end("198.51.100.7:40000"), end("192.0.2.10:80"));
         assert_eq!(proxy_v1(client, virtual_)[..], *b"PROXY TCP4 198.51.100.7 192.0.2.10 40000 80\r\n");
-        let expected =
-            b"\r\n\r\n\0\r\nQUIT\n\x21\x11\0\x0c\xc6\x33\x64\x07\xc0\0\x02\x0a\x9c\x40\0\x50";
+        let expected = b"\r\n\r\n\0\r\nQUIT\n\x21\x11\0\x0c\xc6\x33\x64\x07\xc0\0\x02\x0a\x9c\x40\0\x50";
         assert_eq!(proxy_v2(client, virtual_)[..], *expected);
 
         let (client, virtual_) = (end("[2001:db8::7]:1"), end("[2001:db8::10]:65535"));

@@ -13,6 +13,8 @@ use ringmaster::time::{Tick, Ticks};
 use ringmaster::wire::handed_on;
 use ringmaster::worker::Offline;
 
+use crate::fragments::ones;
+use crate::icmp::{error, icmp_at, icmp_sum};
 use crate::offline::*;
 use crate::packets::{Packet, end as ip_end, tcp, udp};
 
@@ -175,7 +177,8 @@ fn a_listing_shows_the_connection_once_with_its_local_end() {
     let mut director = at_work(0, HandOn::Toa);
     let own = send(&mut director, CLIENTS, &Segment::of(client, vip, "S", 1, 0), at(0)).source;
     let (table, services) = (&director.shared.table, &director.snapshot().services);
-    let shown: Vec<_> = table.entries().filter_map(|listed| view::connection(table, services, &listed, at(0))).collect();
+    let shown: Vec<_> =
+        table.entries().filter_map(|listed| view::connection(table, services, &listed, at(0))).collect();
     assert_eq!(shown.len(), 1);
     let text = |end: SocketAddr| end.to_string();
     assert_eq!(
@@ -344,8 +347,15 @@ fn a_proxy_header_comes_first_and_numbers_follow() {
                 });
                 let reply = Segment::of(server, &own, "A", 5001, at_server(acknowledged)).with(&blocks);
                 let out = send(director, SERVERS, &reply, at(0));
-                let blocks: Vec<u32> = out.options.get(4..).unwrap_or_default().as_chunks::<4>().0.iter()
-                    .map(|word| u32::from_be_bytes(*word).wrapping_sub(first)).collect();
+                let blocks: Vec<u32> = out
+                    .options
+                    .get(4..)
+                    .unwrap_or_default()
+                    .as_chunks::<4>()
+                    .0
+                    .iter()
+                    .map(|word| u32::from_be_bytes(*word).wrapping_sub(first))
+                    .collect();
                 (out.acknowledgment.wrapping_sub(first), blocks)
             };
             assert_eq!(say(&mut director, "A", 0, b""), (0, header.clone()), "with the bare acknowledgment");
@@ -464,5 +474,80 @@ proptest! {
                 }
             }
         }
+    }
+}
+
+/// An ICMP error is told with the numbers and addresses that its receiver knows.
+#[test]
+fn errors_are_translated_at_both_ends() {
+    for family in 0..2 {
+        let [vip, client, server, local] = ENDS[family];
+        let router = ["203.0.113.9", "2001:db8:99::9"][family];
+        let too_big = [(3, 4), (2, 0)][family];
+        let mut director = at_work(family, HandOn::Proxy(ProxyVersion::V2));
+        let length = header(family, ProxyVersion::V2).len() as u32;
+        let own = send(&mut director, CLIENTS, &Segment::of(client, vip, "S", 999, 0), at(0)).source;
+        send(&mut director, SERVERS, &Segment::of(server, &own, "SA", 5000, 1000), at(0));
+
+        // From the servers' side, about what the client has sent.
+        let about = Segment::of(&own, server, "A", 1000 + length + 7, 5001).saying(&[7; 40]).bytes();
+        let header_length = icmp_at(&about) - 14;
+        let came = error(router, local, too_big, 1300, &about, header_length + 20);
+        let out = pass(&mut director, SERVERS, &came, at(0));
+        let (port, frame) = &out[0];
+        assert_eq!((*port, icmp_sum(frame), frame.len()), (CLIENTS, 0xffff, came.len()));
+        let (vip_end, client_end, server_end) = (ip_end(vip), ip_end(client), ip_end(server));
+        assert_eq!(ends(frame, 14), (vip_end.0, client_end.0));
+        let at_quote = icmp_at(frame) + 8;
+        assert_eq!(ends(frame, at_quote), (client_end.0, vip_end.0));
+        let quoted = &frame[at_quote + header_length..];
+        assert_eq!(
+            [&quoted[..2], &quoted[2..4]],
+            [client_end.1, vip_end.1].map(u16::to_be_bytes).each_ref().map(|port| &port[..])
+        );
+        assert_eq!(quoted[4..8], 1007_u32.to_be_bytes(), "the client's own number");
+
+        // From the clients' side, about what the server has sent.
+        let about = Segment::of(vip, client, "A", 5001, 1000).saying(&[7; 40]).bytes();
+        let came = error(router, vip, too_big, 1300, &about, header_length + 20);
+        let out = pass(&mut director, CLIENTS, &came, at(0));
+        let (port, frame) = &out[0];
+        assert_eq!((*port, icmp_sum(frame)), (SERVERS, 0xffff));
+        let own = ip_end(&own);
+        assert_eq!(ends(frame, 14), (own.0, server_end.0), "a server has no route to the router either");
+        assert_eq!(ends(frame, at_quote), (server_end.0, own.0));
+        let quoted = &frame[at_quote + header_length..];
+        assert_eq!(
+            [&quoted[..2], &quoted[2..4]],
+            [server_end.1, own.1].map(u16::to_be_bytes).each_ref().map(|port| &port[..])
+        );
+        if family == 0 {
+            assert_eq!([ones(&frame[14..34]), ones(&frame[42..62])], [0xffff; 2], "both header checksums");
+        }
+    }
+}
+
+/// A server's packet that is too long for the clients' side is refused in the words that the server knows.
+#[test]
+fn a_refused_reply_is_quoted_as_it_came() {
+    let [vip, client, server, local] = ENDS[0];
+    let mut director = at_work(0, HandOn::Nothing);
+    let own = send(&mut director, CLIENTS, &Segment::of(client, vip, "S", 999, 0), at(0)).source;
+    let mut reply = Segment::of(server, &own, "SA", 5000, 1000).bytes();
+    reply[22] = 1;
+    crate::fragments::fix_header(&mut reply);
+    let out = pass(&mut director, SERVERS, &reply, at(0));
+    let (port, frame) = &out[0];
+    assert_eq!((*port, frame[34], ends(frame, 14).1), (SERVERS, 11, ip_end(server).0));
+    assert_eq!(ends(frame, 42), (ip_end(server).0, crate::packets::addr(local)));
+}
+
+/// Source and destination of the IP packet that begins at `at`.
+fn ends(frame: &[u8], at: usize) -> (std::net::IpAddr, std::net::IpAddr) {
+    let four = |at: usize| -> [u8; 4] { frame[at..at + 4].try_into().unwrap() };
+    let sixteen = |at: usize| -> [u8; 16] { frame[at..at + 16].try_into().unwrap() };
+    match frame[at] >> 4 {
+        4 => (four(at + 12).into(), four(at + 16).into()),
+        _ => (sixteen(at + 8).into(), sixteen(at + 24).into()),
     }
 }

@@ -16,8 +16,10 @@ use crate::{alike, shares};
 /// Addresses that the director gets for itself, on the servers' side.
 const LOCALS: &str = "local_address_group inside {\n    10.0.0.201-202 eth1\n    2001:db8:2::201 eth1\n}\n";
 const TOA: &str = "FNAT\n    laddr_group_name inside";
-const PROXY: [&str; 2] =
-    ["FNAT\n    laddr_group_name inside\n    proxy_protocol v1", "FNAT\n    laddr_group_name inside\n    proxy_protocol v2"];
+const PROXY: [&str; 2] = [
+    "FNAT\n    laddr_group_name inside\n    proxy_protocol v1",
+    "FNAT\n    laddr_group_name inside\n    proxy_protocol v2",
+];
 
 /// Servers that reach their own network and nothing else.
 fn lab() -> Lab {
@@ -89,7 +91,8 @@ fn the_tcp_option_names_client_and_port() {
         return;
     }
     let lab = lab();
-    let one = |family| Service { method: TOA, servers: lab.service(family).servers[..1].to_vec(), ..lab.service(family) };
+    let one =
+        |family| Service { method: TOA, servers: lab.service(family).servers[..1].to_vec(), ..lab.service(family) };
     let _director = start(&lab, &[one(V4), one(V6)]);
     for family in [V4, V6] {
         let mut capture = Capture::start(&lab.servers[0].host, &lab.directory().join(format!("{family:?}.txt")));
@@ -113,8 +116,7 @@ fn datagrams_are_translated_at_both_ends_too() {
         return;
     }
     let lab = lab();
-    let service =
-        |family| Service { method: TOA, protocol: "UDP", port: 53, real_port: 5353, ..lab.service(family) };
+    let service = |family| Service { method: TOA, protocol: "UDP", port: 53, real_port: 5353, ..lab.service(family) };
     let _director = start(&lab, &[service(V4), service(V6)]);
     // Of several frames, in pieces both ways.
     let long: String = (0..1000).map(|number| format!("{number:07} ")).collect();

@@ -10,8 +10,8 @@ use ringmaster::io::PortId;
 use ringmaster::io::mem::MemIo;
 use ringmaster::sched::{Kind, Member, Scheduler};
 use ringmaster::service::{
-    Admission, FullNat, Hop, HopId, Limits, MarkRule, Method, Network, NextHop, Options, PairId, Persistence, Port, Route,
-    Server, Service, ServiceId, ServicesBuilder, Snapshot, Thresholds,
+    Admission, FullNat, Hop, HopId, Limits, MarkRule, Method, Network, NextHop, Options, PairId, Persistence, Port,
+    Route, Server, Service, ServiceId, ServicesBuilder, Snapshot, Thresholds,
 };
 use ringmaster::time::{Tick, Ticks};
 use ringmaster::wire::{Addr, Endpoint, Family, Mac, Mask, ServiceKey};

@@ -77,8 +77,7 @@ impl Builder<'_> {
             self.reports.error(span, format!("there is no local_address_group {name}"), "");
             return None;
         };
-        let addresses: Vec<Addr> =
-            members.iter().copied().filter(|address| address.family() == key.family()).collect();
+        let addresses: Vec<Addr> = members.iter().copied().filter(|address| address.family() == key.family()).collect();
         if addresses.is_empty() {
             let message = format!("local_address_group {name} has no address of the family of {key}");
             self.reports.error(span, message, "FNAT does not translate between families");

@@ -32,7 +32,12 @@ pub(super) const VIRTUAL_SERVER: &[Keyword] = &[
     acts("mh-port", None, "", "mh: hash the client's port too"),
     acts("mh-fallback", None, "", "mh: another server where the hashed one is down"),
     acts("laddr_group_name", Text, "", "the `local_address_group` that FNAT connects to servers from"),
-    acts("proxy_protocol", Choice(&["disable", "v1", "v2"]), "disable", "FNAT: client's address in front of the stream"),
+    acts(
+        "proxy_protocol",
+        Choice(&["disable", "v1", "v2"]),
+        "disable",
+        "FNAT: client's address in front of the stream",
+    ),
     acts("toa", Flag, "yes", "FNAT: client's address in TCP option 254, unless `proxy_protocol` says it"),
     other("nat_mask", Any, Removed("NAT needs no mask; leave the line out"), "mask of NAT, in old versions"),
     other("net_mask", Any, Removed("NAT needs no mask; leave the line out"), "never was one"),

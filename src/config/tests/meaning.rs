@@ -6,7 +6,9 @@ use super::*;
 use crate::check::{HttpGet, Probe, Spec, StatusCodes, Url};
 use crate::io::options::{Attach, BusyPoll, Driver, Poll, Transfer};
 use crate::sched::{Flags, Kind};
-use crate::service::{HandOn, ProxyVersion, Defences, Defend, FtpPorts, GueChecksum, Limits, Method, Options, Persistence, Tunnel};
+use crate::service::{
+    Defences, Defend, FtpPorts, GueChecksum, HandOn, Limits, Method, Options, Persistence, ProxyVersion, Tunnel,
+};
 use crate::time::Ticks;
 use crate::wire::{Family, Mask};
 
@@ -261,7 +263,10 @@ fn full_nat_has_its_addresses_ports_and_ways_to_tell() {
     assert_eq!(methods, [(8080, Method::Full), (8080, Method::Nat)]);
     let full = service.full.as_ref().unwrap();
     let addresses: Vec<_> = full.addresses.iter().map(ToString::to_string).collect();
-    assert_eq!((addresses.as_slice(), full.ports), (&["10.0.0.5".to_owned(), "10.0.0.6".to_owned()][..], (1024, 32767)));
+    assert_eq!(
+        (addresses.as_slice(), full.ports),
+        (&["10.0.0.5".to_owned(), "10.0.0.6".to_owned()][..], (1024, 32767))
+    );
     let placed: Vec<_> = config.local_addresses.iter().map(|local| (local.address.to_string(), local.prefix)).collect();
     assert_eq!(placed, [("10.0.0.5".to_owned(), 32), ("10.0.0.6".to_owned(), 32)], "the third names no interface");
     assert_eq!(config.local_addresses[0].device, "eth1");

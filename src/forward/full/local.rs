@@ -225,7 +225,6 @@ fn is_towards(view: &View<'_>, entry: &Entry, real: Endpoint) -> bool {
     entry.state_word().flags() & LOCAL_END != 0 && pair.is_some_and(|pair| towards(pair) == real)
 }
 
-
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -27,8 +27,8 @@ pub use local::{LocalEnd, fate, first_end};
 use super::look::{Look, Way};
 use super::rewrite::{self, End};
 use super::{Decision, Forwarder, Packet, Reason, Verdict, View, wide};
-use crate::conn::table::{Slot, StateWord};
 use crate::conn::FlowKey;
+use crate::conn::table::{Slot, StateWord};
 use crate::service::{HopTo, Pair, PairId, Side};
 use crate::time::Tick;
 use crate::wire::checksum::Delta;
@@ -71,8 +71,7 @@ impl Forwarder {
         let entry = table.entry(slot);
         let its = wide::pair_of(view, pair, entry);
         let key = entry.key();
-        let connection =
-            Connection { slot, id, pair: &its, client: end_of(&key), local };
+        let connection = Connection { slot, id, pair: &its, client: end_of(&key), local };
         match look.way {
             Way::In => self.full_request(view, packet, look, &connection, beside, word, now),
             Way::Out => self.full_reply(view, packet, &Look { key, ..*look }, &connection, beside, word, now),
