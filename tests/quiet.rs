@@ -127,6 +127,10 @@ impl Traffic {
             for vip in ["192.0.2.19:80", "192.0.2.20:80", "192.0.2.21:80"] {
                 frames.extend(["S", "A"].map(|flags| (CLIENTS, tcp(&client, vip, flags).bytes())));
             }
+            // The first byte of the stream, in front of which the header stands.
+            let mut first = tcp(&client, "192.0.2.20:80", "A").with_payload(b"GET").bytes();
+            first[41] += 1;
+            frames.push((CLIENTS, first));
             let local = format!("10.1.0.5:{}", 1024 + n);
             frames.push((SERVERS, tcp("10.1.0.11:80", &local, "SA").bytes()));
             for vip in ["192.0.2.15:21", "192.0.2.16:80", "192.0.2.17:80"] {
