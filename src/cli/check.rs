@@ -4,7 +4,8 @@ use std::io::{self, IsTerminal as _, Write as _};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use crate::config::{self, Level, LoadOptions, Problems, Style};
+use crate::config::{self, Level, LoadOptions, Problem, Problems, Style};
+use crate::control::programs::Programs;
 
 /// Checks a configuration: exit code 0 if it loads, 1 if not.
 #[derive(clap::Args, Clone, Debug)]
@@ -30,7 +31,10 @@ pub fn run(args: &Args) -> ExitCode {
     }
     let options = LoadOptions { config_id: args.config_id.clone() };
     let problems = match config::load(&args.file, &options) {
-        Ok(loaded) => loaded.problems,
+        Ok(mut loaded) => {
+            loaded.problems.0.extend(Programs::review(&loaded.config).into_iter().map(about_program));
+            loaded.problems
+        }
         Err(problems) => problems,
     };
     let style =
@@ -38,6 +42,11 @@ pub fn run(args: &Args) -> ExitCode {
     let text: String = problems.0.iter().map(|problem| config::render(problem, style)).collect();
     let code = if passes(&problems, args.strict) { ExitCode::SUCCESS } else { ExitCode::FAILURE };
     print(&(text + &config::summary(&problems)), code)
+}
+
+/// What is wrong with a program on this host, which may not be the one that the file is for.
+fn about_program(message: String) -> Problem {
+    Problem { level: Level::Warning, place: None, message, hint: None }
 }
 
 /// Whether the file is good enough.

@@ -1,8 +1,10 @@
 //! The command line: one file a subcommand.
 
+pub mod bfd;
 pub mod check;
 pub mod client;
 pub mod connections;
+mod grid;
 pub mod ipvsadm;
 pub mod layout;
 pub mod list;
@@ -11,6 +13,7 @@ pub mod names;
 pub mod replay;
 pub mod run;
 pub mod status;
+pub mod trackers;
 pub mod vrrp;
 
 use std::ffi::OsString;
@@ -38,6 +41,8 @@ enum Command {
     Status(status::Args),
     Metrics(metrics::Args),
     Vrrp(vrrp::Args),
+    Trackers(trackers::Args),
+    Bfd(bfd::Args),
     Replay(replay::Args),
     Ipvsadm(ipvsadm::Args),
 }
@@ -58,6 +63,8 @@ pub fn main() -> ExitCode {
         Command::Status(args) => status::run(&args),
         Command::Metrics(args) => metrics::run(&args),
         Command::Vrrp(args) => vrrp::run(&args),
+        Command::Trackers(args) => trackers::run(&args),
+        Command::Bfd(args) => bfd::run(&args),
         Command::Replay(args) => replay::run(&args),
         Command::Ipvsadm(args) => ipvsadm::run(&args),
     }

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use super::client::{self, Ask, At, Client, ClientError};
 use crate::control::protocol::{Body, Command};
-use crate::control::view::Status;
+use crate::control::view::{RoleView, Status, SyncDaemonView, SyncPeerView, SyncView};
 
 /// Show the director's ports, table and counters
 #[derive(Debug, clap::Args)]
@@ -37,24 +37,58 @@ pub(super) fn print(args: &Args, out: &mut impl Write) -> Result<(), ClientError
 }
 
 fn write(out: &mut impl Write, status: &Status, all: bool) -> io::Result<()> {
-    let Status { version, uptime, forwarding, table_size, connections, workers, ports, timeouts, counters, .. } =
-        status;
+    let Status {
+        version, uptime, forwarding, table_size, connections, workers, ports, timeouts, counters, sync, ..
+    } = status;
     let role = if *forwarding { "forwarding" } else { "standing by" };
     writeln!(out, "ringmaster {version}, up {}, {role}", duration(*uptime))?;
     for port in ports {
         writeln!(out, "port {}: {}", port.name, port.mode)?;
     }
+    for role in &status.roles {
+        let RoleView { name, state, priority, seconds, .. } = role;
+        writeln!(out, "instance {name}: {state} with priority {priority} for {}", duration(*seconds))?;
+    }
+    for tracker in status.trackers.iter().filter(|tracker| tracker.kind != "bfd") {
+        writeln!(out, "{} {}: {}", tracker.kind, tracker.name, tracker.reading)?;
+    }
+    for session in &status.bfd {
+        writeln!(out, "bfd {}: {} for {}", session.name, session.state, duration(session.seconds))?;
+    }
     writeln!(out, "workers: {workers}")?;
     writeln!(out, "connections: {connections} of {table_size}")?;
     writeln!(out, "timeouts: tcp {} s, tcpfin {} s, udp {} s", timeouts.tcp, timeouts.tcp_fin, timeouts.udp)?;
+    if let Some(sync) = sync {
+        write_sync(out, sync)?;
+    }
     writeln!(out, "counters:")?;
     let width = counters.keys().map(String::len).max().unwrap_or(0);
     let shown = counters.iter().filter(|&(_, &count)| all || count != 0);
     shown.into_iter().try_for_each(|(name, count)| writeln!(out, "  {name:<width$} {count:>15}"))
 }
 
+fn write_sync(out: &mut impl Write, sync: &SyncView) -> io::Result<()> {
+    for SyncDaemonView { master, interface, syncid, group, port, .. } in &sync.daemons {
+        let role = if *master { "master" } else { "backup" };
+        writeln!(out, "sync {role}: {interface}, group {group}, port {port}, id {syncid}")?;
+    }
+    for SyncPeerView { session, master, proven, in_sync, lost, lag, silent_ms } in &sync.peers {
+        let role = if *master { "master" } else { "backup" };
+        let state = match (proven, in_sync, master) {
+            (false, ..) => "does not hear us",
+            (true, false, true) => "has more to tell",
+            _ => "in sync",
+        };
+        writeln!(
+            out,
+            "sync peer {session}: {role}, {state}, {lag} messages behind, {lost} lost, heard {silent_ms} ms ago"
+        )?;
+    }
+    Ok(())
+}
+
 /// `3 d 04:05:06`.
-fn duration(seconds: u64) -> String {
+pub(super) fn duration(seconds: u64) -> String {
     let (days, rest) = (seconds / 86_400, seconds % 86_400);
     let clock = format!("{:02}:{:02}:{:02}", rest / 3600, rest / 60 % 60, rest % 60);
     if days == 0 { clock } else { format!("{days} d {clock}") }
@@ -63,7 +97,30 @@ fn duration(seconds: u64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::control::view::{PortView, TimeoutsView};
+    use crate::control::view::{BfdView, PortView, TimeoutsView, TrackerView};
+
+    fn tracker() -> TrackerView {
+        TrackerView { kind: String::new(), name: "x".into(), reading: "down".into(), effects: Vec::new() }
+    }
+
+    fn session() -> BfdView {
+        BfdView {
+            name: "peer".into(),
+            neighbour: [192, 0, 2, 9].into(),
+            state: "Up".into(),
+            remote_state: "Up".into(),
+            diagnostic: 0,
+            seconds: 5,
+            interval: 0,
+            detection: 0,
+            counters: Default::default(),
+        }
+    }
+
+    fn peer(proven: bool) -> SyncPeerView {
+        let session = "00000000000000ab".into();
+        SyncPeerView { session, master: true, proven, in_sync: false, lost: 3, lag: 4, silent_ms: 250 }
+    }
 
     #[test]
     fn the_status_is_readable_and_leaves_out_what_never_happened() {
@@ -74,8 +131,22 @@ mod tests {
             table_size: 1024,
             connections: 2,
             workers: 1,
+            roles: vec![RoleView {
+                name: "VI_1".into(),
+                state: "MASTER".into(),
+                priority: 100,
+                seconds: 70,
+                ..RoleView::default()
+            }],
+            trackers: ["script", "bfd"].map(|kind| TrackerView { kind: kind.into(), ..tracker() }).into(),
+            bfd: vec![session()],
             ports: vec![PortView { name: "eth0".into(), mode: "native, copy, 2 queues".into() }],
             timeouts: TimeoutsView { tcp: 900, tcp_fin: 120, udp: 300 },
+            sync: Some(SyncView {
+                daemons: vec![SyncDaemonView { syncid: 7, ..SyncDaemonView::default() }],
+                in_sync: false,
+                peers: vec![peer(true), peer(false)],
+            }),
             counters: [("received", 21), ("ended-no-route", 0)].map(|(name, count)| (name.to_owned(), count)).into(),
             ..Status::default()
         };
@@ -87,9 +158,15 @@ mod tests {
         let head = concat!(
             "ringmaster 9.9.9, up 3 d 04:05:06, forwarding\n",
             "port eth0: native, copy, 2 queues\n",
+            "instance VI_1: MASTER with priority 100 for 00:01:10\n",
+            "script x: down\n",
+            "bfd peer: Up for 00:00:05\n",
             "workers: 1\n",
             "connections: 2 of 1024\n",
             "timeouts: tcp 900 s, tcpfin 120 s, udp 300 s\n",
+            "sync backup: eth0, group 224.0.0.81, port 8848, id 7\n",
+            "sync peer 00000000000000ab: master, has more to tell, 4 messages behind, 3 lost, heard 250 ms ago\n",
+            "sync peer 00000000000000ab: master, does not hear us, 4 messages behind, 3 lost, heard 250 ms ago\n",
             "counters:\n",
         );
         let received = "  received                    21\n";

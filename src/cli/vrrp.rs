@@ -3,7 +3,9 @@
 use std::io::{self, BufWriter, Write};
 use std::process::ExitCode;
 
-use super::client::{self, Ask, At, Client, ClientError};
+use super::client::{self, Ask as _, At, Client, ClientError};
+use super::grid::grid;
+use super::status::duration;
 use crate::control::protocol::{Body, Command};
 use crate::control::view::RoleView;
 
@@ -37,14 +39,7 @@ fn show(args: &Args, out: &mut impl Write) -> Result<(), ClientError> {
 
 fn table(out: &mut impl Write, roles: &[RoleView]) -> io::Result<()> {
     let head = ["Instance", "State", "Priority", "For", "Master", "Sent", "Heard", "Refused", "Interface", "VRID"];
-    let mut rows = vec![head.map(str::to_owned)];
-    rows.extend(roles.iter().map(row));
-    let width = |column: usize| rows.iter().map(|row| row[column].len()).max().unwrap_or_default();
-    let widths: Vec<usize> = (0..head.len()).map(width).collect();
-    for row in &rows {
-        let line: String = row.iter().zip(&widths).map(|(cell, &width)| format!("{cell:<width$}  ")).collect();
-        writeln!(out, "{}", line.trim_end())?;
-    }
+    grid(out, head, roles.iter().map(row))?;
     for role in roles.iter().filter(|role| role.split_brain) {
         writeln!(out, "{}: SPLIT BRAIN, another master does not give way", role.name)?;
     }
@@ -63,7 +58,7 @@ fn row(role: &RoleView) -> [String; 10] {
         role.name.clone(),
         role.state.clone(),
         priority,
-        age(role.seconds),
+        duration(role.seconds),
         role.master.map_or_else(|| "-".to_owned(), |master| master.to_string()),
         count("adverts-sent").to_string(),
         count("adverts-received").to_string(),
@@ -71,16 +66,6 @@ fn row(role: &RoleView) -> [String; 10] {
         role.interface.clone(),
         role.router.to_string(),
     ]
-}
-
-/// `7s`, `4m10s`, `2h05m`, `3d01h`: the two largest units.
-fn age(seconds: u64) -> String {
-    match seconds {
-        0..60 => format!("{seconds}s"),
-        60..3600 => format!("{}m{:02}s", seconds / 60, seconds % 60),
-        3600..86400 => format!("{}h{:02}m", seconds / 3600, seconds / 60 % 60),
-        _ => format!("{}d{:02}h", seconds / 86400, seconds / 3600 % 24),
-    }
 }
 
 #[cfg(test)]
@@ -116,18 +101,11 @@ mod tests {
         assert_eq!(
             String::from_utf8(text).unwrap(),
             "\
-Instance  State   Priority  For    Master      Sent  Heard  Refused  Interface  VRID
-VI_1      MASTER  80 (100)  4m10s  192.0.2.11  12    3      7        eth0       51
-LONGER    FAULT   80        4m10s  -           12    3      7        eth0       51
+Instance  State   Priority  For       Master      Sent  Heard  Refused  Interface  VRID
+VI_1      MASTER  80 (100)  00:04:10  192.0.2.11  12    3      7        eth0       51
+LONGER    FAULT   80        00:04:10  -           12    3      7        eth0       51
 VI_1: SPLIT BRAIN, another master does not give way
 "
         );
-    }
-
-    #[test]
-    fn ages_have_two_units() {
-        for (seconds, text) in [(0, "0s"), (59, "59s"), (60, "1m00s"), (7500, "2h05m"), (262_800, "3d01h")] {
-            assert_eq!(age(seconds), text);
-        }
     }
 }

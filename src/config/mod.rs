@@ -18,6 +18,7 @@ pub mod model;
 mod problem;
 mod reference;
 mod render;
+mod synchronisation;
 mod text;
 
 pub use model::Config;

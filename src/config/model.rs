@@ -4,10 +4,15 @@ use std::net::IpAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+pub use super::synchronisation::{SyncChoices, SyncDaemon};
+use crate::bfd;
 use crate::check;
 pub use crate::io::options::{Attach, BusyPoll, Driver, Poll, Transfer};
+use crate::notify::{Hooks, Pipe};
+use crate::program::User;
 use crate::sched;
 use crate::service::{FullNat, LOCAL_PORTS, Limits, MarkRule, Method, Options, Persistence, Thresholds};
+use crate::track;
 use crate::vrrp;
 use crate::wire::{Endpoint, ServiceKey};
 
@@ -20,6 +25,10 @@ pub struct Config {
     pub instances: Vec<VrrpInstance>,
     /// `vrrp_sync_group` blocks, in order.
     pub groups: Vec<SyncGroup>,
+    /// What instances and groups track.
+    pub tracking: track::Spec,
+    /// `bfd_instance` blocks, in order.
+    pub bfd: Vec<bfd::Spec>,
     /// `virtual_server` blocks, in order.
     pub services: Vec<VirtualServer>,
     /// Addresses of `local_address_group` blocks that name an interface.
@@ -33,10 +42,20 @@ pub struct Config {
 pub struct Global {
     /// `router_id`: the director's name in messages.
     pub router_id: Option<String>,
+    /// `lvs_sync_daemon`.
+    pub sync_daemon: Option<SyncDaemon>,
     /// `vrrp_startup_delay`: how long after its start the director takes part in no election.
     pub startup_delay: Duration,
     /// `vrrp_delay_after_boot`: the same, after the machine's start.
     pub boot_delay: Duration,
+    /// `dynamic_interfaces`: interfaces may come after the start.
+    pub dynamic_interfaces: bool,
+    /// `enable_script_security`: no script runs as root that others may write.
+    pub script_security: bool,
+    /// `script_user`: whom scripts run as that name nobody.
+    pub script_user: Option<User>,
+    /// `notify_fifo` and `vrrp_notify_fifo`.
+    pub pipes: Vec<Pipe>,
 }
 
 /// A `vrrp_instance`.
@@ -50,6 +69,8 @@ pub struct VrrpInstance {
     pub routes: Vec<VirtualRoute>,
     /// `virtual_rules`.
     pub rules: Vec<VirtualRule>,
+    /// `notify_*`.
+    pub hooks: Hooks,
 }
 
 /// An address and how many of its leading bits count.
@@ -127,6 +148,10 @@ pub struct SyncGroup {
     pub name: String,
     /// Its members, by their place in [`Config::instances`].
     pub members: Vec<usize>,
+    /// `sync_group_tracking_weight`: what its members track may have weights.
+    pub members_weigh: bool,
+    /// `notify_*`.
+    pub hooks: Hooks,
 }
 
 /// One line of `virtual_ipaddress`.
@@ -222,6 +247,8 @@ pub struct Settings {
     pub marks: Vec<Mark>,
     /// `profile ringmaster|kernel`, the single choices, and `lvs_timeouts`.
     pub options: Options,
+    /// The `sync_*` keys.
+    pub sync: SyncChoices,
 }
 
 /// Where the control socket is unless the file says otherwise.
@@ -244,6 +271,7 @@ impl Default for Settings {
             local_ports: LOCAL_PORTS,
             marks: Vec::new(),
             options: Options::default(),
+            sync: SyncChoices::default(),
         }
     }
 }

@@ -41,6 +41,7 @@ fn takes(takes: Takes) -> String {
         Takes::Words => "words".to_owned(),
         Takes::Number(from, to) => format!("{from} to {to}"),
         Takes::Seconds(from, to) => format!("{} to {} seconds", from.as_secs_f64(), to.as_secs()),
+        Takes::Millis(from, to) => format!("{} to {} milliseconds", from.as_millis(), to.as_millis()),
         Takes::Address => "an address".to_owned(),
         Takes::Choice(choices) => choices.join(", "),
         Takes::Block(Block::Lines) => "a block of lines".to_owned(),

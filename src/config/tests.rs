@@ -5,6 +5,7 @@ mod elections;
 mod golden;
 mod meaning;
 mod random;
+mod tracking;
 
 use std::path::Path;
 

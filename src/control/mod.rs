@@ -5,14 +5,19 @@
 //! to the kernel and to clients.
 
 pub mod admin;
+pub mod bfd;
 mod director;
 mod ids;
 pub mod kernel;
 mod ledger;
+pub mod notify;
 mod plan;
+pub mod programs;
 pub mod protocol;
 pub mod socket;
 mod steer_rules;
+pub mod sync;
+pub mod track;
 pub mod view;
 pub mod vrrp;
 

@@ -16,7 +16,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::admin::{Change, Refusal};
-use super::view::{ConnectionPage, ServiceView, Source, Status};
+use super::view::{ConnectionPage, ServiceView, Source, Status, SyncDaemonView};
 
 /// The version spoken. A request may leave it out.
 pub const VERSION: u32 = 1;
@@ -54,6 +54,18 @@ pub enum Command {
         /// What is to be changed.
         changes: Vec<Change>,
     },
+    /// A sync daemon is to be started.
+    #[serde(rename = "start-daemon")]
+    StartDaemon {
+        /// Which, and where.
+        daemon: SyncDaemonView,
+    },
+    /// A sync daemon is to be stopped.
+    #[serde(rename = "stop-daemon")]
+    StopDaemon {
+        /// The one that tells (master), or the one that listens (backup).
+        master: bool,
+    },
 }
 
 /// A line to a client.
@@ -75,8 +87,8 @@ pub enum Body {
     /// To [`Command::Connections`].
     Connections(ConnectionPage),
     /// To [`Command::Status`].
-    Status(Status),
-    /// To [`Command::Change`]: for each change nothing, or why it was refused.
+    Status(Box<Status>),
+    /// To [`Command::Change`] and the commands about daemons: for each change nothing, or why it was refused.
     Changed(Vec<Option<Refusal>>),
     /// To a request that was not understood.
     Error(String),
@@ -96,8 +108,10 @@ pub fn answer(line: &[u8], source: &mut impl Source) -> Response {
         Ok(request) => match request.command {
             Command::Services => Body::Services(source.services()),
             Command::Connections { cursor } => Body::Connections(source.connections(cursor, PAGE)),
-            Command::Status => Body::Status(source.status()),
+            Command::Status => Body::Status(Box::new(source.status())),
             Command::Change { changes } => Body::Changed(source.change(&changes)),
+            Command::StartDaemon { daemon } => Body::Changed(vec![source.start_daemon(&daemon).err()]),
+            Command::StopDaemon { master } => Body::Changed(vec![source.stop_daemon(master).err()]),
         },
         Err(error) => Body::Error(error.to_string()),
     };

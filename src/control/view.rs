@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::admin::{Change, Refusal, ServiceName, TunnelSpec, name_of};
 use super::{Counts, Ledger};
+use crate::config::model::SyncDaemon;
 use crate::conn::Table;
 use crate::conn::Timeouts;
 use crate::conn::table::Listed;
@@ -34,6 +35,16 @@ pub trait Source {
     /// Carries out changes in their order, and says of each why it was refused, if it was. Workers and clients see all of
     /// them at once.
     fn change(&mut self, changes: &[Change]) -> Vec<Option<Refusal>>;
+
+    /// Starts a sync daemon. From then on the configuration has no say in them.
+    fn start_daemon(&mut self, _daemon: &SyncDaemonView) -> Result<(), Refusal> {
+        Err(Refusal::Unsupported("No sync daemons".to_owned()))
+    }
+
+    /// Stops one.
+    fn stop_daemon(&mut self, _master: bool) -> Result<(), Refusal> {
+        Err(Refusal::NoDaemon)
+    }
 }
 
 /// A transport protocol. The order is that of the IP protocol numbers.
@@ -230,13 +241,141 @@ pub struct Status {
     pub listing: ListingView,
     /// Counters by name.
     pub counters: BTreeMap<String, u64>,
+    /// Connection synchronisation, if a daemon runs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sync: Option<SyncView>,
     /// The instances of VRRP, in the order of the configuration.
     #[serde(default)]
     pub roles: Vec<RoleView>,
+    /// What instances track, in the order of the configuration.
+    #[serde(default)]
+    pub trackers: Vec<TrackerView>,
+    /// The sessions of BFD, in the order of the configuration.
+    #[serde(default)]
+    pub bfd: Vec<BfdView>,
+}
+
+/// Something that is tracked.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TrackerView {
+    /// script, process, file, interface or bfd.
+    pub kind: String,
+    /// Its name.
+    pub name: String,
+    /// up, down, unknown, or the number in a file.
+    pub reading: String,
+    /// Who depends on it.
+    pub effects: Vec<EffectView>,
+}
+
+/// What a tracker does to an instance or a group.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EffectView {
+    /// The instance, or the group.
+    pub subject: String,
+    /// Whether it may take part, as far as this tracker is concerned.
+    pub met: bool,
+    /// What is added to its priority just now.
+    pub weight: i16,
+}
+
+/// A session of BFD.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BfdView {
+    /// Its name.
+    pub name: String,
+    /// The neighbour's address.
+    pub neighbour: IpAddr,
+    /// AdminDown, Down, Init or Up.
+    pub state: String,
+    /// What the neighbour says of its end.
+    pub remote_state: String,
+    /// Why it went down last, as in RFC 5880 4.1.
+    pub diagnostic: u8,
+    /// How long it has had its state, in seconds.
+    pub seconds: u64,
+    /// Microseconds between our packets, before they are spread.
+    pub interval: u64,
+    /// Microseconds of silence after which the neighbour counts as dead.
+    pub detection: u64,
+    /// Counters by name.
+    pub counters: BTreeMap<String, u64>,
+}
+
+/// Connection synchronisation.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SyncView {
+    /// The daemons that run, the master first.
+    pub daemons: Vec<SyncDaemonView>,
+    /// Whether all that living masters know has come.
+    pub in_sync: bool,
+    /// Directors that share our key, as far as they are heard.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub peers: Vec<SyncPeerView>,
+}
+
+/// A sync daemon, as `ipvsadm -L --daemon` shows it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SyncDaemonView {
+    /// Whether it tells (master) or listens (backup).
+    pub master: bool,
+    /// Its interface.
+    pub interface: String,
+    /// The number of its group of directors; a backup's 0 accepts all.
+    pub syncid: u8,
+    /// The longest message, in bytes.
+    pub maxlen: u16,
+    /// The multicast group.
+    pub group: IpAddr,
+    /// Its UDP port.
+    pub port: u16,
+    /// Hops that messages may take.
+    pub ttl: u8,
+}
+
+impl Default for SyncDaemonView {
+    /// The backup that `ipvsadm --start-daemon backup` asks for.
+    fn default() -> Self {
+        Self::new(false, &SyncDaemon::on("eth0"))
+    }
+}
+
+impl SyncDaemonView {
+    /// Of a daemon in one of the two roles.
+    pub fn new(master: bool, daemon: &SyncDaemon) -> Self {
+        Self {
+            master,
+            interface: daemon.interface.clone(),
+            syncid: daemon.id,
+            maxlen: daemon.maxlen,
+            group: daemon.group,
+            port: daemon.port,
+            ttl: daemon.ttl,
+        }
+    }
+}
+
+/// Another director.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SyncPeerView {
+    /// Names its run, in hexadecimal.
+    pub session: String,
+    /// Whether it tells of its connections.
+    pub master: bool,
+    /// Whether it has shown that it hears us; until then nothing is taken from it.
+    pub proven: bool,
+    /// Whether all that it has told has come.
+    pub in_sync: bool,
+    /// How many of its messages never came.
+    pub lost: u64,
+    /// How many of our messages it had not acknowledged with its last beat.
+    pub lag: u64,
+    /// Since it was last heard, in milliseconds.
+    pub silent_ms: u64,
 }
 
 /// An instance of VRRP.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RoleView {
     /// Its name.
     pub name: String,

@@ -33,11 +33,21 @@ pub(super) fn begin(shared: &Shared, lane: usize, server: &Server, state: State)
     look();
 }
 
+/// Counts a connection that was entered as another director told of it. Limits of its server have no say in that; they
+/// are looked at when the next one is to be opened.
+pub fn adopt(shared: &Shared, lane: usize, pair: PairId, state: State) {
+    if is_template(state) {
+        return shared.loads.add_template(lane, pair, 1);
+    }
+    let active = i32::from(state.is_active());
+    shared.loads.add(lane, pair, active, 1 - active);
+}
+
 /// Moves a connection to another state: loads and timeout follow. Another worker may have been faster; then its packet
 /// came first, and this one changes nothing.
 #[cold]
 #[inline(never)]
-pub(super) fn change_state(
+pub fn change_state(
     shared: &Shared,
     lane: usize,
     options: &Options,
@@ -57,6 +67,7 @@ pub(super) fn change_state(
     if next.is_established() {
         assure(shared, entry);
     }
+    shared.changes.push(entry, seen.state(), next);
 }
 
 /// Marks the template behind a connection: a real exchange came of it.
@@ -71,7 +82,7 @@ pub(super) fn assure(shared: &Shared, entry: &Entry) {
 }
 
 /// Ends a connection that a packet has made obsolete. The sweeper frees the slot.
-pub(super) fn end(shared: &Shared, lane: usize, slot: Slot, seen: StateWord) {
+pub fn end(shared: &Shared, lane: usize, slot: Slot, seen: StateWord) {
     if shared.table.kill(slot, seen, seen.flags() | SETTLED) {
         settle(shared, lane, seen.state(), shared.table.entry(slot));
     }
@@ -89,7 +100,7 @@ fn settle(shared: &Shared, lane: usize, state: State, entry: &Entry) {
     if entry.state_word().flags() & LOCAL_END != 0 {
         return;
     }
-    if matches!(state, State::Template | State::TemplateAssured) {
+    if is_template(state) {
         shared.loads.add_template(lane, PairId(entry.pair()), -1);
         return;
     }
@@ -98,6 +109,10 @@ fn settle(shared: &Shared, lane: usize, state: State, entry: &Entry) {
     if let Some(template) = template_of(shared, entry) {
         template.remove_child();
     }
+}
+
+fn is_template(state: State) -> bool {
+    matches!(state, State::Template | State::TemplateAssured)
 }
 
 /// The template behind a connection. A template can end in the very moment a connection takes hold of it; then its slot

@@ -21,6 +21,7 @@
 //! system call; a frame that gets the verdict `Wait` or `Pass` is untouched.
 
 mod answer;
+mod changes;
 mod counters;
 mod culling;
 mod decision;
@@ -45,8 +46,9 @@ mod transit;
 mod tunnel;
 mod tunnel_error;
 mod verdict;
-mod wide;
+pub mod wide;
 
+pub use changes::{Change, Changes};
 pub use counters::{Counter, Counters, PairCounters};
 pub use culling::Culling;
 pub use decision::Decision;
@@ -90,10 +92,14 @@ pub struct Shared {
     pub farewells: Arc<ArrayQueue<farewell::Farewell>>,
     /// Neighbours that some worker needs and nobody has resolved yet; the control thread empties it.
     pub wanted: Arc<ArrayQueue<NextHop>>,
+    /// Connections that other directors should soon hear of.
+    pub changes: Arc<Changes>,
 }
 
 /// Neighbours that workers may ask for at once.
 const WANTED: usize = 1024;
+/// Changed connections that may wait for a beat: more than two million a second.
+const CHANGES: usize = 1 << 14;
 
 impl Shared {
     /// Around a table: for so many workers, each with its lane in the loads, and one lane more for the sweeper; with room
@@ -107,6 +113,7 @@ impl Shared {
             defence: Arc::default(),
             farewells: Arc::new(ArrayQueue::new(farewell::FAREWELLS)),
             wanted: Arc::new(ArrayQueue::new(WANTED)),
+            changes: Arc::new(Changes::new(CHANGES)),
         }
     }
 }

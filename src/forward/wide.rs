@@ -5,6 +5,7 @@
 
 use super::View;
 use super::look::{Look, Way};
+use crate::conn::Table;
 use crate::conn::table::Entry;
 use crate::service::{Pair, Server, Service, Side};
 use crate::wire::{Addr, Endpoint};
@@ -15,19 +16,20 @@ use crate::wire::{Addr, Endpoint};
 pub(super) fn is_end(view: &View<'_>, pair: &Pair, entry: &Entry, look: &Look) -> bool {
     look.other
         == match look.way {
-            Way::In => virtual_end(view, pair, entry),
+            Way::In => virtual_end(view.table, pair, entry),
             Way::Out => Endpoint { port: entry.rport(), ..pair.end(Side::Real) },
         }
 }
 
 /// The pair as it is for this connection.
 pub(super) fn pair_of(view: &View<'_>, pair: &Pair, entry: &Entry) -> Pair {
-    pair.of_connection(virtual_end(view, pair, entry), entry.rport())
+    pair.of_connection(virtual_end(view.table, pair, entry), entry.rport())
 }
 
-fn virtual_end(view: &View<'_>, pair: &Pair, entry: &Entry) -> Endpoint {
+/// What the connection's client sees, whether its pair or its entry holds that.
+pub fn virtual_end(table: &Table, pair: &Pair, entry: &Entry) -> Endpoint {
     let addr = match pair.service_key().mark() {
-        Some(_) => view.table.vip(entry),
+        Some(_) => table.vip(entry),
         None => pair.ends[Side::Virtual as usize],
     };
     Endpoint { addr, port: entry.vport() }

@@ -29,7 +29,8 @@ impl Services {
         if mark == 0 { None } else { self.named(&key) }
     }
 
-    fn by_address(&self, protocol: u8, destination: Endpoint) -> Option<&Service> {
+    /// The service of a destination, whatever the packet's mark.
+    pub fn by_address(&self, protocol: u8, destination: Endpoint) -> Option<&Service> {
         let on = |port| self.named(&ServiceKey { protocol, virtual_: Endpoint { port, ..destination } });
         let ftp =
             || if self.kinds.ftp && protocol == Protocol::TCP && is_ftp_s(destination.port) { on(FTP) } else { None };

@@ -90,6 +90,12 @@ impl Interface {
     }
 }
 
+/// Whether an interface says that its link is there: what it is asked, not what the kernel was told.
+pub fn has_link(name: &str) -> io::Result<bool> {
+    let socket = socket(AddressFamily::INET, SocketType::DGRAM, None)?;
+    Asked { socket, name }.link()
+}
+
 struct Asked<'a> {
     socket: OwnedFd,
     name: &'a str,
@@ -116,6 +122,12 @@ impl Asked<'_> {
         Ok(channels.receive.saturating_add(channels.combined))
     }
 
+    fn link(&self) -> io::Result<bool> {
+        let mut value = Value { command: ETHTOOL_GLINK, data: 0 };
+        self.ask(SIOCETHTOOL, (&raw mut value).cast())?;
+        Ok(value.data != 0)
+    }
+
     fn driver(&self) -> io::Result<(String, String)> {
         let mut info = DriverInfo { command: ETHTOOL_GDRVINFO, ..DriverInfo::default() };
         self.ask(SIOCETHTOOL, (&raw mut info).cast())?;
@@ -139,7 +151,15 @@ impl Asked<'_> {
 
 const SIOCETHTOOL: libc::c_ulong = 0x8946;
 const ETHTOOL_GDRVINFO: u32 = 0x03;
+const ETHTOOL_GLINK: u32 = 0x0a;
 const ETHTOOL_GCHANNELS: u32 = 0x3c;
+
+/// `struct ethtool_value` of `<linux/ethtool.h>`.
+#[repr(C)]
+struct Value {
+    command: u32,
+    data: u32,
+}
 
 /// `struct ethtool_channels` of `<linux/ethtool.h>`.
 #[repr(C)]
@@ -182,6 +202,8 @@ mod tests {
         assert_eq!((lo.index, lo.mac, lo.queues), (1, Mac::default(), 1));
         assert!(lo.mtu >= 1500);
         assert!(lo.may_bring_partial_checksums());
+        assert!(has_link("lo").unwrap());
+        assert!(has_link("no-such-one").is_err());
         for name in ["no-such-one", "", "a-name-longer-than-any-may-be"] {
             assert_eq!(Interface::query(name).unwrap_err().kind(), io::ErrorKind::NotFound, "{name}");
         }

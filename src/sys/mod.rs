@@ -5,21 +5,27 @@
 //! | [`affinity`] | which cores there are, and to run on one of them |
 //! | [`capabilities`] | what this process may do |
 //! | [`clock`] | what time it is: the only reader of clocks in the library |
+//! | [`datagram`] | UDP datagrams, with the TTL that they arrived with |
 //! | [`interface`] | what an interface is: index, MTU, address, queues, driver |
 //! | [`limits`] | how much memory may be locked |
 //! | [`memfd`] | memory that another process can map |
 //! | [`memory`] | how much memory there is to be had |
 //! | [`names`] | names of hosts |
 //! | [`packet`] | packet sockets: frames out, IP packets in |
+//! | [`readable`] | waiting for descriptors that the runtime has no type for |
 //! | [`scheduling`] | to let a thread go first |
+//! | [`users`] | users and groups by their names |
 
 pub mod affinity;
 pub mod capabilities;
 pub mod clock;
+pub mod datagram;
 pub mod interface;
 pub mod limits;
 pub mod memfd;
 pub mod memory;
 pub mod names;
 pub mod packet;
+pub mod readable;
 pub mod scheduling;
+pub mod users;

@@ -93,7 +93,9 @@ impl fmt::Display for Cause {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Cause::Usable => f.write_str("it can take part"),
-            Cause::Unusable => f.write_str("the interface is down or has no address to send from"),
+            Cause::Unusable => {
+                f.write_str("the interface is down or has no address to send from, or what it tracks is down")
+            }
             Cause::Silence => f.write_str("no master was heard"),
             Cause::Released => f.write_str("the master gave the addresses up"),
             Cause::Owner => f.write_str("it owns the addresses"),

@@ -47,7 +47,8 @@ mod tests {
 
     #[test]
     fn weights_add_up_within_limits_and_an_owner_does_not_move() {
-        let cases: [(u8, &[(&str, i16)], u8); 7] = [
+        type Weights<'a> = &'a [(&'a str, i16)];
+        let cases: [(u8, Weights<'_>, u8); 7] = [
             (100, &[], 100),
             (100, &[("a", -20), ("b", 5)], 85),
             (100, &[("a", -20), ("a", 0)], 100),

@@ -40,7 +40,7 @@ pub enum Order {
 #[derive(Debug)]
 pub struct Routers {
     members: Vec<Member>,
-    /// Nothing starts before (`vrrp_startup_delay`).
+    /// Nothing starts before (`vrrp_startup_delay`). Zero once that is over.
     not_before: Duration,
     orders: Vec<Order>,
     events: Vec<Event>,
@@ -144,6 +144,9 @@ impl Routers {
             if let Some(healed) = self.members[instance].forget_rival(now) {
                 self.tell(instance, Happening::Healed(healed), now);
             }
+        }
+        if now >= self.not_before {
+            self.not_before = Duration::ZERO;
         }
         let groups: BTreeSet<usize> = self.members.iter().filter_map(|member| member.group).collect();
         groups.into_iter().for_each(|group| self.lead_if_all_would(group, now));

@@ -16,6 +16,7 @@ mod movement;
 mod nat;
 mod rings;
 mod sizes;
+mod synchronisation;
 mod textbook;
 mod tun;
 mod wide;

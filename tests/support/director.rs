@@ -126,7 +126,8 @@ impl Director {
         self.child.try_wait().expect("it is our child")
     }
 
-    fn ask(&self, command: &str) -> String {
+    /// What a subcommand prints that asks this director.
+    pub fn ask(&self, command: &str) -> String {
         let output = Command::new(program()).args(command.split(' ')).arg("--socket").arg(&self.socket).output();
         let Output { status, stdout, stderr } = output.expect("the binary is built");
         assert!(status.success(), "`ringmaster {command}`: {}", String::from_utf8_lossy(&stderr));

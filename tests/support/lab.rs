@@ -65,6 +65,7 @@ const FAR: Net = Net("172.16.20", "2001:db8:4:");
 
 /// Last parts of the addresses.
 const DIRECTOR: u8 = 1;
+const SECOND_DIRECTOR: u8 = 2;
 const CLIENTS: [u8; 6] = [11, 12, 13, 14, 15, 16];
 const VIRTUAL: u8 = 100;
 const ROUTER: u8 = 254;
@@ -91,7 +92,17 @@ impl Lab {
 
     /// All on one segment; servers hold the VIP silently and answer the client themselves.
     pub fn dr() -> Self {
-        let segment = Switch::new("segment");
+        Self::dr_on(Switch::new("segment"))
+    }
+
+    /// The same with a second host that a director can run on.
+    pub fn dr_with_second_director() -> (Self, Namespace) {
+        let (segment, second) = (Switch::new("segment"), host("second"));
+        segment.plug_queues(QUEUES, &second, DR.interface, SHARED, &[SECOND_DIRECTOR]);
+        (Self::dr_on(segment), second)
+    }
+
+    fn dr_on(segment: Switch) -> Self {
         let mut lab = Self::new(DR);
         segment.plug(&lab.client, "eth0", SHARED, &CLIENTS);
         segment.plug_queues(QUEUES, &lab.director, DR.interface, SHARED, &[DIRECTOR]);

@@ -8,6 +8,7 @@ pub mod director;
 pub mod ftp;
 pub mod hosts;
 pub mod http;
+pub mod keepalived;
 pub mod lab;
 pub mod netns;
 pub mod udp;

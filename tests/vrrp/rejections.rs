@@ -30,7 +30,7 @@ impl Bystander {
     }
 
     fn send(&self, advert: &Advert, ttl: u8, spoil: bool) {
-        let [source, destination] = ["192.168.146.13", "224.0.0.18"].map(|text| text.parse::<Ipv4Addr>().unwrap());
+        let (source, destination) = (Ipv4Addr::new(192, 168, 146, 13), Ipv4Addr::new(224, 0, 0, 18));
         let ends = Ends { source: Addr::from(source), destination: Addr::from(destination) };
         let mut payload = advert.emit(ends, false);
         payload[6] ^= u8::from(spoil);

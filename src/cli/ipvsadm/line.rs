@@ -9,7 +9,7 @@ use super::options::Opt;
 use super::values::{self, count};
 use crate::cli::names::Names;
 use crate::control::admin::{Family, Netmask, TunnelChecksum, TunnelKind, TunnelSpec};
-use crate::control::view::{Forward, Protocol};
+use crate::control::view::{Forward, Protocol, SyncDaemonView};
 
 /// Longest persistence: 31 days.
 const LONGEST_PERSISTENCE: u32 = 31 * 86_400;
@@ -37,6 +37,7 @@ pub(super) struct Line<'a> {
     pub(super) upper: u32,
     pub(super) lower: u32,
     pub(super) tunnel: TunnelSpec,
+    pub(super) daemon: SyncDaemonView,
 }
 
 impl<'a> Line<'a> {
@@ -60,6 +61,7 @@ impl<'a> Line<'a> {
             upper: 0,
             lower: 0,
             tunnel: TunnelSpec::default(),
+            daemon: SyncDaemonView::default(),
         }
     }
 
@@ -122,11 +124,16 @@ impl<'a> Line<'a> {
             Opt::TunNocsum => self.checksum(Given::TunNocsum, TunnelChecksum::None)?,
             Opt::TunCsum => self.checksum(Given::TunCsum, TunnelChecksum::Plain)?,
             Opt::TunRemcsum => self.checksum(Given::TunRemcsum, TunnelChecksum::Remote)?,
-            Opt::McastInterface => self.given.add(Given::McastInterface)?,
-            Opt::SyncId => self.bounded(Given::SyncId, value, 0..=255, "syncid")?,
-            Opt::McastPort => self.bounded(Given::McastPort, value, 1..=65_535, "mcast-port")?,
-            Opt::McastTtl => self.bounded(Given::McastTtl, value, 1..=255, "mcast-ttl")?,
-            Opt::SyncMaxlen => self.bounded(Given::SyncMaxlen, value, 1..=65_507, "sync-maxlen")?,
+            Opt::McastInterface => {
+                self.given.add(Given::McastInterface)?;
+                self.daemon.interface = value.to_owned();
+            }
+            Opt::SyncId => self.daemon.syncid = self.bounded(Given::SyncId, value, 0..=255, "syncid")?,
+            Opt::McastPort => self.daemon.port = self.bounded(Given::McastPort, value, 1..=65_535, "mcast-port")?,
+            Opt::McastTtl => self.daemon.ttl = self.bounded(Given::McastTtl, value, 1..=255, "mcast-ttl")?,
+            Opt::SyncMaxlen => {
+                self.daemon.maxlen = self.bounded(Given::SyncMaxlen, value, 1..=65_507, "sync-maxlen")?;
+            }
             Opt::McastGroup => self.mcast_group(value)?,
             _ => return self.format(option),
         }
@@ -207,20 +214,27 @@ impl<'a> Line<'a> {
         self.given.add(option)
     }
 
-    /// An option of the daemons, of which only the value is looked at.
-    fn bounded(&mut self, option: Given, value: &str, range: RangeInclusive<u32>, name: &str) -> Result<(), Fault> {
+    /// A number that a daemon is given, in a type that the range fits into.
+    fn bounded<T: TryFrom<u32>>(
+        &mut self,
+        option: Given,
+        value: &str,
+        range: RangeInclusive<u32>,
+        name: &str,
+    ) -> Result<T, Fault> {
         self.given.add(option)?;
-        match count(value, *range.start(), *range.end()) {
-            Some(_) => Ok(()),
-            None => Err(Fault::usage(format!("illegal {name} specified"))),
-        }
+        let number = count(value, *range.start(), *range.end()).and_then(|number| T::try_from(number).ok());
+        number.ok_or_else(|| Fault::usage(format!("illegal {name} specified")))
     }
 
     fn mcast_group(&mut self, value: &str) -> Result<(), Fault> {
         self.given.add(Given::McastGroup)?;
         let family = if value.contains(':') { "IPv6" } else { "IPv4" };
         match value.parse::<IpAddr>() {
-            Ok(group) if group.is_multicast() => Ok(()),
+            Ok(group) if group.is_multicast() => {
+                self.daemon.group = group;
+                Ok(())
+            }
             _ => Err(Fault::usage(format!("invalid {family} mcast-group `{value}'"))),
         }
     }

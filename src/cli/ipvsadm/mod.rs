@@ -4,6 +4,7 @@
 //! Words become options ([`options`]), options a [`parse::Job`] (with [`line`], [`legality`], [`whole`]), and the job is
 //! done over the control socket. Nothing here knows the director but through [`Ask`], so that tests stand in for it.
 
+mod daemons;
 mod fault;
 mod help;
 mod legality;

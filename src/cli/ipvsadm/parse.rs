@@ -12,6 +12,7 @@ use super::values;
 use crate::cli::layout::Columns;
 use crate::cli::names::Names;
 use crate::control::admin::{Change, ServiceName};
+use crate::control::view::SyncDaemonView;
 
 /// Longest timeout that the kernel takes, in seconds.
 const LONGEST_TIMEOUT: u32 = 2_147_483;
@@ -28,9 +29,9 @@ pub(super) enum Job {
     /// `-R`.
     Restore,
     /// `--start-daemon`.
-    StartDaemon,
+    StartDaemon(SyncDaemonView),
     /// `--stop-daemon`.
-    StopDaemon,
+    StopDaemon { master: bool },
     /// `-h`.
     Help,
     /// `-v`.
@@ -69,6 +70,7 @@ pub(super) fn parse(program: &str, words: &[String], names: &dyn Names) -> Resul
         _ => command(first).ok_or_else(|| Fault::try_help(program))?,
     };
     let mut line = Line::new(names);
+    line.daemon.master = value == Some("master");
     while let Some(option) = reader.option() {
         let (option, value) = option.map_err(Fault::refused)?;
         // Values that must be there are; of the two that need not be one is never asked for.

@@ -3,6 +3,7 @@
 use std::io;
 
 use super::World;
+use super::daemons;
 use super::fault::Fault;
 use super::help;
 use super::parse::{Format, Job, Listing, parse};
@@ -53,8 +54,8 @@ pub(super) fn one(world: &mut World<'_>, job: Job) -> Result<(), Fault> {
         }
         Job::List(listing, format) => list(world, listing, format),
         Job::Save { numeric } => save(world, numeric),
-        Job::StartDaemon => Err(Fault::refused("Not supported yet: connection synchronization daemons")),
-        Job::StopDaemon => Err(Fault::refused("No daemon is running")),
+        Job::StartDaemon(daemon) => daemons::order(world, Command::StartDaemon { daemon }),
+        Job::StopDaemon { master } => daemons::order(world, Command::StopDaemon { master }),
         Job::Help => written(help::usage(world.out, world.program)),
         Job::Version => written(help::version(world.out)),
         // Restoring does not read its own input.
@@ -93,8 +94,7 @@ fn list(world: &mut World<'_>, listing: Listing, format: Format) -> Result<(), F
             let line = format!("{} {} {}", timeouts.tcp, timeouts.tcp_fin, timeouts.udp);
             written(writeln!(world.out, "Timeout (tcp tcpfin udp): {line}"))
         }
-        // There are none, which ipvsadm says by saying nothing.
-        Listing::Daemons => status(world).map(|_| ()),
+        Listing::Daemons => daemons::list(world),
     }
 }
 
@@ -138,14 +138,14 @@ fn table(world: &mut World<'_>) -> Result<(Vec<ServiceView>, Status), Fault> {
     Ok((services, status(world)?))
 }
 
-fn status(world: &mut World<'_>) -> Result<Status, Fault> {
+pub(super) fn status(world: &mut World<'_>) -> Result<Status, Fault> {
     match ask(world, Command::Status)? {
-        Body::Status(status) => Ok(status),
+        Body::Status(status) => Ok(*status),
         _ => Err(unexpected()),
     }
 }
 
-fn ask(world: &mut World<'_>, command: Command) -> Result<Body, Fault> {
+pub(super) fn ask(world: &mut World<'_>, command: Command) -> Result<Body, Fault> {
     world.director.ask(command).map_err(|error| match error {
         // As without the module.
         ClientError::Forbidden(_) => Fault::usage("Can't initialize ipvs: Permission denied (you must be root)"),
@@ -154,12 +154,12 @@ fn ask(world: &mut World<'_>, command: Command) -> Result<Body, Fault> {
     })
 }
 
-fn unexpected() -> Fault {
+pub(super) fn unexpected() -> Fault {
     Fault::refused(ClientError::Unexpected)
 }
 
 /// A listing that cannot be written is a failure, unless nobody wants to read it.
-fn written(outcome: io::Result<()>) -> Result<(), Fault> {
+pub(super) fn written(outcome: io::Result<()>) -> Result<(), Fault> {
     match outcome {
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(Fault::nothing(error)),
         _ => Ok(()),

@@ -8,7 +8,9 @@ use crate::cli::names::Names;
 use crate::config::Config;
 use crate::control::admin::{self, Change, Refusal};
 use crate::control::protocol::{self, Body, Command, Request};
-use crate::control::view::{self, ConnectionPage, ListingView, Protocol, ServiceView, Source, Status};
+use crate::control::view::{
+    self, ConnectionPage, ListingView, Protocol, ServiceView, Source, Status, SyncDaemonView, SyncView,
+};
 use crate::control::{Ids, Ledger, plan};
 use crate::service::{Loads, Network, Services};
 
@@ -39,6 +41,7 @@ struct Desk {
     config: Config,
     ids: Ids,
     services: Services,
+    daemons: Vec<SyncDaemonView>,
 }
 
 impl Source for Desk {
@@ -53,7 +56,23 @@ impl Source for Desk {
     fn status(&mut self) -> Status {
         let options = &self.config.settings.options;
         let listing = ListingView::from(options);
-        Status { table_size: 4096, timeouts: options.timeouts.into(), listing, ..Status::default() }
+        let sync = Some(SyncView { daemons: self.daemons.clone(), ..SyncView::default() });
+        Status { table_size: 4096, timeouts: options.timeouts.into(), listing, sync, ..Status::default() }
+    }
+
+    fn start_daemon(&mut self, daemon: &SyncDaemonView) -> Result<(), Refusal> {
+        if self.daemons.iter().any(|running| running.master == daemon.master) {
+            return Err(Refusal::DaemonRuns);
+        }
+        self.daemons.push(daemon.clone());
+        self.daemons.sort_by_key(|daemon| !daemon.master);
+        Ok(())
+    }
+
+    fn stop_daemon(&mut self, master: bool) -> Result<(), Refusal> {
+        let before = self.daemons.len();
+        self.daemons.retain(|daemon| daemon.master != master);
+        if self.daemons.len() < before { Ok(()) } else { Err(Refusal::NoDaemon) }
     }
 
     fn change(&mut self, changes: &[Change]) -> Vec<Option<Refusal>> {
@@ -141,7 +160,6 @@ fn what_is_refused_leaves_no_trace_and_has_its_words() {
         ("-a -t 192.0.2.10:80 -r 0.0.0.0", 255, invalid),
         ("-a -t 192.0.2.10:80 -r [fe80::1]:80 -i", 255, invalid),
         ("-a -t 192.0.2.10:80 -r [fd00::1]:80", 2, "Different address family is allowed only for tunneling servers"),
-        ("--start-daemon master", 255, "Not supported yet: connection synchronization daemons"),
         ("--start-daemon slave", 2, "illegal start-daemon parameter specified"),
         ("--stop-daemon slave", 2, "illegal start_daemon specified"),
         ("--stop-daemon backup --syncid 9", 255, "No daemon is running"),
@@ -315,6 +333,23 @@ fn listings() {
     );
     assert!(desk.run("-h").1.contains("\n  ipvsadm -D SERVICE\n"));
     assert!(desk.run("--version").1.starts_with("ipvsadm v1.31 "));
+}
+
+#[test]
+fn daemons_are_started_listed_and_stopped() {
+    let mut desk = Desk::default();
+    let fine = (0, String::new(), String::new());
+    let given =
+        "--syncid 7 --sync-maxlen 1400 --mcast-interface ens3 --mcast-group ff02::81 --mcast-port 8849 --mcast-ttl 3";
+    assert_eq!(desk.run("--start-daemon backup"), fine);
+    assert_eq!(desk.run(&format!("--start-daemon master {given}")), fine);
+    let backup = "backup sync daemon (mcast=eth0, syncid=0, maxlen=1472, group=224.0.0.81, port=8848, ttl=1)\n";
+    let master = "master sync daemon (mcast=ens3, syncid=7, maxlen=1400, group=[ff02::81], port=8849, ttl=3)\n";
+    assert_eq!(desk.run("-L --daemon"), (0, format!("{master}{backup}"), String::new()));
+    assert_eq!(desk.run("--start-daemon master"), (255, String::new(), "Daemon has already run\n".to_owned()));
+    assert_eq!(desk.run("--stop-daemon master"), fine);
+    assert_eq!(desk.run("-L --daemon"), (0, backup.to_owned(), String::new()));
+    assert_eq!(desk.run("--stop-daemon master"), (255, String::new(), "No daemon is running\n".to_owned()));
 }
 
 #[test]

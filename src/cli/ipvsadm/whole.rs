@@ -29,8 +29,8 @@ impl Line<'_> {
             Command::List => return self.listing(),
             Command::Save => return Ok(Job::Save { numeric: self.given.has(Given::Numeric) }),
             Command::Restore => return Ok(Job::Restore),
-            Command::StartDaemon => return Ok(Job::StartDaemon),
-            Command::StopDaemon => return Ok(Job::StopDaemon),
+            Command::StartDaemon => return Ok(Job::StartDaemon(self.daemon)),
+            Command::StopDaemon => return Ok(Job::StopDaemon { master: self.daemon.master }),
             Command::Set => timeouts.expect("they were read for this command"),
         };
         Ok(Job::Change(change))

@@ -16,6 +16,7 @@ pub(super) struct Defaults {
     /// `vrrp_mcast_group4` and `vrrp_mcast_group6`.
     pub(super) groups: [Option<Addr>; 2],
     pub(super) only_peers: bool,
+    pub(super) tells_priorities: bool,
     version: Option<u64>,
     announcing: Announcing,
     manners: Manners,
@@ -40,6 +41,7 @@ impl Defaults {
         self.plain_checksum |= is_on("v3_checksum_as_v2");
         self.only_peers |= is_on("vrrp_check_unicast_src");
         self.strict |= is_on("vrrp_strict");
+        self.tells_priorities |= is_on("vrrp_notify_priority_changes");
         for item in items {
             match item.name {
                 "default_interface" => self.interface = item.text().map(str::to_owned),

@@ -1,12 +1,14 @@
 //! `vrrp_sync_group`: instances that move together.
 
+use super::election::Defaults;
 use super::items::Item;
+use super::tracking;
 use super::*;
 use crate::config::model::SyncGroup;
 
 impl Builder<'_> {
     /// To be called when all instances are known.
-    pub(super) fn sync_group(&mut self, block: &Item<'_>, config: &mut Config) {
+    pub(super) fn sync_group(&mut self, block: &Item<'_>, defaults: &Defaults, config: &mut Config) {
         let items = self.items(Block::VrrpSyncGroup, block.body());
         let name = block.words().first().map(|word| word.text.clone()).unwrap_or_default();
         let mut members = Vec::new();
@@ -29,6 +31,10 @@ impl Builder<'_> {
             1 => self.reports.warning(block.span(), "a sync group of one member moves nothing with it", ""),
             _ => {}
         }
-        config.groups.push(SyncGroup { name, members });
+        let is_on = |name: &str| items.iter().any(|item| item.name == name && item.is_on());
+        let members_weigh = is_on("sync_group_tracking_weight") || is_on("global_tracking");
+        let hooks = self.hooks(&items, defaults.tells_priorities);
+        self.tracked_by_groups.push((config.groups.len(), tracking::lines(&items)));
+        config.groups.push(SyncGroup { name, members, members_weigh, hooks });
     }
 }

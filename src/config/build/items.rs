@@ -233,6 +233,7 @@ fn convert(takes: Takes, word: &Word) -> Result<Value<'_>, Fault> {
         Takes::Text => Value::Text(&word.text),
         Takes::Number(from, to) => Value::Number(values::number(word, from, to)?),
         Takes::Seconds(from, to) => Value::Seconds(values::seconds(word, from, to)?),
+        Takes::Millis(from, to) => Value::Seconds(values::millis(word, from, to)?),
         Takes::Address => Value::Address(values::address(word)?),
         Takes::Choice(choices) => Value::Text(values::choice(word, choices)?),
     })

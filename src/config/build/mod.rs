@@ -13,15 +13,20 @@ mod items;
 mod limits;
 mod marks;
 mod peers;
+mod programs;
 mod routes;
 mod server;
 mod service;
 mod settings;
+mod sync;
+mod trackers;
+mod tracking;
 mod tunnel;
 mod values;
 mod vrrp;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use super::keywords::Block;
 use super::model::{Config, Settings};
@@ -40,10 +45,14 @@ pub(super) fn build(statements: &[Statement], reports: &mut Reports) -> Config {
         names: BTreeSet::new(),
         limits: Vec::new(),
         instances: BTreeMap::new(),
+        sync_daemon: None,
         groups: BTreeMap::new(),
         local_groups: BTreeMap::new(),
         local_lines: Vec::new(),
         marks: Vec::new(),
+        trackers: Vec::new(),
+        tracked: Vec::new(),
+        tracked_by_groups: Vec::new(),
     };
     builder.config(statements)
 }
@@ -62,6 +71,8 @@ struct Builder<'a> {
     limits: Vec<limits::Limit>,
     /// And by interface, virtual_router_id and family.
     instances: BTreeMap<(String, u8, Family), String>,
+    /// Where `lvs_sync_daemon` stands.
+    sync_daemon: Option<Span>,
     /// The members of each `virtual_server_group`.
     groups: BTreeMap<String, Vec<group::Target>>,
     /// And of each `local_address_group`.
@@ -70,6 +81,11 @@ struct Builder<'a> {
     local_lines: Vec<(Addr, Span)>,
     /// Marks of virtual servers, and where they stand.
     marks: Vec<(u32, Span)>,
+    /// What can be tracked.
+    trackers: Vec<trackers::Definition>,
+    /// What each instance tracks, and each group that tracks something.
+    tracked: Vec<Vec<tracking::Line>>,
+    tracked_by_groups: Vec<(usize, Vec<tracking::Line>)>,
 }
 
 impl Builder<'_> {
@@ -93,27 +109,39 @@ impl Builder<'_> {
                 "ringmaster" => self.settings(item, &mut config.settings),
                 "virtual_server" => self.virtual_server(item, &mut config.services),
                 "vrrp_instance" => self.instance(item, &defaults, &mut config.instances),
+                "vrrp_script" | "vrrp_track_process" | "track_file" | "vrrp_track_file" | "bfd_instance" => {
+                    self.tracker(item, &mut config.bfd);
+                }
+                "linkbeat_interfaces" => self.polled(item, &mut config.tracking),
+                "interface_up_down_delays" => self.delays(item, &mut config.tracking),
                 _ => {}
             }
         }
+        self.check_sync(&config);
         self.set_limits(&mut config.services);
         self.locals_are_not_virtual(&config.services);
         full_nat::set_local_ports(&mut config.services, config.settings.local_ports);
         for item in items.iter().filter(|item| item.name == "vrrp_sync_group") {
-            self.sync_group(item, &mut config);
+            self.sync_group(item, &defaults, &mut config);
         }
         self.marks_are_given(&config);
+        self.tracking(&mut config);
         config
     }
 
     fn global(&mut self, block: &items::Item<'_>, config: &mut Config, defaults: &mut election::Defaults) {
         let items = self.items(Block::GlobalDefs, block.body());
         defaults.read(&items);
+        config.global.pipes.extend(self.pipes(&items));
         for item in items {
             match item.name {
                 "vrrp_startup_delay" => config.global.startup_delay = item.seconds().unwrap_or_default(),
                 "vrrp_delay_after_boot" => config.global.boot_delay = item.seconds().unwrap_or_default(),
+                "enable_script_security" => config.global.script_security = item.is_on(),
+                "script_user" => config.global.script_user = self.user(item.words()),
+                "dynamic_interfaces" => config.global.dynamic_interfaces = true,
                 "router_id" => config.global.router_id = item.text().map(str::to_owned),
+                "lvs_sync_daemon" => config.global.sync_daemon = self.sync_daemon(&item),
                 "lvs_timeouts" => self.lvs_timeouts(&item, &mut config.settings),
                 _ => {}
             }

@@ -111,7 +111,7 @@ impl Builder<'_> {
             "icmp_msgs_per_sec" => options.icmp_msgs_per_sec = item.number().unwrap_or_default(),
             "signed_sort" => options.signed_sort = item.is_on(),
             "save_limits" => options.save_limits = item.is_on(),
-            _ => {}
+            _ => self.sync_choice(item, &mut settings.sync),
         }
     }
 

@@ -44,19 +44,43 @@ pub(super) fn number(word: &Word, from: u64, to: u64) -> Result<u64, Fault> {
 
 /// A time in seconds, with up to six decimals, from `from` to `to`.
 pub(super) fn seconds(word: &Word, from: Duration, to: Duration) -> Result<Duration, Fault> {
+    let range = format!("{} to {} seconds", from.as_secs_f64(), to.as_secs());
+    time(word, 6, from, to, range)
+}
+
+/// A time in milliseconds, with up to three decimals, from `from` to `to`.
+pub(super) fn millis(word: &Word, from: Duration, to: Duration) -> Result<Duration, Fault> {
+    let range = format!("{} to {} milliseconds", from.as_millis(), to.as_millis());
+    time(word, 3, from, to, range)
+}
+
+/// A decimal number in a unit of ten to the power of `places` microseconds.
+fn time(word: &Word, places: usize, from: Duration, to: Duration, range: String) -> Result<Duration, Fault> {
     let text = word.text.trim();
     let (whole, decimals) = text.split_once('.').unwrap_or((text, ""));
     let digits = whole.len() + decimals.len();
     let is_number = digits > 0 && [whole, decimals].iter().all(|part| part.bytes().all(|b| b.is_ascii_digit()));
-    let range = || format!("{} to {} seconds", from.as_secs_f64(), to.as_secs());
     if !is_number {
         let negative = text.starts_with('-') && text.len() > 1;
-        return Err(if negative { Fault::out_of_range(text, range()) } else { Fault::new(text, range()) });
+        return Err(if negative { Fault::out_of_range(text, range) } else { Fault::new(text, range) });
     }
-    let micros = format!("{decimals:0<6}").get(..6).and_then(|six| six.parse().ok()).unwrap_or(0);
+    let part = format!("{decimals:0<places$}").get(..places).and_then(|part| part.parse().ok()).unwrap_or(0);
     let whole = if whole.is_empty() { Some(0) } else { whole.parse().ok() };
-    let value = whole.map(|whole: u64| Duration::from_secs(whole).saturating_add(Duration::from_micros(micros)));
-    value.filter(|value| (from..=to).contains(value)).ok_or_else(|| Fault::out_of_range(text, range()))
+    let unit = 10_u64.pow(places as u32);
+    let value = whole.map(|whole: u64| Duration::from_micros(whole.saturating_mul(unit).saturating_add(part)));
+    value.filter(|value| (from..=to).contains(value)).ok_or_else(|| Fault::out_of_range(text, range))
+}
+
+/// A whole number with a sign, from -`most` to `most`.
+pub(super) fn signed(word: &Word, most: i64) -> Result<i64, Fault> {
+    let text = word.text.strip_prefix('+').unwrap_or(&word.text);
+    let range = || format!("a number, -{most} to {most}");
+    let digits = text.strip_prefix('-').unwrap_or(text);
+    if digits.is_empty() || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
+        return Err(Fault::new(&word.text, range()));
+    }
+    let value = text.parse().ok().filter(|value| (-most..=most).contains(value));
+    value.ok_or_else(|| Fault::out_of_range(&word.text, range()))
 }
 
 /// An address of either family.

@@ -2,6 +2,7 @@
 
 use super::election::Defaults;
 use super::items::{Item, has};
+use super::tracking;
 use super::*;
 use crate::config::model::VrrpInstance;
 use crate::config::text::Word;
@@ -44,7 +45,9 @@ impl Builder<'_> {
         self.unique(name, &spec);
         let addresses = listed.into_iter().map(|listed| listed.address).collect();
         let (routes, rules) = (self.routes(&items), self.rules(&items));
-        instances.push(VrrpInstance { election: spec, addresses, routes, rules });
+        let hooks = self.hooks(&items, defaults.tells_priorities);
+        self.tracked.push(tracking::lines(&items));
+        instances.push(VrrpInstance { election: spec, addresses, routes, rules, hooks });
     }
 
     fn needs(&mut self, name: &Word, keyword: &str, given: bool) {

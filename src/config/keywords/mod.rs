@@ -92,6 +92,8 @@ pub enum Takes {
     Number(u64, u64),
     /// A time in seconds with up to six decimals; the shortest and the longest.
     Seconds(Duration, Duration),
+    /// A time in milliseconds with up to three decimals; the shortest and the longest.
+    Millis(Duration, Duration),
     /// An IPv4 or IPv6 address.
     Address,
     /// One of these words.
@@ -172,6 +174,11 @@ const fn later(name: &'static str, doc: &'static str) -> Keyword {
 /// Seconds from `from` microseconds to `to` seconds.
 const fn seconds(from: u64, to: u64) -> Takes {
     Takes::Seconds(Duration::from_micros(from), Duration::from_secs(to))
+}
+
+/// Milliseconds from `from` microseconds to `to` milliseconds.
+const fn millis(from: u64, to: u64) -> Takes {
+    Takes::Millis(Duration::from_micros(from), Duration::from_millis(to))
 }
 
 /// The longest timeout of LVS: 31 days (keepalived's `LVS_MAX_TIMEOUT`).

@@ -46,6 +46,16 @@ pub(super) const RINGMASTER: &[Keyword] = &[
     acts("icmp_msgs_per_sec", Number(0, 1_000_000), "1000", "ICMP errors a second of one worker; 0: no limit"),
     acts("signed_sort", YesNo, "no", "listings in the order of ipvsadm, which does not compare addresses as numbers"),
     acts("save_limits", YesNo, "yes", "`ipvsadm -S` saves thresholds and timeouts too"),
+    acts("sync_key", Text, "", "secret of directors that tell each other of connections under a seal"),
+    acts("sync_peer_port", Number(1, 65535), "8948", "UDP port of messages under a seal"),
+    acts("sync_kernel_peers", YesNo, "no", "despite `sync_key`, plain messages of LVS are sent and taken as well"),
+    acts(
+        "sync_refresh_period",
+        Number(1, 3600),
+        "60",
+        "seconds until peers are told again of a connection that goes on",
+    ),
+    acts("sync_persist_mode", YesNo, "no", "of persistent services only the templates are told"),
 ];
 
 /// Of several values any may match, of several keywords all must.

@@ -1,8 +1,8 @@
 //! Keywords of VRRP, its trackers and BFD.
 
-use super::Support::Later;
-use super::Takes::{Any, Choice, Number, Text};
-use super::{Block, Keyword, MANY, Takes, acts, later, other, seconds, tunes};
+use super::Support::{Deprecated, Later};
+use super::Takes::{Any, Choice, Number, Text, Words};
+use super::{Block, Keyword, MANY, Takes, acts, later, millis, other, seconds, tunes};
 
 pub(super) const INSTANCE: &[Keyword] = &[
     acts("interface", Text, "", "where the addresses are; an instance needs it, or `default_interface`"),
@@ -72,74 +72,77 @@ pub(super) const AUTHENTICATION: &[Keyword] = &[
 
 /// May stand in an instance and in a sync group.
 pub(super) const TRACKING: &[Keyword] = &[
-    later("track_interface", "interfaces that must be up").with_block(Block::Lines),
-    later("track_script", "scripts that count").with_block(Block::Lines),
-    later("track_process", "processes that count").with_block(Block::Lines),
-    later("track_file", "files that count").with_block(Block::Lines),
-    later("track_bfd", "BFD sessions that count").with_block(Block::Lines),
+    acts("track_interface", Takes::Block(Block::Lines), "", "interfaces that must be up: name weight"),
+    acts("track_script", Takes::Block(Block::Lines), "", "scripts that count: name weight"),
+    acts("track_process", Takes::Block(Block::Lines), "", "processes that count: name weight"),
+    acts("track_file", Takes::Block(Block::Lines), "", "files that count: name weight"),
+    acts("track_bfd", Takes::Block(Block::Lines), "", "BFD sessions that count: name weight"),
 ];
 
 /// May stand in an instance and in a sync group.
 pub(super) const NOTIFY: &[Keyword] = &[
-    later("notify", "run on every change"),
-    later("notify_master", "run as master"),
-    later("notify_backup", "run as backup"),
-    later("notify_fault", "run on fault"),
-    later("notify_stop", "run on stop"),
+    acts("notify", Words, "", "run on every change, with kind, name, state and priority; user and group may follow"),
+    acts("notify_master", Words, "", "run as master; user and group may follow"),
+    acts("notify_backup", Words, "", "run as backup; user and group may follow"),
+    acts("notify_fault", Words, "", "run on fault; user and group may follow"),
+    acts("notify_stop", Words, "", "run on stop; user and group may follow"),
     later("notify_deleted", "run when the instance is removed"),
-    later("notify_master_rx_lower_pri", "run when a lower advert comes"),
-    later("notify_priority_changes", "tell of changes of priority"),
+    acts("notify_master_rx_lower_pri", Words, "", "run when a lower advert comes; user and group may follow"),
+    acts("notify_priority_changes", Takes::Flag, "no", "tell the pipes of changes of priority"),
     other("smtp_alert", Any, Later, "mail on every change"),
 ];
 
 pub(super) const SYNC_GROUP: &[Keyword] = &[
     acts("group", Takes::Block(Block::Lines), "", "the instances"),
-    later("global_tracking", "trackers move the group"),
-    later("sync_group_tracking_weight", "trackers of the group may have weights"),
+    acts("global_tracking", Takes::Flag, "no", "old name of `sync_group_tracking_weight`"),
+    acts("sync_group_tracking_weight", Takes::Flag, "no", "trackers of the members may have weights"),
 ];
 
 pub(super) const SCRIPT: &[Keyword] = &[
-    later("script", "program to run"),
-    later("interval", "seconds between runs"),
-    later("timeout", "seconds a run may take"),
-    later("weight", "what it adds to the priority"),
-    later("rise", "successes until it counts as up"),
-    later("fall", "failures until it counts as down"),
-    later("user", "user to run it as"),
-    later("init_fail", "down until it first passes"),
+    acts("script", Text, "", "program to run, in quotes if it has arguments"),
+    tunes("interval", seconds(1000, 4294), "1", "seconds from one run to the next"),
+    tunes("timeout", seconds(1000, 4294), "the interval", "seconds a run may take; longer counts as failed"),
+    acts("weight", Words, "0", "what it adds to the priority, -253 to 253; 0: fault without it; `reverse` may follow"),
+    tunes("rise", Number(1, MANY), "1", "successes until it counts as up"),
+    tunes("fall", Number(1, MANY), "1", "failures until it counts as down"),
+    acts("user", Words, "", "user to run it as; a group may follow"),
+    acts("init_fail", Takes::None, "", "down until it has passed `rise` times"),
 ];
 
 pub(super) const TRACK_PROCESS: &[Keyword] = &[
-    later("process", "name of the process"),
-    later("param_match", "how its arguments must match"),
-    later("weight", "what it adds to the priority"),
-    later("quorum", "how many must run"),
-    later("quorum_max", "how many may run"),
-    later("fork_delay", "seconds until a new one counts"),
-    later("terminate_delay", "seconds until an ended one counts"),
-    later("delay", "both of these"),
-    later("full_command", "match the whole command line"),
+    acts("process", Words, "", "name of the process, perhaps with arguments"),
+    tunes("param_match", Choice(&["initial", "partial"]), "all alike", "how its arguments must match"),
+    acts("weight", Words, "1", "what it adds to the priority, -254 to 254; 0: fault without it; `reverse` may follow"),
+    tunes("quorum", Number(1, 65535), "1", "how many must run"),
+    tunes("quorum_max", Number(0, 65535), "", "how many may run"),
+    tunes("fork_delay", seconds(0, 3600), "0", "seconds until a new one counts"),
+    tunes("terminate_delay", seconds(0, 3600), "0", "seconds until an ended one counts"),
+    tunes("delay", seconds(0, 3600), "0", "both of these"),
+    acts("full_command", Takes::None, "", "match the whole command line"),
 ];
 
 pub(super) const TRACK_FILE: &[Keyword] = &[
-    later("file", "path of the file"),
-    later("weight", "what the number counts"),
-    later("init_file", "make the file at start"),
+    acts("file", Text, "", "path of the file"),
+    acts("weight", Words, "1", "what the number counts; 0: fault while the number is not 0; `reverse` may follow"),
+    acts("init_file", Any, "", "make the file at start: value overwrite"),
 ];
 
 pub(super) const BFD_INSTANCE: &[Keyword] = &[
-    later("neighbor_ip", "address of the neighbour"),
-    later("source_ip", "address to send from"),
-    later("min_rx", "milliseconds between packets received"),
-    later("min_tx", "milliseconds between packets sent"),
-    later("idle_tx", "milliseconds between packets while down"),
-    later("multiplier", "missed packets until it counts as down"),
-    later("passive", "wait for the neighbour to start"),
-    later("ttl", "time to live"),
-    later("hoplimit", "hop limit"),
-    later("max_hops", "how far away the neighbour may be"),
-    later("multihop", "the neighbour is not on the link"),
-    later("weight", "what it adds to the priority"),
+    acts("neighbor_ip", Takes::Address, "", "address of the neighbour; a session needs it"),
+    other("neighbour_ip", Takes::Address, Deprecated("neighbor_ip"), "address of the neighbour"),
+    acts("source_ip", Takes::Address, "the kernel's choice", "address to send from"),
+    tunes("min_rx", millis(1000, 1000), "10", "milliseconds between packets that we can take"),
+    tunes("min_tx", millis(1000, 1000), "10", "milliseconds between our packets"),
+    tunes("idle_tx", millis(1_000_000, 10_000), "1000", "milliseconds between our packets while down"),
+    tunes("multiplier", Number(1, 255), "5", "missed packets until the neighbour counts as down"),
+    acts("passive", Takes::None, "", "wait for the neighbour to start"),
+    tunes("ttl", Number(1, 255), "255", "time to live of packets, IPv4"),
+    tunes("hoplimit", Number(1, 255), "255", "hop limit of packets, IPv6"),
+    tunes("max_hops", Number(0, 255), "0", "hops that packets may have lost on their way; 255: any"),
+    acts("multihop", Takes::None, "", "the neighbour is not on the link: port 4784"),
+    acts("weight", Words, "0", "what it adds to the priority, -253 to 253; 0: fault without it; `reverse` may follow"),
+    later("vrrp", "tell only VRRP"),
+    later("checker", "tell only the checkers"),
 ];
 
 pub(super) const GARP_GROUP: &[Keyword] = &[

@@ -134,7 +134,6 @@ const MILDER: &[(&str, &[&str])] = &[
             "vip-dev-missing",
         ],
     ),
-    ("belongs to trackers", &["script-weight", "track-undefined"]),
     ("a limit or fault of its own", &["long-line-2000", "var-self", "weight-0"]),
 ];
 

@@ -132,7 +132,8 @@ fn groups_hold_their_members() {
     };
     let text = format!("vrrp_sync_group G {{\ngroup {{\nB A\n}}\n}}\n{}{}", instance("A", 1), instance("B", 2));
     let loaded = parse_str("x.conf", &text).unwrap();
-    assert_eq!(loaded.config.groups, [model::SyncGroup { name: "G".into(), members: vec![1, 0] }]);
+    let groups: Vec<_> = loaded.config.groups.iter().map(|group| (group.name.as_str(), &group.members[..])).collect();
+    assert_eq!(groups, [("G", &[1, 0][..])]);
     assert_eq!(loaded.problems.0, []);
 }
 

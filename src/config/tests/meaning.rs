@@ -284,3 +284,35 @@ fn full_nat_has_its_addresses_ports_and_ways_to_tell() {
         assert_eq!((full.hand_on, full.ports), (expected, (61000, 65535)), "{words}");
     }
 }
+
+#[test]
+fn connection_synchronisation() {
+    assert_eq!(parse("").global.sync_daemon, None);
+    let plain = parse("global_defs {\n lvs_sync_daemon eth1\n}");
+    assert_eq!(plain.global.sync_daemon, Some(model::SyncDaemon::on("eth1")));
+    assert_eq!(plain.settings.sync, model::SyncChoices::default());
+    let full = parse(
+        "global_defs {\n lvs_sync_daemon eth1 VI_1 id 255 maxlen 1400 port 8849 ttl 3 group ff02::81\n}\n\
+         vrrp_instance VI_1 {\n interface eth0\n virtual_router_id 51\n virtual_ipaddress {\n 192.0.2.10\n }\n}\n\
+         ringmaster {\n sync_key sixteen-letters-or-more\n sync_peer_port 9000\n sync_kernel_peers yes\n \
+         sync_refresh_period 30\n sync_persist_mode yes\n}",
+    );
+    let daemon = model::SyncDaemon {
+        interface: "eth1".to_owned(),
+        instance: Some("VI_1".to_owned()),
+        id: 255,
+        maxlen: 1400,
+        port: 8849,
+        ttl: 3,
+        group: "ff02::81".parse().unwrap(),
+    };
+    assert_eq!(full.global.sync_daemon, Some(daemon));
+    let choices = model::SyncChoices {
+        key: Some("sixteen-letters-or-more".to_owned()),
+        peer_port: 9000,
+        kernel_peers: true,
+        refresh: Ticks::from_secs(30),
+        templates_only: true,
+    };
+    assert_eq!(full.settings.sync, choices);
+}

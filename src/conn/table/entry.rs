@@ -132,7 +132,8 @@ impl StateWord {
         Self(self.0 | Self::LISTED)
     }
 
-    const fn sequence(self) -> u32 {
+    /// Counts the changes of the slot's state word, over all entries it has held.
+    pub const fn sequence(self) -> u32 {
         self.0 as u32
     }
 

@@ -33,6 +33,12 @@ pub enum Refusal {
     /// There is no room for more services or servers.
     #[error("Memory allocation problem")]
     NoRoom,
+    /// `--start-daemon`: there is one.
+    #[error("Daemon has already run")]
+    DaemonRuns,
+    /// `--stop-daemon`: there is none.
+    #[error("No daemon is running")]
+    NoDaemon,
     /// LVS could, this director cannot.
     #[error("{0}")]
     Unsupported(String),

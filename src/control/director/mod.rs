@@ -11,6 +11,7 @@ mod shortage;
 mod source;
 mod start;
 mod sweep;
+mod synchronise;
 mod workers;
 
 use std::sync::Arc;
@@ -20,9 +21,11 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::task::JoinSet;
 use tokio::time::{Interval, MissedTickBehavior, interval, sleep};
 
+use super::bfd::BfdError;
 use super::kernel::{self, Kernel, KernelError, VirtualAddresses};
 use super::ledger::ESTIMATE;
 use super::socket::{ControlSocket, SocketError};
+use super::sync::{SyncRole, Synchronisation};
 use super::vrrp::ElectionError;
 use super::{Ids, Ledger, Locals, PAIRS, plan, rules};
 use crate::check::{self, Failure, Health, Spec};
@@ -38,6 +41,7 @@ use crate::sys::{capabilities, clock};
 use roles::Roles;
 use shortage::Shortage;
 use sweep::Sweep;
+use synchronise::SyncControl;
 use workers::Workers;
 
 /// How soon a neighbour that a worker has asked for is looked up, and how finely the table is swept.
@@ -88,6 +92,9 @@ pub enum DirectorError {
     /// Elections.
     #[error(transparent)]
     Elections(#[from] ElectionError),
+    /// BFD.
+    #[error(transparent)]
+    Bfd(#[from] BfdError),
     /// More workers than queues.
     #[error(
         "{wanted} workers need as many queues, but {interface} has {queues}; set `workers {queues}` or less, or add queues with `ethtool -L`"
@@ -130,6 +137,8 @@ pub(crate) struct Director {
     sweep: Sweep,
     /// Of full NAT's local ends.
     shortage: shortage::Watch,
+    sync: Synchronisation,
+    sync_control: SyncControl,
     workers: Workers,
     ports: Vec<PortInfo>,
     gauges: Vec<LossGauge>,
@@ -164,6 +173,7 @@ impl Director {
                 Some(answer) = self.probes.join_next() => self.probe_ended(answer),
                 _ = beat.tick() => self.beat().await,
                 _ = confirm.tick() => self.confirm().await,
+                () = self.sync.readable() => self.sync.receive(clock::now()),
                 _ = estimate.tick() => self.estimate(),
                 report = self.roles.next() => self.role_changed(report).await,
                 query = socket.next() => query.answer(self),
@@ -207,13 +217,15 @@ impl Director {
             self.confirm().await;
         }
         let settled = self.workers.all_up_to_date();
-        self.sweep.step(&self.services, &self.config.settings.options, settled, clock::tick());
+        self.sweep.step(&self.services, &self.config.settings.options, settled, &mut self.sync, now);
+        self.sync.beat(clock::now());
         if settled && self.sweep.vacate(&self.services, &mut self.ids) {
             self.replan();
         }
     }
 
     async fn confirm(&mut self) {
+        self.follow_sync_role();
         let wanted = kernel::wanted(&self.services, &self.network);
         self.kernel.keep_resolved(&wanted, clock::now()).await;
         self.watch_local_ends();
@@ -241,6 +253,7 @@ impl Director {
         let health = |specs: &[Spec]| self.health.is_up(specs);
         let services = plan(&self.config, health, &mut self.ids, &self.network, Some(&self.services));
         self.services = Arc::new(services);
+        self.sync.plan_changed(&self.services);
         self.shared.loads.link(&self.services.former);
         self.tally();
     }
@@ -265,7 +278,7 @@ impl Director {
             services: Arc::clone(&self.services),
             network: Arc::clone(&self.network),
             options: self.config.settings.options,
-            forwarding: self.roles.forwards(),
+            forwarding: self.forwards(),
         }
     }
 
@@ -273,7 +286,7 @@ impl Director {
         let virtual_ = self.config.instances.iter().flat_map(|instance| &instance.addresses);
         let virtual_ = virtual_.map(|address| address.address.into()).collect();
         let locals = Locals { own: self.kernel.local_addresses().collect(), virtual_ };
-        let rules = self.roles.prune(rules(&self.services, &locals));
+        let rules = self.roles.prune(rules(&self.services, &locals), self.forwards());
         self.steering.update(&rules)
     }
 
@@ -281,11 +294,14 @@ impl Director {
     /// kernel would reset the connections to an address of its own, then the program, so that the kernel has its packets
     /// back, then the workers.
     async fn stop(mut self) -> Result<(), DirectorError> {
+        // The others should know the newest before they take over.
+        let _ = self.sync.stop(SyncRole::Master);
         self.roles.stop();
         self.remove_paths().await;
         let cleared = self.addresses.clear(self.kernel.handle()).await;
         drop(self.steering);
         self.workers.stop();
+        self.roles.farewell().await;
         Ok(cleared?)
     }
 }

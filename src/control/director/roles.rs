@@ -8,25 +8,30 @@
 
 use std::collections::BTreeSet;
 
-use super::Director;
+use super::{Director, DirectorError};
 use crate::config::Config;
 use crate::config::model::VirtualAddress;
+use crate::control::bfd::Neighbours;
 use crate::control::kernel::Paths;
-use crate::control::view::RoleView;
-use crate::control::vrrp::{Command, ElectionError, Elections, Report};
+use crate::control::notify::Notifier;
+use crate::control::programs::Programs;
+use crate::control::track::Trackers;
+use crate::control::view::{BfdView, RoleView, TrackerView};
+use crate::control::vrrp::{Command, Elections, Report};
 use crate::io::xdp::steer::Rules;
 use crate::vrrp::Event;
-use crate::wire::Addr;
+use crate::wire::{Addr, ServiceKey};
 
 /// The roles of a director; see the module documentation.
 #[derive(Debug)]
 pub(super) struct Roles {
     elections: Option<Elections>,
+    trackers: Option<Trackers>,
+    neighbours: Option<Neighbours>,
+    notifier: Option<Notifier>,
     instances: Vec<Instance>,
     /// The addresses of full NAT, which are the director's own whatever its roles.
     local: Vec<VirtualAddress>,
-    /// Some service has an address that no instance is about.
-    free: bool,
 }
 
 #[derive(Debug)]
@@ -46,49 +51,82 @@ impl Roles {
             paths: Paths { routes: instance.routes.clone(), rules: instance.rules.clone() },
             master: false,
         };
-        let instances: Vec<Instance> = config.instances.iter().map(instance).collect();
-        let owned: BTreeSet<Addr> = addresses(&instances, |_| true).collect();
-        let free = config.services.iter().any(|service| !owned.contains(&service.key.virtual_.addr));
-        Self { elections: None, instances, local: config.local_addresses.clone(), free }
+        let instances = config.instances.iter().map(instance).collect();
+        let local = config.local_addresses.clone();
+        Self { elections: None, trackers: None, neighbours: None, notifier: None, instances, local }
     }
 
-    /// Begins to hold elections.
-    pub(super) fn start(&mut self, config: &Config) -> Result<(), ElectionError> {
-        self.elections = Elections::start(config)?;
+    /// Begins to hold elections, with everything that moves them or is told of them. `random` gives numbers that nobody
+    /// can guess.
+    pub(super) fn start(&mut self, config: &Config, random: impl FnMut() -> u32) -> Result<(), DirectorError> {
+        for complaint in Programs::review(config) {
+            tracing::error!("{complaint}");
+        }
+        self.neighbours = Neighbours::start(&config.bfd, random)?;
+        self.notifier = Some(Notifier::start(config));
+        let (trackers, first) = Trackers::start(config, self.neighbours.as_mut());
+        self.trackers = Some(trackers);
+        self.elections = Elections::start(config, first)?;
         Ok(())
     }
 
     /// Ends them: when this returns, the backups know.
     pub(super) fn stop(&mut self) {
         for event in self.elections.take().into_iter().flat_map(Elections::stop) {
-            self.log(&event);
+            self.tell(&event);
+        }
+        self.neighbours.take().into_iter().for_each(Neighbours::stop);
+    }
+
+    /// Waits, within reason, until everybody is told what was to be told.
+    pub(super) async fn farewell(&mut self) {
+        if let Some(notifier) = self.notifier.take() {
+            notifier.finish().await;
         }
     }
 
-    /// What the elections report next. May be dropped while waiting; nothing is lost.
+    /// What the elections report next; trackers move them meanwhile. May be dropped while waiting; nothing is lost.
     pub(super) async fn next(&mut self) -> Report {
-        if let Some(elections) = &mut self.elections
-            && let Some(report) = elections.next().await
-        {
-            return report;
+        let (Some(elections), Some(trackers)) = (&mut self.elections, &mut self.trackers) else {
+            return std::future::pending().await;
+        };
+        loop {
+            let commands = tokio::select! {
+                report = elections.next() => match report {
+                    Some(report) => return report,
+                    None => return std::future::pending().await,
+                },
+                commands = trackers.next() => commands,
+            };
+            commands.into_iter().for_each(|command| elections.tell(command));
         }
-        std::future::pending().await
     }
 
-    /// Whether there is anything to forward.
-    pub(super) fn forwards(&self) -> bool {
-        self.free || self.instances.is_empty() || self.instances.iter().any(|instance| instance.master)
+    /// Whether there is anything to forward for these services. Those of firewall marks have no address of their own; they
+    /// follow the instances.
+    fn forwards(&self, mut services: impl Iterator<Item = ServiceKey>) -> bool {
+        let owned: BTreeSet<Addr> = addresses(&self.instances, |_| true).collect();
+        self.instances.is_empty()
+            || self.instances.iter().any(|instance| instance.master)
+            || services.any(|key| key.mark().is_none() && !owned.contains(&key.virtual_.addr))
     }
 
-    /// Without what belongs to a master elsewhere.
-    pub(super) fn prune(&self, mut rules: Rules) -> Rules {
-        if !self.forwards() {
-            return Rules { local_addresses: rules.local_addresses, ..Rules::default() };
+    /// Whether the director is master of the instance of this name.
+    pub(super) fn is_master(&self, name: &str) -> bool {
+        self.instances.iter().any(|instance| instance.master && instance.name == name)
+    }
+
+    /// Without what belongs to a master elsewhere: all of it, unless this director `forwards`.
+    pub(super) fn prune(&self, mut rules: Rules, forwards: bool) -> Rules {
+        if !forwards {
+            let Rules { local_addresses, own_addresses, .. } = rules;
+            return Rules { local_addresses, own_addresses, ..Rules::default() };
         }
         let held: BTreeSet<Addr> = addresses(&self.instances, |instance| instance.master).collect();
         let elsewhere: BTreeSet<Addr> =
             addresses(&self.instances, |instance| !instance.master).filter(|address| !held.contains(address)).collect();
         rules.vips.retain(|vip| !elsewhere.contains(vip));
+        rules.ftp.retain(|vip| !elsewhere.contains(vip));
         rules.services.retain(|key| !elsewhere.contains(&key.virtual_.addr));
         rules
     }
@@ -96,6 +134,16 @@ impl Roles {
     /// The instances for listings.
     pub(super) fn views(&self) -> Vec<RoleView> {
         self.elections.as_ref().map(Elections::roles).unwrap_or_default()
+    }
+
+    /// What instances track, for listings.
+    pub(super) fn tracked(&self) -> Vec<TrackerView> {
+        self.trackers.as_ref().map(Trackers::views).unwrap_or_default()
+    }
+
+    /// The sessions of BFD, for listings.
+    pub(super) fn neighbours(&self) -> Vec<BfdView> {
+        self.neighbours.as_ref().map(Neighbours::views).unwrap_or_default()
     }
 
     fn wanted(&self) -> Vec<VirtualAddress> {
@@ -107,7 +155,11 @@ impl Roles {
             .collect()
     }
 
-    fn log(&self, event: &Event) {
+    /// Tells the log and whom the configuration names.
+    fn tell(&mut self, event: &Event) {
+        if let Some(notifier) = &mut self.notifier {
+            notifier.tell(event);
+        }
         let name = &self.instances[event.instance].name;
         if event.what.is_alarming() {
             tracing::warn!("instance {name}: {}", event.what);
@@ -118,6 +170,11 @@ impl Roles {
 }
 
 impl Director {
+    /// Whether there is anything to forward.
+    pub(super) fn forwards(&self) -> bool {
+        self.roles.forwards(self.services.list.iter().map(|service| service.key))
+    }
+
     /// Takes in a report and all that have come in with it: a director of many instances changes role once.
     pub(super) async fn role_changed(&mut self, first: Report) {
         let (mut taken, mut left) = (BTreeSet::new(), BTreeSet::new());
@@ -126,7 +183,7 @@ impl Director {
             match report {
                 Report::Take(instance) => _ = (taken.insert(instance), left.remove(&instance)),
                 Report::Leave(instance) => _ = (left.insert(instance), taken.remove(&instance)),
-                Report::Happened(event) => self.roles.log(&event),
+                Report::Happened(event) => self.roles.tell(&event),
             }
             next = self.roles.elections.as_mut().and_then(Elections::try_next);
         }
@@ -150,6 +207,7 @@ impl Director {
                 self.roles.elections.iter().for_each(|elections| elections.tell(Command::Placed(instance)));
             }
         }
+        self.follow_sync_role();
     }
 
     /// Removes routes and rules of all instances: at the start those that a director before this one left, at the end
@@ -178,7 +236,6 @@ fn addresses(instances: &[Instance], which: impl Fn(&Instance) -> bool) -> impl 
 mod tests {
     use super::*;
     use crate::config;
-    use crate::wire::ServiceKey;
 
     const TWO_INSTANCES: &str = "vrrp_instance A {\n interface eth0\n virtual_router_id 1\n virtual_ipaddress {\n \
         192.0.2.1\n 192.0.2.9\n }\n}\nvrrp_instance B {\n interface eth0\n virtual_router_id 2\n virtual_ipaddress {\n \
@@ -188,7 +245,7 @@ mod tests {
         format!("virtual_server {vip} 80 {{\n lb_algo rr\n lb_kind NAT\n real_server 10.0.0.1 80 {{\n }}\n}}\n")
     }
 
-    fn roles(text: &str, masters: &[usize]) -> (Roles, Rules) {
+    fn roles(text: &str, masters: &[usize]) -> (Roles, Rules, bool) {
         let config = config::parse_str("x.conf", text).unwrap().config;
         let mut roles = Roles::new(&config);
         masters.iter().for_each(|&master| roles.instances[master].master = true);
@@ -198,7 +255,8 @@ mod tests {
             rules.vips.insert(service.key.virtual_.addr);
             rules.servers.insert((6, service.servers[0].real));
         }
-        (roles, rules)
+        let forwards = roles.forwards(config.services.iter().map(|service| service.key));
+        (roles, rules, forwards)
     }
 
     #[test]
@@ -216,17 +274,20 @@ mod tests {
             (&service("192.0.2.5"), &[], &[5]),
         ];
         for (text, masters, steered) in cases {
-            let (roles, rules) = roles(text, masters);
-            let pruned = roles.prune(rules);
+            let (roles, rules, forwards) = roles(text, masters);
+            let pruned = roles.prune(rules, forwards);
             let last = |key: &ServiceKey| key.virtual_.addr.low32() & 0xff;
             let mut got: Vec<u32> = pruned.services.iter().map(last).collect();
             got.sort_unstable();
             assert_eq!(got, steered, "masters of {masters:?}");
             assert_eq!(pruned.vips.len(), steered.len());
-            assert_eq!(roles.forwards(), !steered.is_empty());
+            assert_eq!(forwards, !steered.is_empty());
             assert_eq!(pruned.servers.is_empty(), steered.is_empty(), "a backup takes no replies of servers either");
         }
         let config = config::parse_str("x.conf", "").unwrap().config;
-        assert!(Roles::new(&config).forwards(), "without instances there is nothing to be elected for");
+        assert!(
+            Roles::new(&config).forwards(std::iter::empty()),
+            "without instances there is nothing to be elected for"
+        );
     }
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::Director;
 use crate::control::admin::{Change, Refusal};
-use crate::control::view::{self, ConnectionPage, PortView, ServiceView, Source, Status};
+use crate::control::view::{self, ConnectionPage, PortView, ServiceView, Source, Status, SyncDaemonView};
 use crate::forward::{Counter, Counters, Reason};
 use crate::io::xdp::Losses;
 use crate::sys::clock;
@@ -20,6 +20,14 @@ impl Source for Director {
 
     fn change(&mut self, changes: &[Change]) -> Vec<Option<Refusal>> {
         self.carry_out(changes)
+    }
+
+    fn start_daemon(&mut self, daemon: &SyncDaemonView) -> Result<(), Refusal> {
+        self.start_sync_daemon(daemon)
+    }
+
+    fn stop_daemon(&mut self, master: bool) -> Result<(), Refusal> {
+        self.stop_sync_daemon(master)
     }
 
     fn connections(&self, cursor: u64, at_most: usize) -> ConnectionPage {
@@ -44,7 +52,7 @@ impl Source for Director {
         Status {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             uptime: clock::now().saturating_sub(self.started).as_secs(),
-            forwarding: self.roles.forwards(),
+            forwarding: self.forwards(),
             table_size: u64::from(self.shared.table.capacity()),
             connections: self.shared.table.len() as u64,
             workers: self.workers.len(),
@@ -52,7 +60,10 @@ impl Source for Director {
             timeouts: self.config.settings.options.timeouts.into(),
             listing: (&self.config.settings.options).into(),
             counters: self.counters(),
+            sync: self.sync.view(clock::now()),
             roles: self.roles.views(),
+            trackers: self.roles.tracked(),
+            bfd: self.roles.neighbours(),
         }
     }
 }
@@ -72,6 +83,7 @@ impl Director {
         ]
         .map(|(name, count)| (name.to_owned(), count))
         .into();
+        all.extend(self.sync.counters());
         all.insert("culled".to_owned(), self.shared.defence.culled());
         let losses =
             self.gauges.iter().filter_map(|gauge| gauge.read().ok()).fold(Losses::default(), |sum, of| sum + of);

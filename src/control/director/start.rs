@@ -8,6 +8,7 @@ use tokio::task::JoinSet;
 
 use super::roles::Roles;
 use super::sweep::Sweep;
+use super::synchronise::SyncControl;
 use super::workers::Workers;
 use super::{Director, DirectorError, ports};
 use crate::check::Health;
@@ -16,6 +17,7 @@ use crate::config::model::Settings;
 use crate::conn::table::TableConfig;
 use crate::conn::{HashSeed, Table};
 use crate::control::kernel::{Kernel, VirtualAddresses};
+use crate::control::sync::Synchronisation;
 use crate::control::{Ids, Ledger, PAIRS, plan};
 use crate::forward::{Counters, Forwarder, Shared};
 use crate::io::PacketIo;
@@ -69,6 +71,14 @@ impl Director {
             roles: Roles::new(&config),
             steering,
             sweep: Sweep::new(sweeper, shared.clone(), workers),
+            sync: Synchronisation::new(
+                shared.clone(),
+                workers,
+                &config.settings.sync,
+                config.settings.options,
+                random(5),
+            ),
+            sync_control: SyncControl::default(),
             shared,
             shortage: Default::default(),
             workers: Workers::new(),
@@ -77,6 +87,7 @@ impl Director {
             started: clock::now(),
             config,
         };
+        director.sync.plan_changed(&director.services);
         director.open_for_traffic(rings).await?;
         Ok(director)
     }
@@ -102,7 +113,12 @@ impl Director {
         self.addresses.clear(self.kernel.handle()).await?;
         self.place().await;
         self.confirm().await;
-        Ok(self.roles.start(&self.config)?)
+        let mut salt = 5;
+        self.roles.start(&self.config, || {
+            salt += 1;
+            // Half of the bits are as random as all.
+            random(salt) as u32
+        })
     }
 
     /// Says what was obtained.

@@ -1,9 +1,11 @@
 //! The sweep of the connection table, in slices, and what it learns about removed pairs.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
-use crate::conn::table::{Fate, Sweeper};
+use crate::conn::table::{Fate, Slot, Sweeper};
 use crate::control::Ids;
+use crate::control::sync::Synchronisation;
 use crate::forward::{Culling, Shared, farewell, lifecycle};
 use crate::service::{Options, PairFlags, PairId, Services};
 use crate::time::Tick;
@@ -29,6 +31,8 @@ pub(super) struct Sweep {
     candidates: BTreeSet<(PairId, u32)>,
     /// Removed pairs of which a whole walk has met no entry.
     empty: BTreeSet<(PairId, u32)>,
+    /// Entries that the present step has found ended.
+    ended: Vec<Slot>,
 }
 
 impl Sweep {
@@ -43,28 +47,47 @@ impl Sweep {
             met: nothing(),
             candidates: BTreeSet::new(),
             empty: BTreeSet::new(),
+            ended: Vec::new(),
         }
     }
 
-    /// Sweeps one slice a tick, however often it is called. `settled`: every worker knows `services`.
-    pub(super) fn step(&mut self, services: &Services, options: &Options, settled: bool, now: Tick) {
+    /// Sweeps one slice a tick, however often it is called, and shows what it meets to `sync`. `settled`: every worker
+    /// knows `services`.
+    pub(super) fn step(
+        &mut self,
+        services: &Services,
+        options: &Options,
+        settled: bool,
+        sync: &mut Synchronisation,
+        time: Duration,
+    ) {
+        let now = Tick::at(time);
         if now == self.last {
             return;
         }
         self.last = now;
-        let Self { sweeper, shared, lane, met, culling, .. } = self;
+        let Self { sweeper, shared, lane, met, culling, ended, .. } = self;
         culling.step(shared, options, now);
         let pace = if culling.is_urgent() { HURRY } else { 1 };
         let groups = sweeper.groups().div_ceil(SLICES) * pace;
         let decide = |slot, entry: &_| {
             note(services, entry, met);
-            match lifecycle::fate(&shared.table, services, options, entry, now) {
+            let fate = match lifecycle::fate(&shared.table, services, options, entry, now) {
                 Fate::Keep if culling.takes(shared, entry, now) => Fate::Kill,
                 Fate::Keep => Fate::Keep,
                 Fate::Kill => farewell::on_expiry(shared, *lane, (services, options), (slot, entry), now),
+            };
+            if fate == Fate::Keep {
+                sync.met(slot, time);
             }
+            fate
         };
-        let swept = sweeper.sweep(groups, decide, |_, entry| lifecycle::ended(shared, *lane, entry));
+        let swept = sweeper.sweep(groups, decide, |slot, entry| {
+            lifecycle::ended(shared, *lane, entry);
+            ended.push(slot);
+        });
+        // Their slots are not free before the next step.
+        ended.drain(..).for_each(|slot| sync.ended(slot, time));
         if swept.wrapped {
             self.culling.walk(now);
             self.walk_ended(services, settled);

@@ -22,14 +22,14 @@ const BUFFER: usize = 1 << 16;
 
 /// The director's links and addresses.
 #[derive(Debug)]
-pub(super) struct Interfaces {
+pub(in crate::control) struct Interfaces {
     socket: Socket,
     facts: Facts,
 }
 
 impl Interfaces {
     /// Subscribes, and reads what there is.
-    pub(super) fn connect() -> io::Result<Self> {
+    pub(in crate::control) fn connect() -> io::Result<Self> {
         let mut socket = Socket::new(NETLINK_ROUTE)?;
         socket.bind(&SocketAddr::new(0, GROUPS))?;
         let mut interfaces = Self { socket, facts: Facts::default() };
@@ -38,17 +38,17 @@ impl Interfaces {
     }
 
     /// What is known.
-    pub(super) fn facts(&self) -> &Facts {
+    pub(in crate::control) fn facts(&self) -> &Facts {
         &self.facts
     }
 
     /// To be polled for reading.
-    pub(super) fn socket(&self) -> BorrowedFd<'_> {
+    pub(in crate::control) fn socket(&self) -> BorrowedFd<'_> {
         self.socket.as_fd()
     }
 
     /// Takes in what the kernel has told. Gives whether there was anything.
-    pub(super) fn follow(&mut self) -> io::Result<bool> {
+    pub(in crate::control) fn follow(&mut self) -> io::Result<bool> {
         let mut any = false;
         loop {
             match self.read(libc::MSG_DONTWAIT) {

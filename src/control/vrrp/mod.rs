@@ -34,7 +34,7 @@ use crate::config::Config;
 use crate::sys::clock;
 use crate::vrrp::announce::Site;
 use crate::vrrp::{Event, Routers, Spec};
-use interfaces::Interfaces;
+pub(in crate::control) use interfaces::Interfaces;
 use turns::Turns;
 
 /// Why elections cannot be held.
@@ -111,18 +111,25 @@ pub struct Elections {
 struct Board(Vec<(RoleView, Duration)>);
 
 impl Elections {
-    /// Starts the elections of a configuration; none if it has no instance.
-    pub fn start(config: &Config) -> Result<Option<Self>, ElectionError> {
+    /// Starts the elections of a configuration; none if it has no instance. `first` is what the thread is told before
+    /// any instance takes part.
+    pub fn start(config: &Config, first: Vec<Command>) -> Result<Option<Self>, ElectionError> {
         if config.instances.is_empty() {
             return Ok(None);
         }
         let system = |what| move |source| ElectionError::System { what, source };
         let interfaces = Interfaces::connect().map_err(system("follow interfaces"))?;
-        check_devices(config, &interfaces)?;
+        if !config.global.dynamic_interfaces {
+            check_devices(config, &interfaces)?;
+        }
         let wake = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK);
         let wake =
             Arc::new(wake.map_err(|error| ElectionError::System { what: "make a waker", source: error.into() })?);
         let (commands, inbox) = channel();
+        for command in first {
+            // The other end is still here.
+            let _ = commands.send(command);
+        }
         let (outbox, reports) = unbounded_channel();
         let board = Arc::new(Mutex::new(Board::default()));
         let mut turns = Turns::new(routers(config), sites(config), interfaces, (inbox, Arc::clone(&wake)), outbox)

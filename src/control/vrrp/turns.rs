@@ -73,7 +73,11 @@ impl Turns {
         if let Err(error) = scheduling::go_first() {
             tracing::debug!(%error, "elections run without real-time priority");
         }
-        self.interfaces_changed(clock::now());
+        let now = clock::now();
+        if self.obey(now) {
+            return;
+        }
+        self.interfaces_changed(now);
         loop {
             let now = clock::now();
             self.routers.woke(now);

@@ -178,6 +178,8 @@ fn nobody_starts_before_the_startup_delay() {
     routers.fire(ms(10_000));
     assert_eq!(routers.members()[0].role(), Role::Backup);
     assert_eq!(routers.deadline(), Some(ms(10_000) + Duration::from_micros(3_609_375)));
+    routers.require(0, "link", false, ms(11_000));
+    assert_eq!(routers.deadline(), None, "a delay that is over wakes nobody again");
 }
 
 #[test]

@@ -1,0 +1,271 @@
+//! One session (RFC 5880 6.8).
+//!
+//! ```text
+//!            hears Down                hears Init or Up
+//!   Down ────────────────▶ Init ─────────────────────────▶ Up
+//!     │ ▲                   │                               │
+//!     │ └─── hears nothing ─┴── hears nothing, or Down ─────┘
+//!     └───────── hears Init ───────────────────────────────▶
+//! ```
+//!
+//! It has two timers: when to send next, and when the neighbour counts as dead. While it is not up it sends every
+//! `idle_tx`; going up changes that to `min_tx`, and a poll tells the neighbour and asks until it has answered (6.8.3).
+//! A change of state is sent at once (6.8.7), so that the neighbour does not learn of it an interval later.
+
+use std::time::Duration;
+
+use super::spec::Spec;
+use super::wire::{Diagnostic, Packet, State};
+
+/// A session; see the module documentation.
+#[derive(Clone, Debug)]
+pub struct Session {
+    spec: Spec,
+    state: State,
+    diagnostic: Diagnostic,
+    /// Our name for it, which the neighbour returns; not 0.
+    discriminator: u32,
+    remote: Remote,
+    /// Asks the neighbour to confirm our new times.
+    polling: bool,
+    sent_at: Option<Duration>,
+    send_at: Option<Duration>,
+    expires_at: Option<Duration>,
+    detection: Duration,
+    since: Duration,
+    random: u32,
+    out: Vec<Packet>,
+    change: Option<Change>,
+}
+
+/// What the neighbour last said of itself (the `Remote` variables of 6.8.1, with their first values).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Remote {
+    discriminator: u32,
+    state: State,
+    min_rx: Duration,
+    demand: bool,
+}
+
+const UNHEARD: Remote =
+    Remote { discriminator: 0, state: State::Down, min_rx: Duration::from_micros(1), demand: false };
+
+/// The session went up, or is up no longer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Change {
+    /// Whether it is up.
+    pub up: bool,
+    /// Why not.
+    pub diagnostic: Diagnostic,
+}
+
+impl Session {
+    /// A session that begins to speak at once, unless it is passive. `seed` spreads its packets.
+    pub fn new(spec: Spec, discriminator: u32, seed: u32, now: Duration) -> Self {
+        let mut session = Self {
+            state: State::Down,
+            diagnostic: Diagnostic::None,
+            discriminator: discriminator.max(1),
+            remote: UNHEARD,
+            polling: false,
+            sent_at: None,
+            send_at: None,
+            expires_at: None,
+            detection: Duration::ZERO,
+            since: now,
+            random: seed.max(1),
+            out: Vec::new(),
+            change: None,
+            spec,
+        };
+        session.send_at = session.speaks().then_some(now);
+        session
+    }
+
+    /// What it is configured to do.
+    pub fn spec(&self) -> &Spec {
+        &self.spec
+    }
+
+    /// Our end's state.
+    pub fn state(&self) -> State {
+        self.state
+    }
+
+    /// The neighbour's, as it last said.
+    pub fn remote_state(&self) -> State {
+        self.remote.state
+    }
+
+    /// Why it went down last.
+    pub fn diagnostic(&self) -> Diagnostic {
+        self.diagnostic
+    }
+
+    /// Since when it has its state.
+    pub fn since(&self) -> Duration {
+        self.since
+    }
+
+    /// Our name for it.
+    pub fn discriminator(&self) -> u32 {
+        self.discriminator
+    }
+
+    /// The time between our packets, before they are spread.
+    pub fn interval(&self) -> Duration {
+        self.min_tx().max(self.remote.min_rx)
+    }
+
+    /// How long the neighbour may be silent; zero before it is heard.
+    pub fn detection(&self) -> Duration {
+        self.detection
+    }
+
+    /// When [`fire`](Self::fire) is due.
+    pub fn deadline(&self) -> Option<Duration> {
+        [self.send_at, self.expires_at].into_iter().flatten().min()
+    }
+
+    /// What is to be sent since this was last asked.
+    pub fn take_packets(&mut self) -> Vec<Packet> {
+        std::mem::take(&mut self.out)
+    }
+
+    /// Whether it went up or down since this was last asked.
+    pub fn take_change(&mut self) -> Option<Change> {
+        self.change.take()
+    }
+
+    /// A packet of the neighbour that was not discarded (6.8.6).
+    pub fn received(&mut self, packet: &Packet, now: Duration) {
+        if self.state == State::AdminDown {
+            return;
+        }
+        let heard =
+            Remote { discriminator: packet.mine, state: packet.state, min_rx: packet.min_rx, demand: packet.demand };
+        let before = std::mem::replace(&mut self.remote, heard);
+        self.polling &= !packet.last;
+        // 6.8.4: the neighbour's multiplier, times the slower of what it offers and what we asked for.
+        let pace = self.spec.min_rx.max(packet.min_tx);
+        self.detection = pace * u32::from(packet.multiplier);
+        self.expires_at = Some(now + self.detection);
+        let silent = self.send_at.is_none();
+        self.follow(packet.state, now);
+        if packet.poll {
+            // An answer goes out whatever the timers say.
+            self.emit(true, now);
+        }
+        if silent || before.min_rx != heard.min_rx || before.demand != heard.demand {
+            self.reschedule(now);
+        }
+    }
+
+    /// Time has passed. All that was received before must have been handed over.
+    pub fn fire(&mut self, now: Duration) {
+        if self.expires_at.is_some_and(|at| now >= at) {
+            self.expires_at = None;
+            // 6.8.1, bfd.RemoteDiscr. A neighbour that starts anew is a new one.
+            self.remote = UNHEARD;
+            if matches!(self.state, State::Init | State::Up) {
+                self.enter(State::Down, Diagnostic::Expired, now);
+            } else {
+                self.reschedule(now);
+            }
+        }
+        if self.send_at.is_some_and(|at| now >= at) {
+            self.emit(false, now);
+        }
+    }
+
+    /// The director ends: the neighbour is told, so that it does not wait in vain.
+    pub fn stop(&mut self, now: Duration) {
+        self.enter(State::AdminDown, Diagnostic::Administrative, now);
+        (self.send_at, self.expires_at) = (None, None);
+    }
+
+    /// The state machine of 6.2 and 6.8.6.
+    fn follow(&mut self, remote: State, now: Duration) {
+        match (self.state, remote) {
+            (State::Init | State::Up, State::AdminDown) | (State::Up, State::Down) => {
+                self.enter(State::Down, Diagnostic::Neighbour, now);
+            }
+            (State::Down, State::Down) => self.enter(State::Init, self.diagnostic, now),
+            (State::Down, State::Init) | (State::Init, State::Init | State::Up) => {
+                self.enter(State::Up, Diagnostic::None, now);
+            }
+            (State::AdminDown, _)
+            | (State::Down, State::AdminDown | State::Up)
+            | (State::Init, State::Down)
+            | (State::Up, State::Init | State::Up) => {}
+        }
+    }
+
+    fn enter(&mut self, state: State, diagnostic: Diagnostic, now: Duration) {
+        let was_up = self.state == State::Up;
+        (self.state, self.diagnostic, self.since) = (state, diagnostic, now);
+        let up = state == State::Up;
+        // Our interval changes with it, and is confirmed only between two that are up.
+        self.polling = up;
+        if up != was_up {
+            self.change = Some(Change { up, diagnostic });
+        }
+        if self.speaks() {
+            self.emit(false, now);
+        } else {
+            self.send_at = None;
+        }
+    }
+
+    /// Whether packets go out by themselves (6.8.7).
+    fn speaks(&self) -> bool {
+        let waits = self.spec.passive && self.remote.discriminator == 0;
+        let spared = self.remote.demand && self.state == State::Up && self.remote.state == State::Up && !self.polling;
+        !waits && !spared && !self.remote.min_rx.is_zero()
+    }
+
+    fn emit(&mut self, answers: bool, now: Duration) {
+        self.out.push(Packet {
+            diagnostic: self.diagnostic,
+            state: self.state,
+            // Never both in one packet.
+            poll: self.polling && !answers,
+            last: answers,
+            demand: false,
+            multiplier: self.spec.multiplier,
+            mine: self.discriminator,
+            yours: self.remote.discriminator,
+            min_tx: self.min_tx(),
+            min_rx: self.spec.min_rx,
+        });
+        // An answer is besides the rhythm: whoever asks often must not silence us.
+        if !answers {
+            self.sent_at = Some(now);
+            self.reschedule(now);
+        }
+    }
+
+    /// The next packet is an interval after the last one, by what the interval is now (6.8.3).
+    fn reschedule(&mut self, now: Duration) {
+        let interval = self.spread(self.interval());
+        self.send_at = self.speaks().then(|| self.sent_at.map_or(now, |sent| (sent + interval).max(now)));
+    }
+
+    fn min_tx(&self) -> Duration {
+        if self.state == State::Up { self.spec.min_tx } else { self.spec.idle_tx }
+    }
+
+    /// Less by up to a quarter, so that sessions do not fall into step; by a tenth at least where one missing packet
+    /// counts (6.8.7).
+    fn spread(&mut self, interval: Duration) -> Duration {
+        self.random ^= self.random << 13;
+        self.random ^= self.random >> 17;
+        self.random ^= self.random << 5;
+        let least = if self.spec.multiplier == 1 { 100 } else { 0 };
+        let thousandths = least + self.random % (251 - least);
+        interval - interval * thousandths / 1000
+    }
+}
+
+#[cfg(test)]
+mod tests;

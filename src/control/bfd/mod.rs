@@ -1,0 +1,114 @@
+//! BFD for real: sockets and timers around [`crate::bfd`].
+//!
+//! Like the elections they have a thread of their own that goes before all that are not real-time ones: with a detection
+//! time of some 30 ms, a control thread that dumps a table would look like a dead neighbour to the other end, and let
+//! ours look dead to us.
+//!
+//! | part | what it does |
+//! | --- | --- |
+//! | [`Neighbours`] | the director's end: starts, hears of changes, lists |
+//! | `turns` | the loop |
+//! | `sockets` | one listener a port and family, one sender a session |
+
+mod sockets;
+mod turns;
+
+use std::io;
+use std::os::fd::OwnedFd;
+use std::sync::{Arc, Mutex};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use rustix::event::{EventfdFlags, eventfd};
+use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
+
+use super::view::BfdView;
+use crate::bfd::{Change, Sessions, Spec};
+use crate::sys::clock;
+use sockets::Sockets;
+use turns::Turns;
+
+/// Why BFD cannot be spoken.
+#[derive(Debug, thiserror::Error)]
+pub enum BfdError {
+    /// Somebody else listens already.
+    #[error("cannot listen at UDP port {port} for BFD; does another program (bfdd, keepalived) speak it here?")]
+    Port {
+        /// The port.
+        port: u16,
+        /// Why.
+        source: io::Error,
+    },
+    /// A session has no socket to send by.
+    #[error("cannot send for bfd_instance {name}; check `source_ip`")]
+    Source {
+        /// The session.
+        name: String,
+        /// Why.
+        source: io::Error,
+    },
+    /// The thread was refused.
+    #[error("cannot {what} for BFD")]
+    System {
+        /// What failed.
+        what: &'static str,
+        /// Why.
+        source: io::Error,
+    },
+}
+
+/// The director's end of all sessions.
+#[derive(Debug)]
+pub struct Neighbours {
+    wake: Arc<OwnedFd>,
+    changes: Option<UnboundedReceiver<(usize, Change)>>,
+    board: Arc<Mutex<Board>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+/// What listings show, as of the latest turn; with the time of the last change.
+type Board = Vec<(BfdView, Duration)>;
+
+impl Neighbours {
+    /// Starts the sessions of a configuration; none if it has none. `random` gives numbers that nobody can guess.
+    pub fn start(specs: &[Spec], random: impl FnMut() -> u32) -> Result<Option<Self>, BfdError> {
+        if specs.is_empty() {
+            return Ok(None);
+        }
+        let sockets = Sockets::open(specs)?;
+        let wake = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK);
+        let wake = Arc::new(wake.map_err(|error| BfdError::System { what: "make a waker", source: error.into() })?);
+        let (outbox, changes) = unbounded_channel();
+        let board = Arc::new(Mutex::new(Board::default()));
+        let sessions = Sessions::new(specs.iter().cloned(), random, clock::now());
+        let mut turns = Turns::new(sessions, sockets, Arc::clone(&wake), outbox, Arc::clone(&board));
+        let thread = std::thread::Builder::new().name("bfd".to_owned()).spawn(move || turns.run());
+        let thread = thread.map_err(|source| BfdError::System { what: "start a thread", source })?;
+        Ok(Some(Self { wake, changes: Some(changes), board, thread: Some(thread) }))
+    }
+
+    /// Where changes arrive, with the number of their session. There is one receiver.
+    pub fn take_changes(&mut self) -> Option<UnboundedReceiver<(usize, Change)>> {
+        self.changes.take()
+    }
+
+    /// Ends all sessions; when this returns, the neighbours have been told.
+    pub fn stop(mut self) {
+        let _ = rustix::io::write(&*self.wake, &1_u64.to_ne_bytes());
+        if let Some(thread) = self.thread.take() {
+            // A panic there has ended the process.
+            let _ = thread.join();
+        }
+    }
+
+    /// All sessions.
+    pub fn views(&self) -> Vec<BfdView> {
+        let now = clock::now();
+        let board = self.board.lock().expect("no holder panics");
+        let aged = |(view, since): &(BfdView, Duration)| BfdView {
+            seconds: now.saturating_sub(*since).as_secs(),
+            ..view.clone()
+        };
+        board.iter().map(aged).collect()
+    }
+}

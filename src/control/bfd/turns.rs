@@ -1,0 +1,119 @@
+//! The loop: wait, take in everything, let time pass, send.
+
+use std::os::fd::OwnedFd;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use tokio::sync::mpsc::UnboundedSender;
+
+use super::Board;
+use super::sockets::Sockets;
+use crate::bfd::sessions::Counters;
+use crate::bfd::wire::Rejection;
+use crate::bfd::{Change, Session, Sessions};
+use crate::control::view::BfdView;
+use crate::sys::{clock, scheduling};
+
+/// How often listings are brought up to date at most.
+const POST: Duration = Duration::from_millis(50);
+
+/// All that the thread holds.
+pub(super) struct Turns {
+    sessions: Sessions,
+    sockets: Sockets,
+    /// Written to when the director ends.
+    wake: Arc<OwnedFd>,
+    changes: UnboundedSender<(usize, Change)>,
+    board: Arc<Mutex<Board>>,
+    posted: Option<Duration>,
+}
+
+impl Turns {
+    pub(super) fn new(
+        sessions: Sessions,
+        sockets: Sockets,
+        wake: Arc<OwnedFd>,
+        changes: UnboundedSender<(usize, Change)>,
+        board: Arc<Mutex<Board>>,
+    ) -> Self {
+        Self { sessions, sockets, wake, changes, board, posted: None }
+    }
+
+    /// Turns until woken.
+    pub(super) fn run(&mut self) {
+        if let Err(error) = scheduling::go_first() {
+            tracing::debug!(%error, "BFD runs without real-time priority");
+        }
+        loop {
+            let now = clock::now();
+            if rustix::io::read(&*self.wake, &mut [0; 8]).is_ok() {
+                self.sessions.stop(now);
+                return self.send();
+            }
+            let Self { sockets, sessions, .. } = self;
+            sockets.drain(|origin, bytes| sessions.received(origin, bytes, now));
+            self.sessions.fire(now);
+            self.send();
+            self.tell(now);
+            self.wait();
+        }
+    }
+
+    fn send(&mut self) {
+        for (session, packet) in self.sessions.take_packets() {
+            if let Err(error) = self.sockets.send(session, &packet.emit()) {
+                tracing::debug!(session, %error, "a BFD packet was not sent");
+            }
+        }
+    }
+
+    fn tell(&mut self, now: Duration) {
+        let changes = self.sessions.take_changes();
+        let changed = !changes.is_empty();
+        for change in changes {
+            // The director listens for as long as it lives.
+            let _ = self.changes.send(change);
+        }
+        if !changed && self.posted.is_some_and(|posted| now < posted + POST) {
+            return;
+        }
+        if let Ok(mut board) = self.board.try_lock() {
+            *board =
+                self.sessions.iter().map(|(session, counters)| (view(session, counters), session.since())).collect();
+            self.posted = Some(now);
+        }
+    }
+
+    /// Until a deadline, a packet or the end.
+    fn wait(&self) {
+        let left = self.sessions.deadline().map(|deadline| deadline.saturating_sub(clock::now()));
+        let left = left.and_then(|left| Timespec::try_from(left).ok());
+        let mut fds = vec![PollFd::new(&*self.wake, PollFlags::IN)];
+        fds.extend(self.sockets.ears().map(|ear| PollFd::from_borrowed_fd(ear, PollFlags::IN)));
+        // A signal only makes the turn an early one.
+        let _ = poll(&mut fds, left.as_ref());
+    }
+}
+
+fn view(session: &Session, counters: &Counters) -> BfdView {
+    let spec = session.spec();
+    let plain = [
+        ("sent", counters.sent),
+        ("received", counters.received),
+        ("became-up", counters.ups),
+        ("went-down", counters.downs),
+    ];
+    let rejected = Rejection::ALL.iter().map(|&why| (why.name(), counters.rejected[why as usize]));
+    BfdView {
+        name: spec.name.clone(),
+        neighbour: spec.neighbour.into(),
+        state: session.state().name().to_owned(),
+        remote_state: session.remote_state().name().to_owned(),
+        diagnostic: session.diagnostic().number(),
+        seconds: 0,
+        interval: u64::try_from(session.interval().as_micros()).unwrap_or(u64::MAX),
+        detection: u64::try_from(session.detection().as_micros()).unwrap_or(u64::MAX),
+        counters: plain.into_iter().chain(rejected).map(|(name, count)| (name.to_owned(), count)).collect(),
+    }
+}

@@ -1,0 +1,82 @@
+//! Which sync daemons the director runs: those that its configuration asks for, in its present role, or those that clients
+//! of the control socket have asked for since.
+
+use std::error::Error as _;
+
+use super::Director;
+use crate::config::model::SyncDaemon;
+use crate::control::admin::Refusal;
+use crate::control::sync::{SyncError, SyncRole};
+use crate::control::view::SyncDaemonView;
+use crate::sys::clock;
+
+/// Who decides about daemons, and how that went.
+#[derive(Debug, Default)]
+pub(super) struct SyncControl {
+    /// A client of the control socket has decided; the configuration does not any more.
+    by_hand: bool,
+    /// Why the daemons are not what they should be, if they are not.
+    failure: Option<String>,
+}
+
+impl Director {
+    /// Starts and stops daemons to fit the role. To be called whenever the role has changed, and now and then, so that
+    /// what could not be started for want of an interface is once the interface is there.
+    pub(super) fn follow_sync_role(&mut self) {
+        let Some(daemon) = self.config.global.sync_daemon.as_ref().filter(|_| !self.sync_control.by_hand) else {
+            return;
+        };
+        let before = self.sync.roles();
+        let outcome = self.sync.follow(daemon, |instance| self.roles.is_master(instance), clock::now());
+        let after = self.sync.roles();
+        if before != after {
+            let names = [(SyncRole::Master, "master"), (SyncRole::Backup, "backup")];
+            let names: Vec<_> =
+                names.into_iter().filter(|(role, _)| after.contains(role)).map(|(_, name)| name).collect();
+            tracing::info!("connection synchronisation on {}: {}", daemon.interface, names.join(" and "));
+        }
+        let failure = outcome.err().map(|error| describe(&error));
+        if failure != self.sync_control.failure {
+            failure.iter().for_each(|failure| tracing::error!("{failure}"));
+            self.sync_control.failure = failure;
+        }
+    }
+
+    /// Starts a daemon for a client of the control socket.
+    pub(super) fn start_sync_daemon(&mut self, view: &SyncDaemonView) -> Result<(), Refusal> {
+        let daemon = SyncDaemon {
+            interface: view.interface.clone(),
+            instance: None,
+            id: view.syncid,
+            maxlen: view.maxlen,
+            port: view.port,
+            ttl: view.ttl,
+            group: view.group,
+        };
+        self.sync_control.by_hand = true;
+        self.sync.start(role(view.master), &daemon, clock::now()).map_err(|error| refusal(&error))
+    }
+
+    /// Stops a daemon for a client of the control socket.
+    pub(super) fn stop_sync_daemon(&mut self, master: bool) -> Result<(), Refusal> {
+        self.sync_control.by_hand = true;
+        self.sync.stop(role(master)).map_err(|error| refusal(&error))
+    }
+}
+
+fn role(master: bool) -> SyncRole {
+    if master { SyncRole::Master } else { SyncRole::Backup }
+}
+
+fn refusal(error: &SyncError) -> Refusal {
+    match error {
+        SyncError::Runs(_) => Refusal::DaemonRuns,
+        SyncError::RunsNot(_) => Refusal::NoDaemon,
+        SyncError::Socket { .. } => Refusal::Unsupported(describe(error)),
+    }
+}
+
+/// The error with its cause.
+fn describe(error: &SyncError) -> String {
+    error.source().map_or_else(|| error.to_string(), |source| format!("{error}: {source}"))
+}

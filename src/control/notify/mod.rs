@@ -1,0 +1,116 @@
+//! Notification for real: programs that are run and pipes that are written to.
+//!
+//! Lines go into the pipes at once. Programs wait in one queue and run one at a time, in the order of the events; one
+//! that takes longer than [`PATIENCE`] is left alone and told of, so that it cannot hold up all others. Nothing here
+//! keeps the event loop waiting.
+
+mod pipe;
+
+use std::time::Duration;
+
+use tokio::process::Child;
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+use tokio::task::JoinHandle;
+use tokio::time::timeout;
+
+use super::programs::{Programs, Ready};
+use crate::config::Config;
+use crate::notify::{Herald, Notice};
+use crate::program::Program;
+use crate::vrrp::Event;
+use pipe::Pipe;
+
+/// How long the next program waits for the one before.
+const PATIENCE: Duration = Duration::from_secs(30);
+/// How long a director that ends waits for its programs.
+const FAREWELL: Duration = Duration::from_secs(5);
+
+/// Tells of elections whom the configuration names.
+#[derive(Debug)]
+pub struct Notifier {
+    herald: Herald,
+    programs: Programs,
+    pipes: Vec<Pipe>,
+    queue: UnboundedSender<Call>,
+    runner: JoinHandle<()>,
+}
+
+/// A program to run.
+#[derive(Debug)]
+struct Call {
+    what: Program,
+    ready: Ready,
+    added: Vec<String>,
+}
+
+impl Notifier {
+    /// Opens the pipes and starts their readers. Must be called inside a `LocalSet`.
+    pub fn start(config: &Config) -> Self {
+        let programs = Programs::new(config);
+        let mut herald = Herald::new();
+        for instance in &config.instances {
+            herald.instance(&instance.election.name, &instance.hooks, instance.election.priority);
+        }
+        for group in &config.groups {
+            herald.group(&group.name, &group.hooks, &group.members);
+        }
+        let pipes = config.global.pipes.iter().filter_map(|pipe| Pipe::open(pipe, &programs)).collect();
+        let (queue, calls) = unbounded_channel();
+        let runner = tokio::task::spawn_local(run(calls));
+        Self { herald, programs, pipes, queue, runner }
+    }
+
+    /// Tells of an event.
+    pub fn tell(&mut self, event: &Event) {
+        for notice in self.herald.hear(event) {
+            match notice {
+                Notice::Line(line) => self.pipes.iter_mut().for_each(|pipe| pipe.write(&line)),
+                Notice::Run { program, added } => self.call(program, added),
+            }
+        }
+    }
+
+    /// The director ends: what is due is done, within some seconds. Readers of pipes see their end.
+    pub async fn finish(self) {
+        drop(self.queue);
+        if timeout(FAREWELL, self.runner).await.is_err() {
+            tracing::warn!(
+                "notification: programs took longer than {FAREWELL:?}; those that did not start yet will not"
+            );
+        }
+        for pipe in self.pipes {
+            pipe.close().await;
+        }
+    }
+
+    fn call(&self, what: Program, added: Vec<String>) {
+        match self.programs.ready(&what) {
+            // The runner listens until the queue is dropped.
+            Ok(ready) => _ = self.queue.send(Call { what, ready, added }),
+            Err(refusal) => tracing::error!("notification: `{what}` was not run: {refusal}"),
+        }
+    }
+}
+
+/// Runs programs one after the other, until there is nobody left to ask for one.
+async fn run(mut calls: UnboundedReceiver<Call>) {
+    while let Some(Call { what, ready, added }) = calls.recv().await {
+        match ready.start(&added) {
+            Ok(child) => wait(&what, child).await,
+            Err(error) => tracing::error!("notification: `{what}` could not be started: {error}"),
+        }
+    }
+}
+
+async fn wait(what: &Program, mut child: Child) {
+    match timeout(PATIENCE, child.wait()).await {
+        Ok(Ok(status)) if status.success() => {}
+        Ok(Ok(status)) => tracing::warn!("notification: `{what}` ended with {status}"),
+        Ok(Err(error)) => tracing::warn!("notification: `{what}`: {error}"),
+        Err(_) => {
+            tracing::warn!("notification: `{what}` still runs after {PATIENCE:?}; the next one does not wait for it");
+            // Somebody has to wait for its end, or it stays behind as a zombie.
+            tokio::task::spawn_local(async move { child.wait().await });
+        }
+    }
+}

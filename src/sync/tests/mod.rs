@@ -1,0 +1,3 @@
+//! What the tests of the modules share.
+
+pub(super) mod stage;

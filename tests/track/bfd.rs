@@ -1,0 +1,153 @@
+//! BFD with keepalived, and with ourselves.
+
+use std::time::Duration;
+
+use ringmaster::sys::clock;
+use rustix::process::{Signal, kill_process};
+use serde_json::Value;
+
+use crate::lab::Lab;
+use crate::support::director::Director;
+use crate::support::{eventually, keepalived};
+
+/// Host `number`'s configuration; an instance of its own besides, whose priority follows the session.
+fn config(number: usize, addresses: [&str; 2], extra: &str) -> String {
+    let (own, peer) = (addresses[number], addresses[1 - number]);
+    format!(
+        "global_defs {{\n router_id H{number}\n}}\n\
+         bfd_instance peer {{\n neighbor_ip {peer}\n source_ip {own}\n min_rx 50\n min_tx 50\n multiplier 4\n {extra}\n}}\n\
+         vrrp_instance VI_{number} {{\n interface eth0\n virtual_router_id 6{number}\n priority 100\n version 3\n \
+         advert_int 0.1\n virtual_ipaddress {{\n 192.0.2.10{number}/24\n }}\n track_bfd {{\n peer weight 5\n }}\n}}\n"
+    )
+}
+
+const V4: [&str; 2] = ["192.0.2.1", "192.0.2.2"];
+const V6: [&str; 2] = ["2001:db8::1", "2001:db8::2"];
+
+fn session(director: &Director) -> Value {
+    serde_json::from_str(&director.ask("bfd --json")).expect("one session")
+}
+
+fn priority(director: &Director) -> Value {
+    serde_json::from_str::<Value>(&director.vrrp()).expect("one instance")["priority"].clone()
+}
+
+fn is_up(director: &Director) -> bool {
+    let session = session(director);
+    session["state"] == "Up" && session["remote_state"] == "Up"
+}
+
+/// From `begin` until `holds`, looked at as often as can be.
+fn took(begin: Duration, what: &str, mut holds: impl FnMut() -> bool) -> Duration {
+    while !holds() {
+        assert!(clock::now() - begin < Duration::from_secs(10), "waited in vain: {what}");
+        std::thread::sleep(Duration::from_millis(2));
+    }
+    clock::now() - begin
+}
+
+fn with_keepalived(addresses: [&str; 2], extra: &str) {
+    if !keepalived::available() {
+        return;
+    }
+    let Some(lab) = Lab::new() else { return };
+    let mut ours = lab.ours(0, &config(0, addresses, extra));
+    eventually("it is down without a neighbour", || session(&ours)["state"] == "Down");
+    assert_eq!(priority(&ours), 100);
+    let mut theirs = lab.keepalived(1, &config(1, addresses, extra));
+    eventually("both are up", || is_up(&ours));
+    eventually("the priority has risen", || priority(&ours) == 105);
+    eventually("keepalived sees us", || theirs.log().contains("Changing effective priority from 100 to 105"));
+    eventually("the pace is agreed on", || {
+        session(&ours)["interval"] == 50_000 && session(&ours)["detection"] == 200_000
+    });
+
+    // A dead neighbour is seen within its detection time. What is measured includes the loop that looks.
+    let dead = clock::now();
+    theirs.kill();
+    let noticed = took(dead, "the neighbour is dead", || ours.has_logged("bfd peer: down"));
+    assert!(noticed < Duration::from_millis(700), "{noticed:?} where 200 ms are due");
+    println!("a dead keepalived was noticed after {noticed:?}");
+    eventually("the priority has sunk", || priority(&ours) == 100);
+    assert_eq!(session(&ours)["diagnostic"], 1);
+
+    // It comes back, and then we die.
+    let theirs = lab.keepalived(1, &config(1, addresses, extra));
+    eventually("both are up again", || is_up(&ours));
+    eventually("keepalived sees us", || theirs.log().contains("Changing effective priority from 100 to 105"));
+    kill_process(ours.pid(), Signal::KILL).expect("it runs");
+    ours.wait();
+    eventually("keepalived has noticed", || theirs.log().contains("Changing effective priority from 105 to 100"));
+
+    // A director that comes back has another name for the session.
+    let mut ours = lab.ours(0, &config(0, addresses, extra));
+    eventually("both are up once more", || is_up(&ours));
+    ours.end_by(Signal::TERM);
+    eventually("an orderly end is told", || theirs.log().contains("Remote diagnostic - Administratively Down"));
+}
+
+#[test]
+fn with_keepalived_over_ipv4() {
+    with_keepalived(V4, "");
+}
+
+/// keepalived sends with a hop limit of 64 unless told otherwise, which RFC 5881 forbids.
+#[test]
+fn with_keepalived_over_ipv6() {
+    with_keepalived(V6, "hoplimit 255");
+}
+
+#[test]
+fn between_ourselves_and_in_the_form_of_the_rfc() {
+    let Some(lab) = Lab::new() else { return };
+    let file = lab.file("bfd.pcap").display().to_string();
+    let mut capture = lab.hosts[1].command(&format!("tcpdump -i eth0 -n -U -c 40 -w {file} udp port 3784"));
+    let mut capture = capture.stderr(std::process::Stdio::null()).spawn().expect("tcpdump is installed");
+    let one = lab.ours(0, &config(0, V4, ""));
+    let mut other = lab.ours(1, &config(1, V4, "passive"));
+    eventually("both are up", || is_up(&one) && is_up(&other));
+    eventually("enough was captured", || capture.try_wait().expect("it is our child").is_some());
+    let text = lab.hosts[1].exec(&format!("tcpdump -n -v -r {file}"));
+    let headers = text.lines().filter(|line| line.contains("proto UDP")).count();
+    assert_eq!(text.matches("ttl 255").count(), headers, "every packet has come from next door:\n{text}");
+    assert_eq!(text.matches("BFDv1, length: 24").count(), headers, "tcpdump understands them:\n{text}");
+    for line in text.lines().filter(|line| line.contains(".3784: BFDv1")) {
+        let source: u32 =
+            line.trim().split(' ').next().and_then(|end| end.rsplit('.').next()?.parse().ok()).expect("a port");
+        assert!(source >= 49152, "RFC 5881 4: {line}");
+    }
+    let dead = clock::now();
+    kill_process(other.pid(), Signal::KILL).expect("it runs");
+    let noticed = took(dead, "the neighbour is dead", || one.has_logged("bfd peer: down"));
+    println!("a dead director was noticed after {noticed:?}");
+    assert!(noticed < Duration::from_millis(700), "{noticed:?} where 200 ms are due");
+    other.wait();
+}
+
+/// Packets that anybody could have sent change nothing.
+#[test]
+fn packets_from_afar_and_broken_ones_do_not_count() {
+    let Some(lab) = Lab::new() else { return };
+    let ours = lab.ours(0, &config(0, V4, ""));
+    let good = {
+        let neighbour = ringmaster::wire::Addr::v4(1);
+        let mut session =
+            ringmaster::bfd::Session::new(ringmaster::bfd::Spec::new("x", neighbour), 7, 1, Duration::ZERO);
+        session.fire(Duration::ZERO);
+        session.take_packets()[0].emit()
+    };
+    let mut short = good.to_vec();
+    short.pop();
+    for (ttl, bytes, counter) in
+        [(64, good.to_vec(), "rejected-ttl"), (255, short, "rejected-length"), (255, good.to_vec(), "received")]
+    {
+        lab.hosts[1].enter(|| {
+            let socket = std::net::UdpSocket::bind("192.0.2.2:50000").expect("the address is ours");
+            socket.set_ttl(ttl).expect("any will do");
+            socket.send_to(&bytes, "192.0.2.1:3784").expect("the way is there");
+        });
+        eventually(counter, || session(&ours)["counters"][counter] == 1);
+        let state = if counter == "received" { "Init" } else { "Down" };
+        assert_eq!(session(&ours)["state"], state, "{counter}");
+    }
+}
