@@ -318,7 +318,7 @@ fn header(family: usize, version: ProxyVersion) -> Vec<u8> {
 
 #[test]
 fn a_proxy_header_comes_first_and_numbers_follow() {
-    for family in 0..2 {
+    for family in [0, 1] {
         for version in [ProxyVersion::V1, ProxyVersion::V2] {
             let [vip, client, server, _] = ENDS[family];
             let header = header(family, version);
@@ -480,7 +480,7 @@ proptest! {
 /// An ICMP error is told with the numbers and addresses that its receiver knows.
 #[test]
 fn errors_are_translated_at_both_ends() {
-    for family in 0..2 {
+    for family in [0, 1] {
         let [vip, client, server, local] = ENDS[family];
         let router = ["203.0.113.9", "2001:db8:99::9"][family];
         let too_big = [(3, 4), (2, 0)][family];
