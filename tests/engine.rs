@@ -29,6 +29,8 @@ mod errors;
 mod farewell;
 #[path = "engine/ftp.rs"]
 mod ftp;
+#[path = "engine/full_nat.rs"]
+mod full_nat;
 #[path = "engine/header_options.rs"]
 mod header_options;
 #[path = "engine/lifetimes.rs"]

@@ -242,6 +242,7 @@ mod tests {
             persistence: None,
             admission: Arc::default(),
             one_packet: false,
+            full: None,
             servers: live.iter().map(server).collect(),
         };
         builder.add(service, &generations, &Network::default());

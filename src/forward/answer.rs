@@ -126,7 +126,7 @@ pub(super) fn relayed(view: &View<'_>, packet: &mut Packet<'_>, look: &Look, err
 }
 
 fn reset(view: &View<'_>, packet: &mut Packet<'_>, look: &Look) -> Option<Decision> {
-    let (client, virtual_) = (look.key.client, look.other.addr);
+    let (client, virtual_) = look.ends();
     let l4 = usize::from(look.l4);
     let frame = packet.bytes();
     let segment = frame.get(l4..usize::from(look.end))?;

@@ -8,6 +8,7 @@ mod change;
 mod ports;
 mod reload;
 mod roles;
+mod shortage;
 mod source;
 mod start;
 mod sweep;
@@ -31,7 +32,7 @@ use super::{Ids, Ledger, Locals, PAIRS, plan, rules};
 use crate::check::{self, Failure, Health, Spec};
 use crate::config::Config;
 use crate::conn::table::TableError;
-use crate::forward::Shared;
+use crate::forward::{Reason, Shared};
 use crate::io::PortInfo;
 use crate::io::xdp::LossGauge;
 use crate::io::xdp::SetupError;
@@ -40,6 +41,7 @@ use crate::service::{Network, Services, Snapshot};
 use crate::sys::{capabilities, clock};
 use crate::wire::Addr;
 use roles::Roles;
+use shortage::Shortage;
 use sweep::Sweep;
 use synchronise::SyncControl;
 use workers::Workers;
@@ -141,6 +143,8 @@ pub(crate) struct Director {
     steering: Steering,
     shared: Shared,
     sweep: Sweep,
+    /// Of full NAT's local ends.
+    shortage: shortage::Watch,
     sync: Synchronisation,
     sync_control: SyncControl,
     workers: Workers,
@@ -245,6 +249,17 @@ impl Director {
         self.follow_sync_role();
         let wanted = kernel::wanted(&self.services, &self.network);
         self.kernel.keep_resolved(&wanted, clock::now()).await;
+        self.watch_local_ends();
+    }
+
+    /// Says when full NAT runs out of local ends, and when that is over.
+    fn watch_local_ends(&mut self) {
+        let refused = self.workers.counters().map(|counters| counters.reason(Reason::NoLocalEnd)).sum();
+        match self.shortage.look(refused) {
+            Some(began @ Shortage::Began(_)) => tracing::warn!("{began}"),
+            Some(over @ Shortage::Over(_)) => tracing::info!("{over}"),
+            None => {}
+        }
     }
 
     /// Works the desired state out anew and publishes it.

@@ -83,6 +83,7 @@ impl Director {
             ),
             sync_control: SyncControl::default(),
             shared,
+            shortage: Default::default(),
             workers: Workers::new(),
             ports: rings[0].ports().to_vec(),
             gauges: gauges(&rings)?,
@@ -111,9 +112,10 @@ impl Director {
         }
         self.steering.set_fallback(Fallback::Drop)?;
         self.steer()?;
-        // What a director before this one left behind; this one holds no address before it is master.
+        // What a director before this one left behind; this one holds no virtual address before it is master.
         self.remove_paths().await;
         self.addresses.clear(self.kernel.handle()).await?;
+        self.place().await;
         self.confirm().await;
         let mut salt = 5;
         self.roles.start(&self.config, || {
