@@ -32,7 +32,7 @@ pub fn entries(services: &Services, table: &Table, now: Tick) -> Vec<Entry> {
     let mut all: Vec<Entry> = table
         .entries()
         .map(|listed| {
-            let view = view::connection(services, &listed, now).expect("its pair is known");
+            let view = view::connection(table, services, &listed, now).expect("its pair is known");
             let record = &listed.record;
             Entry {
                 template: listed.key.is_template(),
