@@ -53,17 +53,20 @@ fn direct(args: &Args, supervisor: Option<Channel>) -> ExitCode {
         problems.0.iter().for_each(|problem| eprint!("{}", config::render(problem, style)));
     };
     let options = LoadOptions { config_id: args.config_id.clone() };
-    let loaded = match config::load(&args.file, &options) {
-        Ok(loaded) => loaded,
+    let load = || match config::load(&args.file, &options) {
+        Ok(loaded) => {
+            show(&loaded.problems);
+            Some(loaded.config)
+        }
         Err(problems) => {
             show(&problems);
             eprint!("{}", config::summary(&problems));
-            return ExitCode::FAILURE;
+            None
         }
     };
-    show(&loaded.problems);
+    let Some(config) = load() else { return ExitCode::FAILURE };
     abort_on_panic();
-    match control(loaded.config, supervisor) {
+    match control(config, load, supervisor) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             tracing::error!("{}", with_causes(&*error));
@@ -73,10 +76,14 @@ fn direct(args: &Args, supervisor: Option<Channel>) -> ExitCode {
 }
 
 /// The control thread: everything that is not a packet happens on this one.
-fn control(config: config::Config, supervisor: Option<Channel>) -> Result<(), Box<dyn Error>> {
+fn control(
+    config: config::Config,
+    again: impl FnMut() -> Option<config::Config>,
+    supervisor: Option<Channel>,
+) -> Result<(), Box<dyn Error>> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let local = tokio::task::LocalSet::new();
-    Ok(local.block_on(&runtime, control::run(config, supervisor))?)
+    Ok(local.block_on(&runtime, control::run(config, again, supervisor))?)
 }
 
 /// Log lines for transitions, on stderr; `RUST_LOG` chooses another level. The netlink library warns of answers that

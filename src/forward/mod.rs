@@ -29,6 +29,7 @@ mod defence;
 mod established;
 pub mod farewell;
 mod ftp;
+pub mod full;
 mod gathering;
 mod header_options;
 pub mod lifecycle;
@@ -40,6 +41,7 @@ mod open;
 mod path_mtu;
 mod persistence;
 mod rewrite;
+mod segment;
 mod transit;
 mod tunnel;
 mod tunnel_error;
@@ -56,6 +58,7 @@ pub use path_mtu::PathMtus;
 pub use verdict::{Reason, Verdict};
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicU32;
 
 use arrayvec::ArrayVec;
 use crossbeam::queue::ArrayQueue;
@@ -79,6 +82,8 @@ pub struct Shared {
     pub table: Arc<Table>,
     /// Connections by pair.
     pub loads: Arc<Loads>,
+    /// By pair: which local end full NAT tries next.
+    pub local_ends: Arc<[AtomicU32]>,
     /// What fits the ways to tunnel servers.
     pub path_mtus: Arc<PathMtus>,
     /// What the defences have workers do at this moment.
@@ -103,6 +108,7 @@ impl Shared {
         Self {
             table,
             loads: Arc::new(Loads::new(workers + 1, pairs)),
+            local_ends: (0..pairs).map(full::first_end).collect(),
             path_mtus: Arc::new(PathMtus::new(pairs)),
             defence: Arc::default(),
             farewells: Arc::new(ArrayQueue::new(farewell::FAREWELLS)),

@@ -75,7 +75,8 @@ impl Forwarder {
         let Parsed { source, destination, .. } = *parsed;
         debug_assert_ne!(parsed.fragment, Fragment::Whole);
         view.services.vips.may_contain(destination)
-            || (view.services.is_nat_server(source) && !view.is_own(destination))
+            || (view.services.is_nat_server(source)
+                && (!view.is_own(destination) || view.services.is_local(destination)))
     }
 }
 

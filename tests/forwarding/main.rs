@@ -7,6 +7,7 @@ mod support;
 
 mod dr;
 mod ftp;
+mod full_nat;
 mod health;
 mod ipvsadm;
 mod kernel;

@@ -6,7 +6,9 @@
 
 mod change;
 mod ports;
+mod reload;
 mod roles;
+mod shortage;
 mod source;
 mod start;
 mod sweep;
@@ -34,7 +36,7 @@ use super::{Ids, Ledger, Locals, PAIRS, plan, rules};
 use crate::check::{self, Failure, Health, Spec};
 use crate::config::Config;
 use crate::conn::table::TableError;
-use crate::forward::Shared;
+use crate::forward::{Reason, Shared};
 use crate::io::PortInfo;
 use crate::io::xdp::LossGauge;
 use crate::io::xdp::SetupError;
@@ -44,6 +46,7 @@ use crate::supervisor::Channel;
 use crate::sys::{capabilities, clock};
 use crate::wire::Addr;
 use roles::Roles;
+use shortage::Shortage;
 use start::Prepared;
 use sweep::Sweep;
 use synchronise::SyncControl;
@@ -146,12 +149,16 @@ pub(crate) struct Director {
     steering: Steering,
     shared: Shared,
     sweep: Sweep,
+    /// Of full NAT's local ends.
+    shortage: shortage::Watch,
     sync: Synchronisation,
     sync_control: SyncControl,
     workers: Workers,
     ports: Vec<PortInfo>,
     gauges: Vec<LossGauge>,
     started: Duration,
+    /// The configuration as it was read last; in `config` are the changes that clients have asked for since.
+    file: Config,
     keeper: Keeper,
     /// What clients have changed since the configuration was read, in order.
     changes: Vec<Change>,
@@ -168,8 +175,13 @@ enum End {
     Followed,
 }
 
-/// Runs a director until a signal ends it, or its supervisor wants another in its place.
-pub async fn run(config: Config, supervisor: Option<Channel>) -> Result<(), DirectorError> {
+/// Runs a director until a signal ends it, or its supervisor wants another in its place. `again` reads the configuration
+/// once more; `None` if it would not load.
+pub async fn run(
+    config: Config,
+    mut again: impl FnMut() -> Option<Config>,
+    supervisor: Option<Channel>,
+) -> Result<(), DirectorError> {
     // Before anything else: without them each step would fail in its own words.
     let missing = capabilities::missing();
     if !missing.is_empty() {
@@ -184,7 +196,7 @@ pub async fn run(config: Config, supervisor: Option<Channel>) -> Result<(), Dire
     let mut director = prepared.start(keeper, estate).await?;
     director.announce();
     director.keeper.ready();
-    match director.serve(&mut socket, &mut signals).await {
+    match director.serve(&mut socket, &mut signals, &mut again).await {
         Ok(End::Followed) => {
             // Nobody may be told that this director is still there.
             drop(socket);
@@ -200,7 +212,12 @@ pub async fn run(config: Config, supervisor: Option<Channel>) -> Result<(), Dire
 
 impl Director {
     /// The loop.
-    async fn serve(&mut self, socket: &mut ControlSocket, signals: &mut Signals) -> Result<End, DirectorError> {
+    async fn serve(
+        &mut self,
+        socket: &mut ControlSocket,
+        signals: &mut Signals,
+        again: &mut impl FnMut() -> Option<Config>,
+    ) -> Result<End, DirectorError> {
         let (mut beat, mut confirm, mut estimate) = (steady(BEAT), steady(CONFIRM), steady(ESTIMATE));
         loop {
             let deadline = self.health.deadline();
@@ -214,10 +231,16 @@ impl Director {
                 _ = estimate.tick() => self.estimate(),
                 report = self.roles.next() => self.role_changed(report).await,
                 query = socket.next() => query.answer(self),
-                name = signals.next() => {
-                    tracing::info!("{name}: stopping");
-                    return Ok(End::Asked);
-                }
+                order = signals.next() => match order {
+                    Order::Reload => match again() {
+                        Some(config) => self.reload(config),
+                        None => tracing::error!("SIGHUP: the configuration does not load; nothing was changed"),
+                    },
+                    Order::End(name) => {
+                        tracing::info!("{name}: stopping");
+                        return Ok(End::Asked);
+                    }
+                },
                 wish = self.keeper.next() => match wish {
                     Wish::GiveWay => return Ok(End::Followed),
                     Wish::NotUpgraded(why) => self.not_upgraded = Some(why),
@@ -270,6 +293,17 @@ impl Director {
         self.follow_sync_role();
         let wanted = kernel::wanted(&self.services, &self.network);
         self.kernel.keep_resolved(&wanted, clock::now()).await;
+        self.watch_local_ends();
+    }
+
+    /// Says when full NAT runs out of local ends, and when that is over.
+    fn watch_local_ends(&mut self) {
+        let refused = self.workers.counters().map(|counters| counters.reason(Reason::NoLocalEnd)).sum();
+        match self.shortage.look(refused) {
+            Some(began @ Shortage::Began(_)) => tracing::warn!("{began}"),
+            Some(over @ Shortage::Over(_)) => tracing::info!("{over}"),
+            None => {}
+        }
     }
 
     /// Works the desired state out anew and publishes it.
@@ -283,9 +317,9 @@ impl Director {
         self.tally();
         let health = |specs: &[Spec]| self.health.is_up(specs);
         let services = plan(&self.config, health, &mut self.ids, &self.network, Some(&self.services));
+        self.shared.loads.follow(&self.services, &services);
         self.services = Arc::new(services);
         self.sync.plan_changed(&self.services);
-        self.shared.loads.link(&self.services.former);
         self.tally();
     }
 
@@ -382,19 +416,20 @@ impl Signals {
         })
     }
 
-    /// The next one that ends the director. SIGHUP, which keepalived reloads at, must not: unheard it would kill the
-    /// process with its addresses in place.
-    async fn next(&mut self) -> &'static str {
-        loop {
-            tokio::select! {
-                _ = self.terminate.recv() => return "SIGTERM",
-                _ = self.interrupt.recv() => return "SIGINT",
-                _ = self.hangup.recv() => {
-                    tracing::warn!("SIGHUP: nothing is reloaded yet; a changed configuration needs a restart");
-                }
-            }
+    /// What the next one asks for.
+    async fn next(&mut self) -> Order {
+        tokio::select! {
+            _ = self.terminate.recv() => Order::End("SIGTERM"),
+            _ = self.interrupt.recv() => Order::End("SIGINT"),
+            _ = self.hangup.recv() => Order::Reload,
         }
     }
+}
+
+/// What a signal asks for.
+enum Order {
+    Reload,
+    End(&'static str),
 }
 
 /// Ticks that are not made up for after a stall.

@@ -69,6 +69,7 @@ impl Prepared {
     pub(super) async fn start(mut self, mut keeper: Keeper, mut estate: Estate) -> Result<Director, DirectorError> {
         let resumes = !estate.is_empty();
         let memory = takeover::memory(&mut estate, self.workers);
+        let file = self.config.clone();
         if let Some(memory) = &memory {
             takeover::repeat_changes(&mut self.config, &memory.state);
         }
@@ -87,14 +88,14 @@ impl Prepared {
                 for (worker, io) in rings.iter().enumerate() {
                     takeover::hold_rings(&mut keeper, worker, io).map_err(failed)?;
                 }
-                self.start_with(rings, steering, memory, keeper).await
+                self.start_with(rings, steering, memory, file, keeper).await
             }
             Driver::XskRs => {
                 // They cannot be gone on with.
                 drop(estate);
                 keeper.release(RINGS);
                 let rings = open_rings::<XskRs>(&setups, &self.config.settings)?;
-                self.start_with(rings, steering, memory, keeper).await
+                self.start_with(rings, steering, memory, file, keeper).await
             }
         }
         .inspect(|_| {
@@ -109,6 +110,7 @@ impl Prepared {
         rings: Vec<XdpIo<R>>,
         steering: Steering,
         memory: Option<Memory>,
+        file: Config,
         mut keeper: Keeper,
     ) -> Result<Director, DirectorError> {
         let Self { config, kernel, network, workers, .. } = self;
@@ -154,10 +156,12 @@ impl Prepared {
             ),
             sync_control: SyncControl::default(),
             shared,
+            shortage: Default::default(),
             workers: Workers::new(),
             ports: rings[0].ports().to_vec(),
             gauges: gauges(&rings)?,
             started: clock::now(),
+            file,
             keeper,
             changes: state.changes,
             not_upgraded: None,

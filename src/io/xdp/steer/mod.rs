@@ -36,7 +36,7 @@ pub use rules::{Marking, Rules};
 static PROGRAM: &[u8] = aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/steer.o"));
 
 /// All maps of the program.
-const MAPS: [&str; 14] = [
+const MAPS: [&str; 15] = [
     "vips",
     "services",
     "servers",
@@ -44,6 +44,7 @@ const MAPS: [&str; 14] = [
     "tunnels",
     "local_addresses",
     "own_addresses",
+    "local_ends",
     "kinds",
     "marks",
     "hints",
@@ -187,10 +188,18 @@ impl Steering {
         let services = self.difference::<EndpointKey>("services", &rules.service_keys())?;
         let own = self.difference::<AddressKey>("own_addresses", &keys(&rules.own_addresses))?;
 
+        let locals = self.map::<HashMap<_, AddressKey, [u16; 2]>>("local_ends");
+        let locals: Result<BTreeSet<_>, _> = locals.keys().collect();
+        let locals = locals.map_err(|error| SetupError::general("read the steering rules", error))?;
+
         let hints = Hints::new(rules);
         self.hint(self.hints.with(hints))?;
         self.add("own_addresses", &own.add)?;
         self.add("local_addresses", &local.add)?;
+        let mut local_ends = self.map::<HashMap<_, AddressKey, [u16; 2]>>("local_ends");
+        for (address, &(first, last)) in &rules.local_ends {
+            local_ends.insert(address.octets(), [first, last], 0).map_err(not_updated)?;
+        }
         self.add("server_addresses", &addresses.add)?;
         self.add("tunnels", &tunnels.add)?;
         self.add("servers", &servers.add)?;
@@ -205,6 +214,9 @@ impl Steering {
         self.remove("servers", &servers.remove)?;
         self.remove("tunnels", &tunnels.remove)?;
         self.remove("server_addresses", &addresses.remove)?;
+        let wanted: BTreeSet<AddressKey> = rules.local_ends.keys().map(|address| address.octets()).collect();
+        let mut local_ends = self.map::<HashMap<_, AddressKey, [u16; 2]>>("local_ends");
+        locals.difference(&wanted).try_for_each(|key| local_ends.remove(key)).map_err(not_updated)?;
         self.remove("local_addresses", &local.remove)?;
         self.remove("own_addresses", &own.remove)?;
         self.hint(hints)
