@@ -16,6 +16,7 @@ mod nat;
 mod rings;
 mod sizes;
 mod synchronisation;
+mod takeover;
 mod textbook;
 mod tun;
 mod wide;
