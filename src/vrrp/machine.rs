@@ -59,6 +59,8 @@ pub enum Input {
     Usable(Option<Addr>),
     /// Its effective priority.
     Priority(u8),
+    /// Whether any living master is to be respected, however low: there is more to be learned from it.
+    Respect(bool),
     /// All members of its group are ready: be master.
     Lead,
     /// A member of its group gave way: be backup.
@@ -116,6 +118,7 @@ pub struct Machine {
     interval: Duration,
     down_adverts: u8,
     preempt: Preempt,
+    respectful: bool,
     owner_from_start: bool,
     manners: super::spec::Manners,
     /// Waits for its group before it becomes master.
@@ -162,6 +165,7 @@ impl Machine {
             interval: spec.interval,
             down_adverts: spec.down_adverts,
             preempt: spec.preempt,
+            respectful: false,
             owner_from_start: spec.starts_as_master && spec.priority == u8::MAX,
             manners: spec.manners,
             grouped,
@@ -209,6 +213,7 @@ impl Machine {
         match (self.state, input) {
             (State::Stopped, _) => {}
             (_, Input::Priority(priority)) => self.priority = priority,
+            (_, Input::Respect(respectful)) => self.respectful = respectful,
             (state, Input::Stop) => self.leave(state, State::Stopped, Cause::Stop, &mut actions),
             (State::Fault, Input::Usable(Some(own))) => self.start(own, now, &mut actions),
             (State::Fault, _) => {}
@@ -239,7 +244,9 @@ impl Machine {
                 }
             }
             Input::Lead => self.lead(backup.own, Cause::Group, now, actions),
-            Input::Deadline | Input::Yield | Input::Usable(_) | Input::Priority(_) | Input::Stop => {}
+            Input::Deadline | Input::Yield | Input::Usable(_) => {}
+            // Seen to before.
+            Input::Priority(_) | Input::Respect(_) | Input::Stop => {}
         }
     }
 
@@ -253,6 +260,8 @@ impl Machine {
         }
         let (respected, preempt_at) = match self.preempt {
             _ if heard.priority >= self.priority => (true, None),
+            // The delay of a preemption runs meanwhile.
+            Preempt::After(delay) if self.respectful => (true, Some(backup.preempt_at.unwrap_or(now + delay))),
             Preempt::Never => (true, None),
             Preempt::After(delay) => {
                 let at = backup.preempt_at.unwrap_or(now + delay);
@@ -280,7 +289,9 @@ impl Machine {
                 let backup = self.backup(master.own, self.interval, now);
                 self.leave(self.state, backup, Cause::Group, actions);
             }
-            Input::Deadline | Input::Lead | Input::Usable(_) | Input::Priority(_) | Input::Stop => {}
+            Input::Deadline | Input::Lead | Input::Usable(_) => {}
+            // Seen to before.
+            Input::Priority(_) | Input::Respect(_) | Input::Stop => {}
         }
     }
 

@@ -90,6 +90,11 @@ impl Routers {
         self.settle(instance, now);
     }
 
+    /// Whether all instances respect any living master, however low, instead of taking over from it.
+    pub fn respect(&mut self, respectful: bool, now: Duration) {
+        (0..self.members.len()).for_each(|instance| self.handle(instance, Input::Respect(respectful), now));
+    }
+
     /// What the tracker `name` adds to the priority of an instance from now on.
     pub fn weigh(&mut self, instance: usize, name: &str, weight: i16, now: Duration) {
         let member = &mut self.members[instance];

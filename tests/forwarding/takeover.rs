@@ -22,7 +22,7 @@ const FILE: u32 = 24 << 20;
 #[test]
 fn downloads_outlive_an_orderly_end_and_a_return() {
     let Some(mut pair) = Pair::new() else { return };
-    let downloads = pair.begin_downloads();
+    let downloads = pair.begin_downloads(&pair.second);
     assert!(pair.first.take().expect("it runs").end_by(Signal::TERM).success());
     eventually("the second is master", || pair.second.log().matches("addresses in place").count() == 4);
     let downloads = downloads.map(Download::half_of_the_rest);
@@ -35,7 +35,7 @@ fn downloads_outlive_an_orderly_end_and_a_return() {
 #[test]
 fn downloads_outlive_a_kill() {
     let Some(mut pair) = Pair::new() else { return };
-    let downloads = pair.begin_downloads();
+    let downloads = pair.begin_downloads(&pair.second);
     pair.first.take().expect("it runs").end_by(Signal::KILL);
     eventually("the second is master", || pair.second.log().matches("addresses in place").count() == 4);
     pair.finish(downloads);
@@ -44,13 +44,16 @@ fn downloads_outlive_a_kill() {
 #[test]
 fn downloads_outlive_a_pulled_cable() {
     let Some(pair) = Pair::new() else { return };
-    let downloads = pair.begin_downloads();
+    let downloads = pair.begin_downloads(&pair.second);
     pair.lab.cable(&pair.lab.director, false);
     eventually("the second is master", || pair.second.log().matches("addresses in place").count() == 4);
     let downloads = downloads.map(Download::half_of_the_rest);
+    // It is still told by its other cable.
+    let later = pair.begin_downloads(pair.first());
     pair.lab.cable(&pair.lab.director, true);
     eventually("the first is master again", || pair.first().log().matches("addresses in place").count() == 4);
     pair.finish(downloads);
+    pair.finish(later);
 }
 
 /// Two directors, the first of which is master, with connection synchronisation under a key.
@@ -90,8 +93,8 @@ impl Pair {
         self.first.as_ref().expect("it runs")
     }
 
-    /// One of each family from each of three clients, of which the second director has been told.
-    fn begin_downloads(&self) -> [Download; 6] {
+    /// One of each family from each of three clients, of which `backup` has been told.
+    fn begin_downloads(&self, backup: &Director) -> [Download; 6] {
         let begin = |number: usize| {
             let family = if number % 2 == 0 { V4 } else { V6 };
             let (from, to) = (self.lab.clients(family)[number / 2], (self.lab.vip(family), 80).into());
@@ -99,10 +102,7 @@ impl Pair {
             Download::begin(stream)
         };
         let downloads: [Download; 6] = std::array::from_fn(begin);
-        for download in &downloads {
-            let port = download.stream.local_addr().expect("it is connected").port();
-            eventually("the second director knows of the connection", || knows(&self.second, port));
-        }
+        assert_known(backup, &downloads);
         downloads
     }
 
@@ -139,9 +139,12 @@ impl Download {
     }
 }
 
-fn knows(director: &Director, port: u16) -> bool {
-    let port = format!(":{port} ");
-    director.connections().lines().any(|line| line.contains("ESTABLISHED") && line.contains(&port))
+fn assert_known(backup: &Director, downloads: &[Download]) {
+    for download in downloads {
+        let port = format!(":{} ", download.stream.local_addr().expect("it is connected").port());
+        let known = |line: &str| line.contains("ESTABLISHED") && line.contains(&port);
+        eventually("the backup knows of the connection", || backup.connections().lines().any(known));
+    }
 }
 
 /// One instance a family: VIP outside, gateway inside. Both go together.

@@ -215,6 +215,7 @@ impl Director {
         let settled = self.workers.all_up_to_date();
         self.sweep.step(&self.services, &self.config.settings.options, settled, &mut self.sync, now);
         self.sync.beat(clock::now());
+        self.learn_before_leading();
         if settled && self.sweep.vacate(&self.services, &mut self.ids) {
             self.replan();
         }

@@ -53,18 +53,29 @@ impl Roles {
         Self { elections: None, trackers: None, neighbours: None, notifier: None, instances }
     }
 
-    /// Begins to hold elections, with everything that moves them or is told of them. `random` gives numbers that nobody
-    /// can guess.
-    pub(super) fn start(&mut self, config: &Config, random: impl FnMut() -> u32) -> Result<(), DirectorError> {
+    /// Begins to hold elections, with everything that moves them or is told of them; `respectful` ones take over from no
+    /// living master. `random` gives numbers that nobody can guess.
+    pub(super) fn start(
+        &mut self,
+        config: &Config,
+        respectful: bool,
+        random: impl FnMut() -> u32,
+    ) -> Result<(), DirectorError> {
         for complaint in Programs::review(config) {
             tracing::error!("{complaint}");
         }
         self.neighbours = Neighbours::start(&config.bfd, random)?;
         self.notifier = Some(Notifier::start(config));
-        let (trackers, first) = Trackers::start(config, self.neighbours.as_mut());
+        let (trackers, mut first) = Trackers::start(config, self.neighbours.as_mut());
+        first.push(Command::Respect(respectful));
         self.trackers = Some(trackers);
         self.elections = Elections::start(config, first)?;
         Ok(())
+    }
+
+    /// Tells the elections something, if there are any.
+    pub(super) fn tell_elections(&self, command: Command) {
+        self.elections.iter().for_each(|elections| elections.tell(command.clone()));
     }
 
     /// Ends them: when this returns, the backups know.
@@ -200,7 +211,7 @@ impl Director {
                     tracing::error!("instance {}: {error}", self.roles.instances[instance].name);
                 }
                 tracing::info!("instance {}: addresses in place", self.roles.instances[instance].name);
-                self.roles.elections.iter().for_each(|elections| elections.tell(Command::Placed(instance)));
+                self.roles.tell_elections(Command::Placed(instance));
             }
         }
         self.follow_sync_role();

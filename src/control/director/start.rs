@@ -112,7 +112,8 @@ impl Director {
         self.addresses.clear(self.kernel.handle()).await?;
         self.confirm().await;
         let mut salt = 5;
-        self.roles.start(&self.config, || {
+        let respectful = self.learn_before_leading();
+        self.roles.start(&self.config, respectful, || {
             salt += 1;
             // Half of the bits are as random as all.
             random(salt) as u32

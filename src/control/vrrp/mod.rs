@@ -81,6 +81,8 @@ pub enum Command {
         /// Whether it is met.
         met: bool,
     },
+    /// Whether living masters are to be respected, however low.
+    Respect(bool),
     /// Say goodbye and end.
     Stop,
 }

@@ -94,6 +94,19 @@ fn a_delayed_preemption_counts_from_the_first_lower_advert() {
 }
 
 #[test]
+fn a_respectful_backup_takes_over_from_no_living_master() {
+    let mut machine = backup(&Spec { preempt: Preempt::After(ms(2000)), ..spec(100) });
+    machine.handle(Input::Respect(true), ms(0));
+    (0..10).for_each(|n| _ = machine.handle(heard(9, 90), ms(100 + n * 1000)));
+    assert_eq!(machine.deadline(), Some(Duration::from_micros(9_100_000 + 3_609_375)), "its silence is waited for");
+    machine.handle(Input::Respect(false), ms(9200));
+    machine.handle(heard(9, 90), ms(10_100));
+    assert_eq!(machine.deadline(), Some(Duration::from_micros(9_100_000 + 3_609_375)), "the delay ran meanwhile");
+    machine.handle(Input::Respect(true), ms(10_200));
+    assert_eq!(machine.handle(Input::Deadline, ms(12_710))[2], Action::Entered(Role::Master, Cause::Silence));
+}
+
+#[test]
 fn version_3_waits_by_the_master_s_interval() {
     let mut machine = backup(&Spec { version: Version::V3, ..spec(100) });
     let quick = Heard { from: Addr::v4(9), priority: 200, interval: ms(100) };
