@@ -26,6 +26,11 @@ show_takeovers() {
             [ "$program" = ringmaster ] || remove_kernel_forwarding
         done
     done
+    heading "ringmaster, adverts every 1 s, BFD every 50 ms"
+    start_pair ringmaster 1 bfd
+    measure ringmaster bfd "cut off" cut_director
+    end_pair
+    plug_in_director
     show_outages
 }
 
@@ -68,7 +73,7 @@ end_pair() {
     rm -f "$work"/*.pid
 }
 
-# launch HOST PROGRAM INTERVAL
+# launch HOST PROGRAM INTERVAL [bfd]
 launch() {
     local host=$1 log=$work/$1.log
     election "$@" >"$work/$host.conf"
@@ -83,10 +88,12 @@ launch() {
     program=$2 interval=$3
 }
 
-# election HOST PROGRAM INTERVAL: the configuration. The services are ringmaster's alone: keepalived would want IPVS.
+# election HOST PROGRAM INTERVAL [bfd]: the configuration. The services are ringmaster's alone: keepalived would want IPVS.
 election() {
-    local priority=100 at
-    [ "$1" != director ] || priority=150
+    local priority=100 peer=198.51.100.1 at
+    [ "$1" != director ] || priority=150 peer=198.51.100.2
+    [ -z "${4:-}" ] || printf '%s\n' "bfd_instance peer {" "    neighbor_ip $peer" "    min_rx 50" "    min_tx 50" \
+        "    multiplier 3" "}"
     [ "$2" != ringmaster ] || printf '%s\n' "global_defs {" "    lvs_sync_daemon eth1 VI_1" "}"
     cat <<EOF
 vrrp_instance VI_1 {
@@ -140,13 +147,15 @@ return_director() {
     wait_until 200 "the first director is master again" holds director second
 }
 
+plug_in_director() { ip -n "$(full_name front)" link set director-eth0 up; }
+
 cut_director() {
     ip -n "$(full_name front)" link set director-eth0 down
     wait_until 100 "the second director is master" has_vip second
 }
 
 mend_director() {
-    ip -n "$(full_name front)" link set director-eth0 up
+    plug_in_director
     wait_until 200 "the first director is master again" holds director second
 }
 
@@ -228,6 +237,7 @@ show_outages() {
             "$green" "${outages[ringmaster 1 $event]}" "$plain" "${outages[keepalived 1 $event]}" \
             "$green" "${outages[ringmaster 0.1 $event]}" "$plain" "${outages[keepalived 0.1 $event]}"
     done
+    printf '  %-12s %s%12d%s%12s\n' "cut off, BFD" "$green" "${outages[ringmaster bfd cut off]}" "$plain" -
     heading "Downloads that broke"
     [ "${#broken[@]}" -gt 0 ] && printf '  %s\n' "${broken[@]}" || note none
 }

@@ -59,6 +59,8 @@ pub enum Input {
     Usable(Option<Addr>),
     /// Its effective priority.
     Priority(u8),
+    /// The master is dead: somebody who looks more often than it advertises (BFD) has noticed.
+    Lost,
     /// Whether any living master is to be respected, however low: there is more to be learned from it.
     Respect(bool),
     /// All members of its group are ready: be master.
@@ -95,6 +97,8 @@ pub enum Cause {
     Silence,
     /// The master gave its addresses up (priority 0).
     Released,
+    /// The master was found dead.
+    Lost,
     /// It owns the addresses and starts as master.
     Owner,
     /// Another router leads.
@@ -104,6 +108,10 @@ pub enum Cause {
     /// The director ends.
     Stop,
 }
+
+/// Of several backups that found the master dead, the best should lead, but the skew of a second would spoil what was won:
+/// this part of it is enough for an advert to get to the others.
+const HASTE: u32 = 8;
 
 /// At most this many actions follow from one input.
 pub const MOST: usize = 4;
@@ -145,8 +153,8 @@ struct Backup {
     down_at: Option<Duration>,
     /// Since a lower master was first heard: when it need not be respected any longer.
     preempt_at: Option<Duration>,
-    /// The master has said goodbye.
-    released: bool,
+    /// Why it counts as down, when it does.
+    down_by: Cause,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -240,8 +248,12 @@ impl Machine {
                 if self.grouped {
                     self.state = State::Backup(Backup { down_at: None, ..backup });
                 } else {
-                    self.lead(backup.own, backup.cause(), now, actions);
+                    self.lead(backup.own, backup.down_by, now, actions);
                 }
+            }
+            Input::Lost => {
+                let soon = now + skew(self.version, backup.interval, self.priority) / HASTE;
+                self.state = State::Backup(backup.down_by(soon, Cause::Lost));
             }
             Input::Lead => self.lead(backup.own, Cause::Group, now, actions),
             Input::Deadline | Input::Yield | Input::Usable(_) => {}
@@ -255,8 +267,7 @@ impl Machine {
         if heard.priority == 0 {
             // Never later than before: goodbyes that are repeated do not keep us waiting.
             let soon = now + skew(self.version, backup.interval, self.priority);
-            let down_at = backup.down_at.map(|down_at| down_at.min(soon));
-            return Backup { down_at, released: true, ..backup };
+            return backup.down_by(soon, Cause::Released);
         }
         let (respected, preempt_at) = match self.preempt {
             _ if heard.priority >= self.priority => (true, None),
@@ -272,7 +283,13 @@ impl Machine {
             return Backup { preempt_at, ..backup };
         }
         let interval = if self.version == Version::V3 { heard.interval } else { self.interval };
-        Backup { interval, down_at: Some(now + self.down_after(interval)), preempt_at, released: false, ..backup }
+        Backup {
+            interval,
+            down_at: Some(now + self.down_after(interval)),
+            preempt_at,
+            down_by: Cause::Silence,
+            ..backup
+        }
     }
 
     fn as_master(&mut self, master: Master, input: Input, now: Duration, actions: &mut Actions) {
@@ -289,7 +306,7 @@ impl Machine {
                 let backup = self.backup(master.own, self.interval, now);
                 self.leave(self.state, backup, Cause::Group, actions);
             }
-            Input::Deadline | Input::Lead | Input::Usable(_) => {}
+            Input::Deadline | Input::Lead | Input::Lost | Input::Usable(_) => {}
             // Seen to before.
             Input::Priority(_) | Input::Respect(_) | Input::Stop => {}
         }
@@ -349,7 +366,7 @@ impl Machine {
 
     fn backup(&self, own: Addr, interval: Duration, now: Duration) -> State {
         let down_at = Some(now + self.down_after(interval));
-        State::Backup(Backup { own, interval, down_at, preempt_at: None, released: false })
+        State::Backup(Backup { own, interval, down_at, preempt_at: None, down_by: Cause::Silence })
     }
 
     fn down_after(&self, interval: Duration) -> Duration {
@@ -368,7 +385,8 @@ impl State {
 }
 
 impl Backup {
-    fn cause(&self) -> Cause {
-        if self.released { Cause::Released } else { Cause::Silence }
+    /// With a master that counts as down at `soon` for this reason, unless it did before.
+    fn down_by(self, soon: Duration, cause: Cause) -> Self {
+        Self { down_at: self.down_at.map(|down_at| down_at.min(soon)), down_by: cause, ..self }
     }
 }

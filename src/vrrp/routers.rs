@@ -95,6 +95,15 @@ impl Routers {
         (0..self.members.len()).for_each(|instance| self.handle(instance, Input::Respect(respectful), now));
     }
 
+    /// This neighbour is dead: instances that it was master of need not wait for its adverts.
+    pub fn lost(&mut self, neighbour: Addr, now: Duration) {
+        for instance in 0..self.members.len() {
+            if self.members[instance].master() == Some(neighbour) {
+                self.handle(instance, Input::Lost, now);
+            }
+        }
+    }
+
     /// What the tracker `name` adds to the priority of an instance from now on.
     pub fn weigh(&mut self, instance: usize, name: &str, weight: i16, now: Duration) {
         let member = &mut self.members[instance];

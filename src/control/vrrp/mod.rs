@@ -34,6 +34,7 @@ use crate::config::Config;
 use crate::sys::clock;
 use crate::vrrp::announce::Site;
 use crate::vrrp::{Event, Routers, Spec};
+use crate::wire::Addr;
 pub(in crate::control) use interfaces::Interfaces;
 use turns::Turns;
 
@@ -81,6 +82,8 @@ pub enum Command {
         /// Whether it is met.
         met: bool,
     },
+    /// This neighbour is dead.
+    Lost(Addr),
     /// Whether living masters are to be respected, however low.
     Respect(bool),
     /// Say goodbye and end.

@@ -118,6 +118,7 @@ impl Turns {
                 Command::Placed(instance) => self.placed(instance, now),
                 Command::Weigh { instance, tracker, weight } => self.routers.weigh(instance, &tracker, weight, now),
                 Command::Require { instance, tracker, met } => self.routers.require(instance, &tracker, met, now),
+                Command::Lost(neighbour) => self.routers.lost(neighbour, now),
                 Command::Respect(respectful) => self.routers.respect(respectful, now),
                 Command::Stop => return true,
             }

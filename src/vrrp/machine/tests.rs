@@ -117,6 +117,28 @@ fn version_3_waits_by_the_master_s_interval() {
 }
 
 #[test]
+fn a_lost_master_is_waited_for_no_longer() {
+    // (preempt, priority, deadline in µs): the master of priority 150 is heard at 1 s and lost at 1.2 s.
+    for (preempt, priority, deadline) in [
+        (Preempt::After(ms(0)), 100, 1_200_000 + 609_375 / 8),
+        (Preempt::Never, 100, 1_200_000 + 609_375 / 8),
+        (Preempt::Never, 101, 1_200_000 + 605_468 / 8),
+    ] {
+        let mut machine = backup(&Spec { preempt, ..spec(priority) });
+        machine.handle(heard(9, 150), ms(1000));
+        assert!(machine.handle(Input::Lost, ms(1200)).is_empty());
+        assert_eq!(machine.deadline().unwrap().as_micros(), deadline, "{preempt:?} {priority}");
+        let mut alive = machine.clone();
+        assert_eq!(machine.handle(Input::Deadline, ms(1300))[2], Action::Entered(Role::Master, Cause::Lost));
+        machine.handle(Input::Lost, ms(1400));
+        assert_eq!(machine.role(), Role::Master);
+        alive.handle(heard(9, 150), ms(1210));
+        assert!(alive.deadline().unwrap() > ms(4000), "an advert is better news");
+        assert_eq!(alive.handle(Input::Deadline, ms(5000))[2], Action::Entered(Role::Master, Cause::Silence));
+    }
+}
+
+#[test]
 fn repeated_goodbyes_do_not_keep_a_backup_waiting() {
     let mut machine = backup(&spec(100));
     (0..10).for_each(|n| _ = machine.handle(heard(9, 0), ms(1000 + n * 100)));
