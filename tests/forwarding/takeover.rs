@@ -23,8 +23,11 @@ const FILE: u32 = 24 << 20;
 fn downloads_outlive_an_orderly_end_and_a_return() {
     let Some(mut pair) = Pair::new() else { return };
     let downloads = pair.begin_downloads(&pair.second);
-    assert!(pair.first.take().expect("it runs").end_by(Signal::TERM).success());
+    let mut first = pair.first.take().expect("it runs");
+    assert!(first.end_by(Signal::TERM).success());
     eventually("the second is master", || pair.second.log().matches("addresses in place").count() == 4);
+    let (gone, taken) = (last(&first, "the director ends"), last(&pair.second, "addresses in place"));
+    assert!(taken < gone, "the first gave its addresses up at {gone}, the second had them at {taken}");
     let downloads = downloads.map(Download::half_of_the_rest);
     pair.start_first();
     eventually("the first is master again", || pair.first().has_logged("addresses in place"));
@@ -137,6 +140,13 @@ impl Download {
         let head = self.body.windows(4).position(|four| four == b"\r\n\r\n").expect("an answer has a head");
         self.body.split_off(head + 4)
     }
+}
+
+/// When a director logged this for the last time; later times are greater.
+fn last(director: &Director, text: &str) -> String {
+    let log = director.log();
+    let line = log.lines().rfind(|line| line.contains(text)).expect("it was logged");
+    line.split(' ').next().expect("lines begin with their time").to_owned()
 }
 
 fn assert_known(backup: &Director, downloads: &[Download]) {

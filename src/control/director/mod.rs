@@ -25,7 +25,7 @@ use super::kernel::{self, Kernel, KernelError, VirtualAddresses};
 use super::ledger::ESTIMATE;
 use super::socket::{ControlSocket, SocketError};
 use super::sync::{SyncRole, Synchronisation};
-use super::vrrp::ElectionError;
+use super::vrrp::{Command, ElectionError};
 use super::{Ids, Ledger, Locals, PAIRS, plan, rules};
 use crate::check::{self, Failure, Health, Spec};
 use crate::config::Config;
@@ -276,11 +276,17 @@ impl Director {
         self.steering.update(&rules)
     }
 
-    /// Stops in an order that loses nothing more than it must: goodbyes to the backups first, then the addresses, since the
-    /// kernel would reset the connections to an address of its own, then the program, so that the kernel has its packets
-    /// back, then the workers.
+    /// Stops in an order that loses nothing more than it must: goodbyes to the backups first; once one of them leads, the
+    /// addresses, since the kernel would reset the connections to an address of its own, then the program, so that the kernel
+    /// has its packets back, then the workers.
     async fn stop(mut self) -> Result<(), DirectorError> {
-        // The others should know the newest before they take over.
+        self.roles.tell_elections(Command::Stop);
+        let mut beat = steady(BEAT);
+        // The others go on to be told of connections until one of them leads.
+        while !self.roles.have_ended() {
+            beat.tick().await;
+            self.beat().await;
+        }
         let _ = self.sync.stop(SyncRole::Master);
         self.roles.stop();
         self.remove_paths().await;

@@ -78,7 +78,12 @@ impl Roles {
         self.elections.iter().for_each(|elections| elections.tell(command.clone()));
     }
 
-    /// Ends them: when this returns, the backups know.
+    /// Whether elections have ended that were told to.
+    pub(super) fn have_ended(&self) -> bool {
+        self.elections.as_ref().is_none_or(Elections::have_ended)
+    }
+
+    /// Waits until they have ended.
     pub(super) fn stop(&mut self) {
         for event in self.elections.take().into_iter().flat_map(Elections::stop) {
             self.tell(&event);
