@@ -35,6 +35,7 @@ fn downloads_outlive_an_orderly_end_and_a_return() {
     pair.finish(downloads);
 }
 
+/// Of clients that only listen: who speaks before the takeover is reset by the kernel that was left with the address.
 #[test]
 fn downloads_outlive_a_kill() {
     let Some(mut pair) = Pair::new() else { return };
