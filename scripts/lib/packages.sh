@@ -5,7 +5,7 @@ build_packages=(build-essential pkg-config m4 clang llvm libclang-dev libelf-dev
 
 # COMMAND:PACKAGE. A command that is there is good enough, whatever package it came from.
 lab_tools=(ip:iproute2 nginx:nginx-light vsftpd:vsftpd curl:curl tcpdump:tcpdump nft:nftables ethtool:ethtool
-    ping:iputils-ping sysctl:procps setpriv:util-linux)
+    keepalived:keepalived ping:iputils-ping sysctl:procps setpriv:util-linux)
 
 # Another candidate in elections.
 peer_tools=(keepalived:keepalived perl:perl)
