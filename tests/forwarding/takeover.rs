@@ -100,7 +100,7 @@ impl Pair {
     /// One of each family from each of three clients, of which `backup` has been told.
     fn begin_downloads(&self, backup: &Director) -> [Download; 6] {
         let begin = |number: usize| {
-            let family = if number % 2 == 0 { V4 } else { V6 };
+            let family = if number.is_multiple_of(2) { V4 } else { V6 };
             let (from, to) = (self.lab.clients(family)[number / 2], (self.lab.vip(family), 80).into());
             let stream = self.lab.client.enter(|| http::connect(from, to)).expect("the director forwards");
             Download::begin(stream)
