@@ -26,7 +26,7 @@ impl Forwarder {
     #[inline(never)]
     pub(super) fn unknown(&self, view: &View<'_>, packet: &mut Packet<'_>, look: &Look, now: Tick) -> Decision {
         if look.way == Way::Out {
-            return self.pass_on(view, packet, look);
+            return Decision::of(Verdict::Pass);
         }
         let ours = view.services.is_vip(look.other.addr);
         if !ours && let Some(decision) = self.reply(view, packet, look, now) {
@@ -46,9 +46,7 @@ impl Forwarder {
                 Decision::drop(Reason::BadChecksum)
             }
             Some(service) => self.open(view, packet, look, service, now),
-            // A port that is not served belongs to the kernel.
-            None if ours => Decision::of(Verdict::Pass),
-            None => self.pass_on(view, packet, &look.reversed(&self.shared.table)),
+            None => Decision::of(Verdict::Pass),
         }
     }
 

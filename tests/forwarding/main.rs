@@ -13,6 +13,7 @@ mod kernel;
 mod lifecycle;
 mod movement;
 mod nat;
+mod returned;
 mod rings;
 mod sizes;
 mod synchronisation;

@@ -1,0 +1,121 @@
+//! What reaches a worker and is the kernel's goes back to it.
+
+use std::io::{ErrorKind, Read, Write};
+use std::net::{IpAddr, SocketAddr, TcpListener, TcpStream, UdpSocket};
+use std::time::Duration;
+
+use socket2::{Domain, Protocol, Socket, Type};
+
+use crate::support::config::Service;
+use crate::support::hosts::Family::{self, V4, V6};
+use crate::support::lab::Lab;
+use crate::support::netns;
+use crate::support::udp::{self, Echo};
+
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// Pieces to a virtual address are steered before anybody knows what they are pieces of.
+#[test]
+fn a_long_ping_of_the_vip_is_answered() {
+    if !netns::available() {
+        return;
+    }
+    let lab = Lab::nat();
+    let director = lab.start(&[lab.service(V4), lab.service(V6)]);
+    for family in [V4, V6] {
+        lab.client.exec(&format!("ping -q -c 3 -i 0.1 -W 2 -s 3000 {}", lab.vip(family)));
+    }
+    // Three pieces each.
+    assert_eq!(counter(&director.ask("status"), "passed"), 18);
+}
+
+/// What a NAT server sends from the port of its service is steered, but the kernel is its router, and says so as well.
+#[test]
+fn a_server_gets_through_from_the_very_port_of_its_service() {
+    if !netns::available() {
+        return;
+    }
+    let lab = Lab::nat();
+    // The strictest test of sources that there is, and packets that come by no wire.
+    lab.director.exec("sysctl -qw net.ipv4.ip_forward=1 net.ipv6.conf.all.forwarding=1 net.ipv4.conf.all.rp_filter=1");
+    let service = |family, protocol| Service { protocol, port: 443, real_port: 8443, ..lab.service(family) };
+    let services = [V4, V6].map(|family| [service(family, "TCP"), service(family, "UDP")]);
+    let _director = lab.start(services.as_flattened());
+    for family in [V4, V6] {
+        let (server, client) = (lab.servers[0].address(family), lab.clients(family)[0]);
+        assert_eq!(greeting(&lab, (server, 8443).into(), (client, 7000).into()), b"hello", "{family:?}");
+
+        let _echo = Echo::start(&lab.client, "client", (client, 53).into());
+        for length in [10, 4000] {
+            let text = "x".repeat(length);
+            let answer = lab.servers[0].host.enter(|| udp::ask((server, 8443).into(), (client, 53).into(), &text));
+            assert_eq!(answer.expect("the echo comes back"), format!("client {text}"), "{family:?}");
+        }
+    }
+    let error = lab.servers[0].host.enter(|| error_about_a_short_lived_datagram(&lab));
+    assert_eq!(error, (11, [10, 0, 0, 1]), "time exceeded, by the director");
+}
+
+/// What a server sends to a client of the lab by TCP, from a port of its choice.
+fn greeting(lab: &Lab, from: SocketAddr, to: SocketAddr) -> Vec<u8> {
+    let listener = lab.client.enter(|| TcpListener::bind(to)).expect("the port is free");
+    let connect = || -> std::io::Result<()> {
+        let socket = Socket::new(Domain::for_address(from), Type::STREAM, None)?;
+        socket.bind(&from.into())?;
+        socket.connect_timeout(&to.into(), PATIENCE)?;
+        TcpStream::from(socket).write_all(b"hello")
+    };
+    lab.servers[0].host.enter(connect).expect("the server gets through");
+    let (mut stream, _) = listener.accept().expect("somebody has connected");
+    stream.set_read_timeout(Some(PATIENCE)).expect("it is not zero");
+    let mut bytes = Vec::new();
+    stream.read_to_end(&mut bytes).expect("the other end closes");
+    bytes
+}
+
+/// Type and sender of the ICMP message about a datagram from the port of the service that lives for one hop.
+fn error_about_a_short_lived_datagram(lab: &Lab) -> (u8, [u8; 4]) {
+    let errors = Socket::new(Domain::IPV4, Type::RAW, Some(Protocol::ICMPV4)).expect("root may have it");
+    errors.set_read_timeout(Some(PATIENCE)).expect("it is not zero");
+    let socket = UdpSocket::bind((lab.servers[0].address(V4), 8443)).expect("the port is free");
+    socket.set_ttl(1).expect("a TTL of 1 is allowed");
+    socket.send_to(b"x", (lab.clients(V4)[0], 9)).expect("it leaves");
+    let mut packet = [0; 128];
+    (&errors).read(&mut packet).expect("there is an answer");
+    (packet[20], [packet[12], packet[13], packet[14], packet[15]])
+}
+
+/// Errors for a virtual address are steered: those about the kernel's own sockets there must reach them.
+#[test]
+fn an_error_about_the_kernel_s_own_packet_reaches_its_socket() {
+    if !netns::available() {
+        return;
+    }
+    let lab = Lab::nat();
+    let _director = lab.start(&[lab.service(V4), lab.service(V6)]);
+    for family in [V4, V6] {
+        assert_eq!(refusal(&lab, family), Some(ErrorKind::ConnectionRefused), "{family:?}");
+    }
+}
+
+/// What the director hears that sends a datagram from the VIP to a closed port.
+fn refusal(lab: &Lab, family: Family) -> Option<ErrorKind> {
+    let (vip, closed): (SocketAddr, SocketAddr) = ((lab.vip(family), 7777).into(), (client(lab, family), 9).into());
+    lab.director.enter(|| {
+        let socket = UdpSocket::bind(vip).expect("the port is free");
+        socket.set_read_timeout(Some(PATIENCE)).expect("it is not zero");
+        socket.connect(closed).expect("there is a route");
+        socket.send(b"x").expect("it leaves");
+        socket.recv(&mut [0; 8]).err().map(|error| error.kind())
+    })
+}
+
+fn client(lab: &Lab, family: Family) -> IpAddr {
+    lab.clients(family)[0]
+}
+
+/// The value of a counter in what `status` prints.
+fn counter(status: &str, name: &str) -> u64 {
+    let values = status.lines().filter_map(|line| line.trim().strip_prefix(name)?.trim().parse().ok());
+    values.last().unwrap_or_else(|| panic!("there is no {name}:\n{status}"))
+}
