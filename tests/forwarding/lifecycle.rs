@@ -109,6 +109,7 @@ fn the_rights_that_are_asked_for_are_enough() {
     let rights = "-all,+net_admin,+net_raw,+bpf,+perfmon,+ipc_lock";
     let command = format!("setpriv --bounding-set={rights} --inh-caps={rights}");
     let mut director = Director::start_by(&command, &lab.director, lab.directory(), &config);
+    assert!(!director.has_logged("WARN"), "{}", director.log());
     assert_eq!(shares(&lab.ask(V4, 80, 0, 3)), alike(1));
     assert!(director.end_by(Signal::TERM).success());
 }

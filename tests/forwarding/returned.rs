@@ -4,13 +4,15 @@ use std::io::{ErrorKind, Read, Write};
 use std::net::{IpAddr, SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::time::Duration;
 
+use rustix::process::Signal;
 use socket2::{Domain, Protocol, Socket, Type};
 
 use crate::support::config::Service;
 use crate::support::hosts::Family::{self, V4, V6};
 use crate::support::lab::Lab;
-use crate::support::netns;
 use crate::support::udp::{self, Echo};
+use crate::support::{eventually, netns};
+use crate::{alike, shares};
 
 const PATIENCE: Duration = Duration::from_secs(5);
 
@@ -118,6 +120,30 @@ fn refusal(lab: &Lab, family: Family) -> Option<ErrorKind> {
 
 fn client(lab: &Lab, family: Family) -> IpAddr {
     lab.clients(family)[0]
+}
+
+#[test]
+fn without_a_way_back_it_says_so_and_forwards() {
+    if !netns::available() {
+        return;
+    }
+    let lab = Lab::nat();
+    let mut director = lab.start(&[lab.service(V4)]);
+    let links = lab.director.exec("ip -o link show");
+    let name = links.split([' ', '@', ':']).find(|word| word.starts_with("rmk-")).expect("it is there").to_owned();
+    assert!(director.end_by(Signal::TERM).success());
+    lab.director.exec(&format!("ip link add {name} type veth peer name other"));
+
+    let director = lab.start(&[lab.service(V4)]);
+    assert_eq!(director.log().matches("cannot go back").count(), 1, "{}", director.log());
+    assert_eq!(shares(&lab.ask(V4, 80, 0, 3)), alike(1));
+    let to = SocketAddr::new(lab.vip(V4), 7777);
+    let socket = lab.client.enter(|| UdpSocket::bind((client(&lab, V4), 0))).expect("a port is free");
+    socket.send_to(&[0; 4000], to).expect("there is a route");
+    eventually("three pieces are counted", || {
+        director.ask("status --all").lines().any(|line| line.split_whitespace().eq(["ended-not-passed", "3"]))
+    });
+    assert!(lab.director.exec("ip link show").contains(&name), "it was not the director's");
 }
 
 /// The value of a counter in what `status` prints.

@@ -58,6 +58,7 @@ impl Director {
         let workers = worker_count(&config.settings, &interfaces)?;
         let mut rings = open_rings::<R>(&interfaces, &modes, workers, &config.settings)?;
         if let Err(error) = open_way_back(&mut rings, return_link, kernel.handle(), &interfaces).await {
+            return_link.remove().await;
             tracing::warn!(
                 "what is steered here and is the kernel's cannot go back, and is dropped: {}",
                 describe(&error)
