@@ -5,7 +5,7 @@ build_packages=(build-essential pkg-config m4 clang llvm libclang-dev libelf-dev
 
 # COMMAND:PACKAGE. A command that is there is good enough, whatever package it came from.
 lab_tools=(ip:iproute2 nginx:nginx-light vsftpd:vsftpd curl:curl tcpdump:tcpdump nft:nftables ethtool:ethtool
-    ping:iputils-ping sysctl:procps setpriv:util-linux)
+    keepalived:keepalived ping:iputils-ping sysctl:procps setpriv:util-linux)
 
 # What the director is compared with.
 compare_tools=(dpdk-testpmd:dpdk-dev dpdk-testpmd:librte-net-af-xdp23 dpdk-testpmd:librte-mempool-ring23 wrk:wrk taskset:util-linux)

@@ -87,7 +87,7 @@ pub enum Body {
     /// To [`Command::Connections`].
     Connections(ConnectionPage),
     /// To [`Command::Status`].
-    Status(Status),
+    Status(Box<Status>),
     /// To [`Command::Change`] and the commands about daemons: for each change nothing, or why it was refused.
     Changed(Vec<Option<Refusal>>),
     /// To a request that was not understood.
@@ -108,7 +108,7 @@ pub fn answer(line: &[u8], source: &mut impl Source) -> Response {
         Ok(request) => match request.command {
             Command::Services => Body::Services(source.services()),
             Command::Connections { cursor } => Body::Connections(source.connections(cursor, PAGE)),
-            Command::Status => Body::Status(source.status()),
+            Command::Status => Body::Status(Box::new(source.status())),
             Command::Change { changes } => Body::Changed(source.change(&changes)),
             Command::StartDaemon { daemon } => Body::Changed(vec![source.start_daemon(&daemon).err()]),
             Command::StopDaemon { master } => Body::Changed(vec![source.stop_daemon(master).err()]),

@@ -140,7 +140,7 @@ fn table(world: &mut World<'_>) -> Result<(Vec<ServiceView>, Status), Fault> {
 
 pub(super) fn status(world: &mut World<'_>) -> Result<Status, Fault> {
     match ask(world, Command::Status)? {
-        Body::Status(status) => Ok(status),
+        Body::Status(status) => Ok(*status),
         _ => Err(unexpected()),
     }
 }
