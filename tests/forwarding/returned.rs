@@ -51,7 +51,8 @@ fn a_server_gets_through_from_the_very_port_of_its_service() {
     let _director = lab.start(services.as_flattened());
     for family in [V4, V6] {
         let (server, client) = (lab.servers[0].address(family), lab.clients(family)[0]);
-        assert_eq!(greeting(&lab, (server, 8443).into(), (client, 7000).into()), b"hello", "{family:?}");
+        let greeting = greeting(&lab, (server, 8443).into(), (client, 7000).into());
+        assert_eq!(greeting, (server, b"hello".to_vec()), "{family:?}");
 
         let _echo = Echo::start(&lab.client, "client", (client, 53).into());
         for length in [10, 4000] {
@@ -64,8 +65,23 @@ fn a_server_gets_through_from_the_very_port_of_its_service() {
     assert_eq!(error, (11, [10, 0, 0, 1]), "time exceeded, by the director");
 }
 
-/// What a server sends to a client of the lab by TCP, from a port of its choice.
-fn greeting(lab: &Lab, from: SocketAddr, to: SocketAddr) -> Vec<u8> {
+#[test]
+fn what_goes_back_is_masqueraded_by_the_kernel_s_rules() {
+    if !netns::available() {
+        return;
+    }
+    let lab = Lab::nat();
+    lab.director.exec("sysctl -qw net.ipv4.ip_forward=1");
+    lab.director.exec("nft add table ip lab");
+    lab.director.exec("nft add chain ip lab out { type nat hook postrouting priority 100 ; }");
+    lab.director.exec("nft add rule ip lab out oifname eth0 masquerade");
+    let _director = lab.start(&[Service { port: 443, real_port: 8443, ..lab.service(V4) }]);
+    let (from, to) = (SocketAddr::new(lab.servers[0].address(V4), 8443), SocketAddr::new(client(&lab, V4), 7000));
+    assert_eq!(greeting(&lab, from, to), ("198.51.100.1".parse().expect("it is an address"), b"hello".to_vec()));
+}
+
+/// What a server sends to a client of the lab by TCP, from a port of its choice, and as whom the client knows it.
+fn greeting(lab: &Lab, from: SocketAddr, to: SocketAddr) -> (IpAddr, Vec<u8>) {
     let listener = lab.client.enter(|| TcpListener::bind(to)).expect("the port is free");
     let connect = || -> std::io::Result<()> {
         let socket = Socket::new(Domain::for_address(from), Type::STREAM, None)?;
@@ -74,11 +90,11 @@ fn greeting(lab: &Lab, from: SocketAddr, to: SocketAddr) -> Vec<u8> {
         TcpStream::from(socket).write_all(b"hello")
     };
     lab.servers[0].host.enter(connect).expect("the server gets through");
-    let (mut stream, _) = listener.accept().expect("somebody has connected");
+    let (mut stream, peer) = listener.accept().expect("somebody has connected");
     stream.set_read_timeout(Some(PATIENCE)).expect("it is not zero");
     let mut bytes = Vec::new();
     stream.read_to_end(&mut bytes).expect("the other end closes");
-    bytes
+    (peer.ip(), bytes)
 }
 
 /// Type and sender of the ICMP message about a datagram from the port of the service that lives for one hop.
@@ -89,7 +105,8 @@ fn error_about_a_short_lived_datagram(lab: &Lab) -> (u8, [u8; 4]) {
     socket.set_ttl(1).expect("a TTL of 1 is allowed");
     socket.send_to(b"x", (lab.clients(V4)[0], 9)).expect("it leaves");
     let mut packet = [0; 128];
-    (&errors).read(&mut packet).expect("there is an answer");
+    let length = (&errors).read(&mut packet).expect("there is an answer");
+    assert!(length > 20, "a raw socket gives the IP header too");
     (packet[20], [packet[12], packet[13], packet[14], packet[15]])
 }
 
@@ -148,6 +165,6 @@ fn without_a_way_back_it_says_so_and_forwards() {
 
 /// The value of a counter in what `status` prints.
 fn counter(status: &str, name: &str) -> u64 {
-    let values = status.lines().filter_map(|line| line.trim().strip_prefix(name)?.trim().parse().ok());
-    values.last().unwrap_or_else(|| panic!("there is no {name}:\n{status}"))
+    let mut values = status.lines().filter_map(|line| line.trim().strip_prefix(name)?.trim().parse().ok());
+    values.next().unwrap_or_else(|| panic!("there is no {name}:\n{status}"))
 }
