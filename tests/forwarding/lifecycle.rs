@@ -46,6 +46,7 @@ fn after_a_kill_the_next_start_works_and_cleans_up() {
     assert!(state_of(&lab.director).contains("rmk-"), "something is left");
     let mut director = lab.start(&[lab.service(V4), lab.service(V6)]);
     assert_eq!(shares(&lab.ask(V4, 80, 0, 3)), alike(1));
+    assert!(!director.has_logged("WARN"), "what was left was in the way:\n{}", director.log());
     assert!(director.end_by(Signal::TERM).success());
     assert_eq!(state_of(&lab.director), before, "the killed director's leftovers are gone too");
 }
