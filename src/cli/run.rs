@@ -28,18 +28,21 @@ pub fn run(args: &Args) -> ExitCode {
         problems.0.iter().for_each(|problem| eprint!("{}", config::render(problem, style)));
     };
     let options = LoadOptions { config_id: args.config_id.clone() };
-    let loaded = match config::load(&args.file, &options) {
-        Ok(loaded) => loaded,
+    let load = || match config::load(&args.file, &options) {
+        Ok(loaded) => {
+            show(&loaded.problems);
+            Some(loaded.config)
+        }
         Err(problems) => {
             show(&problems);
             eprint!("{}", config::summary(&problems));
-            return ExitCode::FAILURE;
+            None
         }
     };
-    show(&loaded.problems);
+    let Some(config) = load() else { return ExitCode::FAILURE };
     log_to_stderr();
     abort_on_panic();
-    match direct(loaded.config) {
+    match direct(config, load) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             tracing::error!("{}", with_causes(&*error));
@@ -49,10 +52,10 @@ pub fn run(args: &Args) -> ExitCode {
 }
 
 /// The control thread: everything that is not a packet happens on this one.
-fn direct(config: config::Config) -> Result<(), Box<dyn Error>> {
+fn direct(config: config::Config, again: impl FnMut() -> Option<config::Config>) -> Result<(), Box<dyn Error>> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let local = tokio::task::LocalSet::new();
-    Ok(local.block_on(&runtime, control::run(config))?)
+    Ok(local.block_on(&runtime, control::run(config, again))?)
 }
 
 /// Log lines for transitions, on stderr; `RUST_LOG` chooses another level. The netlink library warns of answers that

@@ -52,15 +52,31 @@ fn after_a_kill_the_next_start_works_and_cleans_up() {
 }
 
 #[test]
-fn a_hangup_ends_nothing() {
+fn a_hangup_reloads_services_and_loses_no_connection() {
     if !netns::available() {
         return;
     }
     let lab = Lab::nat();
+    lab.offer_file(20 << 20);
     let mut director = lab.start(&[lab.service(V4)]);
-    kill_process(director.pid(), Signal::HUP).expect("it is running");
-    eventually("the director speaks of it", || director.log().contains("SIGHUP"));
-    assert_eq!(shares(&lab.ask(V4, 80, 0, 3)), alike(1));
+    let two = Service { servers: lab.service(V4).servers[..2].to_vec(), ..lab.service(V4) };
+    std::thread::scope(|scope| {
+        let download = scope.spawn(|| lab.download(V4));
+        director.reload(&lab.config(&[two.clone(), lab.service(V6)]));
+        download.join().expect("the download arrives unchanged");
+    });
+    assert!(director.has_logged("reloaded, 2 virtual services"), "{}", director.log());
+    assert_eq!(shares(&lab.ask(V4, 80, 0, 4)), [("server-1", 2), ("server-2", 2)].into());
+    assert_eq!(shares(&lab.ask(V6, 80, 0, 3)), alike(1));
+    // A file with an error, and one that asks for what only a start can do, change nothing.
+    for (config, why) in [
+        ("virtual_server 10.0.0.100 80 {\n    lb_algo none_such\n}\n".to_owned(), "does not load"),
+        (lab.config(&[two]).replace("virtual_router_id 51", "virtual_router_id 61"), "restart it"),
+    ] {
+        director.reload(&config);
+        assert!(director.has_logged(why), "{}", director.log());
+        assert_eq!(shares(&lab.ask(V6, 80, 0, 3)), alike(1));
+    }
     assert!(director.end_by(Signal::TERM).success());
 }
 

@@ -72,6 +72,15 @@ impl Director {
         (status, director.log())
     }
 
+    /// Puts another configuration into the place of the one it was started with, and has it read again.
+    pub fn reload(&self, config: &str) {
+        let directory = self.socket.parent().expect("it lies in the lab's directory");
+        write_config(directory, config);
+        let before = self.log().matches("SIGHUP").count();
+        kill_process(self.pid(), Signal::HUP).expect("it is running");
+        eventually("the director speaks of it", || self.log().matches("SIGHUP").count() > before);
+    }
+
     /// What `ringmaster list` prints.
     pub fn list(&self) -> String {
         self.ask("list")

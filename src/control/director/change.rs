@@ -40,7 +40,7 @@ impl Director {
     }
 
     /// Has the checks made that the servers of now ask for.
-    fn watch(&mut self) {
+    pub(super) fn watch(&mut self) {
         let servers = self.config.services.iter().flat_map(|service| &service.servers);
         self.health.watch(servers.flat_map(|server| &server.checks), clock::now());
     }

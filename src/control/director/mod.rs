@@ -6,6 +6,7 @@
 
 mod change;
 mod ports;
+mod reload;
 mod roles;
 mod source;
 mod start;
@@ -37,6 +38,7 @@ use crate::io::xdp::SetupError;
 use crate::io::xdp::steer::Steering;
 use crate::service::{Network, Services, Snapshot};
 use crate::sys::{capabilities, clock};
+use crate::wire::Addr;
 use roles::Roles;
 use sweep::Sweep;
 use synchronise::SyncControl;
@@ -93,6 +95,12 @@ pub enum DirectorError {
     /// BFD.
     #[error(transparent)]
     Bfd(#[from] BfdError),
+    /// A real server that is the director itself.
+    #[error(
+        "real_server {0} is an address of this host: a service's packets do not pass its kernel, so that nothing here \
+         could take them; move the server to another host"
+    )]
+    LocalServer(Addr),
     /// More workers than queues.
     #[error(
         "{wanted} workers need as many queues, but {interface} has {queues}; set `workers {queues}` or less, or add queues with `ethtool -L`"
@@ -139,10 +147,12 @@ pub(crate) struct Director {
     ports: Vec<PortInfo>,
     gauges: Vec<LossGauge>,
     started: Duration,
+    /// The configuration as it was read last; in `config` are the changes that clients have asked for since.
+    file: Config,
 }
 
-/// Runs a director until a signal ends it.
-pub async fn run(config: Config) -> Result<(), DirectorError> {
+/// Runs a director until a signal ends it. `again` reads the configuration once more; `None` if it would not load.
+pub async fn run(config: Config, mut again: impl FnMut() -> Option<Config>) -> Result<(), DirectorError> {
     // Before anything else: without them each step would fail in its own words.
     let missing = capabilities::missing();
     if !missing.is_empty() {
@@ -152,14 +162,19 @@ pub async fn run(config: Config) -> Result<(), DirectorError> {
     let mut socket = ControlSocket::bind(&config.settings.socket)?;
     let mut director = Director::start(config).await?;
     director.announce();
-    let outcome = director.serve(&mut socket, &mut signals).await;
+    let outcome = director.serve(&mut socket, &mut signals, &mut again).await;
     director.stop().await?;
     outcome
 }
 
 impl Director {
     /// The loop.
-    async fn serve(&mut self, socket: &mut ControlSocket, signals: &mut Signals) -> Result<(), DirectorError> {
+    async fn serve(
+        &mut self,
+        socket: &mut ControlSocket,
+        signals: &mut Signals,
+        again: &mut impl FnMut() -> Option<Config>,
+    ) -> Result<(), DirectorError> {
         let (mut beat, mut confirm, mut estimate) = (steady(BEAT), steady(CONFIRM), steady(ESTIMATE));
         loop {
             let deadline = self.health.deadline();
@@ -173,10 +188,16 @@ impl Director {
                 _ = estimate.tick() => self.estimate(),
                 report = self.roles.next() => self.role_changed(report).await,
                 query = socket.next() => query.answer(self),
-                name = signals.next() => {
-                    tracing::info!("{name}: stopping");
-                    return Ok(());
-                }
+                order = signals.next() => match order {
+                    Order::Reload => match again() {
+                        Some(config) => self.reload(config),
+                        None => tracing::error!("SIGHUP: the configuration does not load; nothing was changed"),
+                    },
+                    Order::End(name) => {
+                        tracing::info!("{name}: stopping");
+                        return Ok(());
+                    }
+                },
             }
         }
     }
@@ -309,19 +330,20 @@ impl Signals {
         })
     }
 
-    /// The next one that ends the director. SIGHUP, which keepalived reloads at, must not: unheard it would kill the
-    /// process with its addresses in place.
-    async fn next(&mut self) -> &'static str {
-        loop {
-            tokio::select! {
-                _ = self.terminate.recv() => return "SIGTERM",
-                _ = self.interrupt.recv() => return "SIGINT",
-                _ = self.hangup.recv() => {
-                    tracing::warn!("SIGHUP: nothing is reloaded yet; a changed configuration needs a restart");
-                }
-            }
+    /// What the next one asks for.
+    async fn next(&mut self) -> Order {
+        tokio::select! {
+            _ = self.terminate.recv() => Order::End("SIGTERM"),
+            _ = self.interrupt.recv() => Order::End("SIGINT"),
+            _ = self.hangup.recv() => Order::Reload,
         }
     }
+}
+
+/// What a signal asks for.
+enum Order {
+    Reload,
+    End(&'static str),
 }
 
 /// Ticks that are not made up for after a stall.

@@ -1,6 +1,7 @@
 //! Bringing a director up: kernel tables, ports, rings, table, workers, addresses. Each step may refuse with a reason, and
 //! what was set up before it goes away again.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use ahash::RandomState;
@@ -27,6 +28,7 @@ use crate::io::xdp::steer::{AttachMode, Fallback, Steering};
 use crate::io::xdp::{KernelPort, LossGauge, Own, PortSetup, Rings, SetupError, XdpIo, XskRs};
 use crate::sys::interface::Interface;
 use crate::sys::{affinity, clock, memory};
+use crate::wire::Addr;
 use crate::worker::{Mailbox, Worker};
 
 impl Director {
@@ -52,6 +54,7 @@ impl Director {
     async fn start_with<R: Rings + 'static>(config: Config, return_link: &ReturnLink) -> Result<Self, DirectorError> {
         let addresses = VirtualAddresses::load(VirtualAddresses::record_beside(&config.settings.socket))?;
         let (kernel, network) = Kernel::connect(|mirror| ports::choose(&config, mirror)).await?;
+        refuse_local_servers(&config, &kernel.local_addresses().collect::<Vec<_>>())?;
         let interfaces = interfaces(kernel.ports())?;
         let mut steering = Steering::load()?;
         let modes = attach(&mut steering, &interfaces, &config.settings)?;
@@ -99,6 +102,7 @@ impl Director {
             ports: rings[0].ports().to_vec(),
             gauges: gauges(&rings)?,
             started: clock::now(),
+            file: config.clone(),
             config,
         };
         director.sync.plan_changed(&director.services);
@@ -156,6 +160,22 @@ impl Director {
 /// `1 worker`, `2 workers`.
 fn counted(count: usize, what: &str) -> String {
     format!("{count} {what}{}", if count == 1 { "" } else { "s" })
+}
+
+/// LVS hands packets for a server that is the director to the local stack; a worker cannot. A sorry server of this kind is
+/// in many files and rarely needed: only a warning.
+fn refuse_local_servers(config: &Config, own: &[Addr]) -> Result<(), DirectorError> {
+    let is_local = |address: Addr| IpAddr::from(address).is_loopback() || own.contains(&address);
+    let mut servers = config.services.iter().flat_map(|service| &service.servers);
+    if let Some(server) = servers.find(|server| is_local(server.real.addr)) {
+        return Err(DirectorError::LocalServer(server.real.addr));
+    }
+    for sorry in config.services.iter().filter_map(|service| service.sorry.as_ref()) {
+        if is_local(sorry.real.addr) {
+            tracing::warn!("sorry_server {} is this host, and cannot be reached: see docs/differences.md", sorry.real);
+        }
+    }
+    Ok(())
 }
 
 fn interfaces(names: &[String]) -> Result<Vec<Interface>, DirectorError> {

@@ -1,0 +1,122 @@
+//! SIGHUP: the configuration is read again, and what may change while traffic flows follows it.
+//!
+//! Services, their servers and checks, rules for marks, timeouts and choices of behaviour follow; connections stay, and a
+//! server that is still there keeps its counters. Interfaces, rings, table and elections are made once, at start: a file
+//! that changes them is refused as a whole, and so is one with an error. A service that clients have changed since it was
+//! read, or made, stays as they made it unless the file says something new about it.
+
+use super::Director;
+use crate::config::Config;
+use crate::config::model::{Settings, VirtualServer};
+
+impl Director {
+    /// Goes over to a configuration that was read again. Refused, it changes nothing.
+    pub(super) fn reload(&mut self, new: Config) {
+        if let Some(what) = needs_restart(&self.file, &new) {
+            tracing::error!("SIGHUP: {what} cannot change while the director runs; nothing was reloaded, restart it");
+            return;
+        }
+        let before = self.config.clone();
+        let services = merged(&self.file.services, std::mem::take(&mut self.config.services), &new.services);
+        self.config.services = services;
+        self.config.settings.marks.clone_from(&new.settings.marks);
+        if new.settings.options != self.file.settings.options {
+            self.config.settings.options = new.settings.options;
+        }
+        self.watch();
+        self.work_out();
+        self.confirm_soon = true;
+        if let Err(error) = self.publish() {
+            tracing::error!("SIGHUP: nothing was reloaded, since the steering program refuses it: {error}");
+            self.config = before;
+            self.watch();
+            self.replan();
+            return;
+        }
+        self.file = new;
+        tracing::info!("SIGHUP: reloaded, {} virtual services", self.config.services.len());
+    }
+}
+
+/// What differs that is only made at start.
+fn needs_restart(old: &Config, new: &Config) -> Option<&'static str> {
+    let fixed =
+        |settings: &Settings| Settings { marks: Vec::new(), options: Settings::default().options, ..settings.clone() };
+    let differs = [
+        (old.instances != new.instances || old.groups != new.groups, "elections (`vrrp_instance`, `vrrp_sync_group`)"),
+        (old.tracking != new.tracking || old.bfd != new.bfd, "what is tracked"),
+        (old.global != new.global, "`global_defs` (but for `lvs_timeouts`)"),
+        (fixed(&old.settings) != fixed(&new.settings), "interfaces, rings, workers or table of the `ringmaster` block"),
+    ];
+    differs.into_iter().find(|&(differs, _)| differs).map(|(_, what)| what)
+}
+
+/// The new file's services, those that it says nothing new of as they are by now, and those that it never knew.
+fn merged(old: &[VirtualServer], now: Vec<VirtualServer>, new: &[VirtualServer]) -> Vec<VirtualServer> {
+    let said = |service: &VirtualServer| old.iter().find(|other| other.key == service.key);
+    let present = |service: &VirtualServer| now.iter().find(|other| other.key == service.key);
+    let kept = |service: &VirtualServer| match said(service) {
+        Some(same) if same == service => present(service).cloned(),
+        _ => Some(service.clone()),
+    };
+    let made =
+        now.iter().filter(|service| said(service).is_none() && !new.iter().any(|other| other.key == service.key));
+    new.iter().filter_map(kept).chain(made.cloned()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn config(text: &str) -> Config {
+        crate::config::parse_str("keepalived.conf", text).expect("it loads").config
+    }
+
+    /// Services on these ports of one address, each with a server of this weight.
+    fn services(ports: &[(u16, u32)]) -> Vec<VirtualServer> {
+        let text: String = ports
+            .iter()
+            .map(|(port, weight)| {
+                format!(
+                    "virtual_server 192.0.2.10 {port} {{\nlb_algo rr\nlb_kind NAT\nprotocol TCP\n\
+                     real_server 10.1.0.11 80 {{\nweight {weight}\n}}\n}}\n"
+                )
+            })
+            .collect();
+        config(&text).services
+    }
+
+    fn shown(services: &[VirtualServer]) -> Vec<(u16, u32)> {
+        services.iter().map(|service| (service.key.virtual_.port, service.servers[0].weight)).collect()
+    }
+
+    #[test]
+    fn what_the_file_says_anew_holds_and_the_rest_stays_as_clients_made_it() {
+        let old = services(&[(80, 1), (81, 1), (82, 1), (83, 1)]);
+        // Edited: 80 and 81. Removed: 83. Made: 90.
+        let now = services(&[(80, 7), (81, 7), (82, 1), (90, 5)]);
+        // The file edits 81 and forgets 82.
+        let new = services(&[(80, 1), (81, 2), (83, 1), (84, 1)]);
+        assert_eq!(shown(&merged(&old, now, &new)), [(80, 7), (81, 2), (84, 1), (90, 5)]);
+    }
+
+    #[test]
+    fn a_service_that_clients_made_and_the_file_then_names_is_the_files() {
+        let merged = merged(&services(&[]), services(&[(80, 7)]), &services(&[(80, 2)]));
+        assert_eq!(shown(&merged), [(80, 2)]);
+    }
+
+    #[test]
+    fn what_is_made_at_start_needs_a_restart() {
+        let base = "global_defs {\nrouter_id A\nlvs_timeouts tcp 900\n}\nringmaster {\nworkers 1\nsloppy_tcp no\n}\n";
+        let old = config(base);
+        for (from, to, refused) in [
+            ("sloppy_tcp no", "sloppy_tcp yes", false),
+            ("tcp 900", "tcp 800", false),
+            ("workers 1", "workers 2", true),
+            ("router_id A", "router_id B", true),
+        ] {
+            assert_eq!(needs_restart(&old, &config(&base.replace(from, to))).is_some(), refused, "{to}");
+        }
+    }
+}
