@@ -4,13 +4,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ringmaster::conn::HashSeed;
-use ringmaster::forward::{Decision, Verdict};
+use ringmaster::io::PortId;
 use ringmaster::io::mem::MemIo;
-use ringmaster::io::{Frame, PacketIo, PortId};
 use ringmaster::service::{Network, Snapshot};
 use ringmaster::time::Tick;
 use ringmaster::wire::Addr;
-use ringmaster::worker::{Observer, Offline, OfflineConfig};
+use ringmaster::worker::{Offline, OfflineConfig};
 
 use crate::compare;
 use crate::control::Control;
