@@ -4,7 +4,7 @@ use std::fs::Permissions;
 use std::os::unix::fs::PermissionsExt;
 use std::process::Command;
 
-use rustix::process::{Signal, kill_process};
+use rustix::process::Signal;
 
 use crate::support::config::Service;
 use crate::support::director::{Director, program};
