@@ -14,6 +14,7 @@ mod kernel;
 mod lifecycle;
 mod movement;
 mod nat;
+mod returned;
 mod rings;
 mod sizes;
 mod synchronisation;

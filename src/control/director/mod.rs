@@ -23,7 +23,7 @@ use tokio::task::JoinSet;
 use tokio::time::{Interval, MissedTickBehavior, interval, sleep};
 
 use super::bfd::BfdError;
-use super::kernel::{self, Kernel, KernelError, VirtualAddresses};
+use super::kernel::{self, Kernel, KernelError, ReturnLink, VirtualAddresses};
 use super::ledger::ESTIMATE;
 use super::socket::{ControlSocket, SocketError};
 use super::sync::{SyncRole, Synchronisation};
@@ -313,7 +313,7 @@ impl Director {
 
     /// Stops in an order that loses nothing more than it must: goodbyes to the backups first, then the addresses, since the
     /// kernel would reset the connections to an address of its own, then the program, so that the kernel has its packets
-    /// back, then the workers.
+    /// back, then the workers and their way to the kernel.
     async fn stop(mut self) -> Result<(), DirectorError> {
         // The others should know the newest before they take over.
         let _ = self.sync.stop(SyncRole::Master);
@@ -322,6 +322,7 @@ impl Director {
         let cleared = self.addresses.clear(self.kernel.handle()).await;
         drop(self.steering);
         self.workers.stop();
+        ReturnLink::of(&self.config.settings.socket).remove().await;
         self.roles.farewell().await;
         Ok(cleared?)
     }
