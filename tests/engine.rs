@@ -10,6 +10,8 @@ mod icmp;
 mod offline;
 #[path = "support/packets.rs"]
 mod packets;
+#[path = "support/sctp.rs"]
+mod sctp_packets;
 
 #[path = "engine/answers.rs"]
 mod answers;
@@ -27,6 +29,8 @@ mod errors;
 mod farewell;
 #[path = "engine/ftp.rs"]
 mod ftp;
+#[path = "engine/full_nat.rs"]
+mod full_nat;
 #[path = "engine/header_options.rs"]
 mod header_options;
 #[path = "engine/lifetimes.rs"]

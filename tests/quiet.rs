@@ -26,7 +26,7 @@ use ringmaster::forward::Reason;
 use ringmaster::io::PacketIo;
 use ringmaster::io::mem::MemIo;
 use ringmaster::sched::Kind;
-use ringmaster::service::{Defences, Defend, GueChecksum, Method, Options, Tunnel};
+use ringmaster::service::{Defences, Defend, FullNat, GueChecksum, HandOn, Method, Options, ProxyVersion, Tunnel};
 use ringmaster::time::Tick;
 use ringmaster::worker::Offline;
 
@@ -88,6 +88,14 @@ impl Traffic {
             Wanted::tcp("192.0.2.17:80", Method::Tun(gue), &servers).admitting(30, 20),
             Wanted { protocol: 132, ..Wanted::tcp("192.0.2.18:5000", Method::Nat, &servers) },
         ];
+        for (vip, hand_on) in [
+            ("192.0.2.19:80", HandOn::Toa),
+            ("192.0.2.20:80", HandOn::Proxy(ProxyVersion::V1)),
+            ("192.0.2.21:80", HandOn::Proxy(ProxyVersion::V2)),
+        ] {
+            let full = FullNat { addresses: vec![end("10.1.0.5:0").addr], ports: (1024, 1053), hand_on };
+            services.push(Wanted { full: Some(full), ..Wanted::tcp(vip, Method::Full, &["10.1.0.11:80"]) });
+        }
         // A server whose neighbour is not known: its packets wait.
         services
             .push(Wanted { servers: vec![(end("10.1.0.99:80"), 1)], ..Wanted::tcp("192.0.2.14:80", Method::Nat, &[]) });
@@ -116,6 +124,15 @@ impl Traffic {
             frames.push((CLIENTS, tcp(&client, "192.0.2.10:80", "A").with_ttl(1).bytes()));
             frames.push((CLIENTS, tcp(&client, "192.0.2.10:80", "A").with_payload(&[0; 1480]).bytes()));
             frames.push((CLIENTS, vec![0xff; 14]));
+            for vip in ["192.0.2.19:80", "192.0.2.20:80", "192.0.2.21:80"] {
+                frames.extend(["S", "A"].map(|flags| (CLIENTS, tcp(&client, vip, flags).bytes())));
+            }
+            // The first byte of the stream, in front of which the header stands.
+            let mut first = tcp(&client, "192.0.2.20:80", "A").with_payload(b"GET").bytes();
+            first[41] += 1;
+            frames.push((CLIENTS, first));
+            let local = format!("10.1.0.5:{}", 1024 + n);
+            frames.push((SERVERS, tcp("10.1.0.11:80", &local, "SA").bytes()));
             for vip in ["192.0.2.15:21", "192.0.2.16:80", "192.0.2.17:80"] {
                 frames.extend(["S", "A"].map(|flags| (CLIENTS, tcp(&client, vip, flags).bytes())));
             }
@@ -130,6 +147,10 @@ impl Traffic {
             }
             let long = udp(&client, "192.0.2.10:53", &[1; 1473]).bytes();
             frames.extend(fragments::cut(&long, n, &[800]).into_iter().map(|piece| (CLIENTS, piece)));
+            // The kernel's own, whole and in pieces; after a while there is no more room on the way to it.
+            frames.push((SERVERS, tcp("10.1.0.11:80", &format!("203.0.113.{n}:25"), "S").bytes()));
+            let others = udp(&client, "192.0.2.10:7", &[1; 1400]).bytes();
+            frames.extend(fragments::cut(&others, n, &[800]).into_iter().map(|piece| (CLIENTS, piece)));
             frames.push((CLIENTS, fragments::piece(&long, n + 100, 0, &[1; 800], true)));
             let mut may_be_cut = long;
             may_be_cut[20] = 0;
@@ -175,7 +196,8 @@ fn a_worker_in_its_loop_neither_allocates_nor_calls_the_system() {
     let counters = &traffic.director.counters;
     assert!(counters.gathered.get() > 100 && counters.cut.get() > 100 && traffic.director.worker.gathered() > 0);
     assert_eq!(traffic.director.worker.io().in_hand(), traffic.director.worker.held());
-    for reason in [Reason::Defence, Reason::Limit] {
+    assert!(counters.passed.get() > 100);
+    for reason in [Reason::Defence, Reason::Limit, Reason::NoLocalEnd, Reason::NotPassed] {
         assert!(traffic.director.counters.reason(reason) > 0, "{}", reason.name());
     }
     let states: Vec<_> = traffic.director.shared.table.entries().map(|listed| listed.record.state).collect();

@@ -11,7 +11,7 @@ pub use crate::io::options::{Attach, BusyPoll, Driver, Poll, Transfer};
 use crate::notify::{Hooks, Pipe};
 use crate::program::User;
 use crate::sched;
-use crate::service::{Limits, MarkRule, Method, Options, Persistence, Thresholds};
+use crate::service::{FullNat, LOCAL_PORTS, Limits, MarkRule, Method, Options, Persistence, Thresholds};
 use crate::track;
 use crate::vrrp;
 use crate::wire::{Endpoint, ServiceKey};
@@ -31,6 +31,8 @@ pub struct Config {
     pub bfd: Vec<bfd::Spec>,
     /// `virtual_server` blocks, in order.
     pub services: Vec<VirtualServer>,
+    /// Addresses of `local_address_group` blocks that name an interface.
+    pub local_addresses: Vec<VirtualAddress>,
     /// The `ringmaster` block.
     pub settings: Settings,
 }
@@ -180,6 +182,8 @@ pub struct VirtualServer {
     pub limits: Limits,
     /// `ops`.
     pub one_packet: bool,
+    /// `laddr_group_name`, `proxy_protocol`, `toa`, for servers reached by FNAT.
+    pub full: Option<FullNat>,
     /// `real_server` blocks, in order.
     pub servers: Vec<RealServer>,
     /// `sorry_server`: takes all connections when no real server is left.
@@ -237,6 +241,8 @@ pub struct Settings {
     pub frames: usize,
     /// `socket PATH`: the control socket.
     pub socket: PathBuf,
+    /// `local_ports FIRST LAST`: what full NAT connects to servers from.
+    pub local_ports: (u16, u16),
     /// `mark N { ... }`, in order: which packets get which firewall mark.
     pub marks: Vec<Mark>,
     /// `profile ringmaster|kernel`, the single choices, and `lvs_timeouts`.
@@ -262,6 +268,7 @@ impl Default for Settings {
             connections: 1 << 20,
             frames: 4096,
             socket: PathBuf::from(DEFAULT_SOCKET),
+            local_ports: LOCAL_PORTS,
             marks: Vec::new(),
             options: Options::default(),
             sync: SyncChoices::default(),

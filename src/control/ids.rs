@@ -31,6 +31,7 @@ const fn kind(method: Method) -> u8 {
         Method::Nat => 0,
         Method::Dr => 1,
         Method::Tun(_) => 2,
+        Method::Full => 3,
     }
 }
 

@@ -13,7 +13,8 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::forward::PairCounters;
-use crate::service::{PairFlags, PairId, ServiceId, Services};
+use crate::service::{PairFlags, PairId, ServiceId, Services, Side};
+use crate::wire::{Endpoint, ServiceKey};
 
 /// How often rates are estimated.
 pub(super) const ESTIMATE: Duration = Duration::from_secs(2);
@@ -109,9 +110,11 @@ impl Account {
 }
 
 /// A pair as it was last read.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug)]
 struct Reading {
     generation: u32,
+    /// The service and the server, by whatever method.
+    server: (ServiceKey, Endpoint),
     counted: Counts,
     account: Account,
 }
@@ -128,11 +131,17 @@ impl Ledger {
     /// that are no longer known are closed. To be called before and after every change of `services`.
     pub fn read(&mut self, services: &Services, counted: impl Fn(PairId) -> Counts) {
         let mut before = std::mem::take(&mut self.pairs);
+        let (mut gone, mut begun) = (Vec::new(), BTreeSet::new());
         for (id, pair) in (0..).map(PairId).zip(&services.pairs).filter(|(_, pair)| pair.generation != 0) {
             let now = counted(id);
             let mut reading = match before.remove(&id) {
                 Some(reading) if reading.generation == pair.generation => reading,
-                _ => Reading { generation: pair.generation, counted: now, account: Account::default() },
+                other => {
+                    gone.extend(other);
+                    begun.insert(id);
+                    let server = (pair.service_key(), pair.end(Side::Real));
+                    Reading { generation: pair.generation, server, counted: now, account: Account::default() }
+                }
             };
             // Nothing is counted for a server that was removed (`ip_vs_core.c: ip_vs_in_stats`).
             if !pair.flags.has(PairFlags::REMOVED) {
@@ -146,6 +155,8 @@ impl Ledger {
             reading.counted = now;
             self.pairs.insert(id, reading);
         }
+        gone.extend(before.into_values());
+        self.bequeath(gone, &begun);
         // What connections of another method carry belongs to the server as it is now.
         for (former, present) in &services.former {
             let account = self.pairs.get_mut(former).map(|reading| std::mem::take(&mut reading.account));
@@ -155,6 +166,18 @@ impl Ledger {
         }
         let known: BTreeSet<ServiceId> = services.list.iter().map(|service| service.id).collect();
         self.services.retain(|id, _| known.contains(id));
+    }
+
+    /// A server is remembered as long as a connection to it is, even if that goes by a former method. Who begins now, with
+    /// nothing before it, is another.
+    fn bequeath(&mut self, gone: Vec<Reading>, begun: &BTreeSet<PairId>) {
+        for reading in gone {
+            let mut heirs =
+                self.pairs.iter_mut().filter(|(id, heir)| !begun.contains(id) && heir.server == reading.server);
+            if let Some((_, heir)) = heirs.next() {
+                heir.account.take_over(reading.account);
+            }
+        }
     }
 
     /// Moves all rates; to be called every [`ESTIMATE`], after a reading.
@@ -219,6 +242,7 @@ mod tests {
             persistence: None,
             admission: Arc::default(),
             one_packet: false,
+            full: None,
             servers: live.iter().map(server).collect(),
         };
         builder.add(service, &generations, &Network::default());

@@ -37,6 +37,8 @@ pub fn rules(services: &Services, locals: &Locals) -> Rules {
         rules.servers.insert((pair.protocol, Endpoint { port, ..real }));
         rules.server_addresses.insert(real.addr);
     }
+    let full = services.list.iter().filter_map(|service| service.full.as_ref());
+    rules.local_ends = full.flat_map(|full| full.addresses.iter().map(|&address| (address, full.ports))).collect();
     if !services.marks_in_use.is_empty() {
         rules.marks = services
             .marks
@@ -58,6 +60,6 @@ fn tunnels(pair: &Pair) -> Vec<(u8, Endpoint)> {
         Method::Tun(Tunnel::Ipip) => vec![to(Protocol::IPIP, 0), to(Protocol::IPV6, 0)],
         Method::Tun(Tunnel::Gre { .. }) => vec![to(Protocol::GRE, 0)],
         Method::Tun(Tunnel::Gue { port, .. }) => vec![to(Protocol::UDP, port)],
-        Method::Nat | Method::Dr => Vec::new(),
+        Method::Nat | Method::Dr | Method::Full => Vec::new(),
     }
 }

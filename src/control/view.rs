@@ -10,8 +10,10 @@ use serde::{Deserialize, Serialize};
 use super::admin::{Change, Refusal, ServiceName, TunnelSpec, name_of};
 use super::{Counts, Ledger};
 use crate::config::model::SyncDaemon;
+use crate::conn::Table;
 use crate::conn::Timeouts;
 use crate::conn::table::Listed;
+use crate::forward::full::LocalEnd;
 use crate::forward::lifecycle::SPENT;
 use crate::sched::{Flags, Kind, Setup};
 use crate::service::{Loads, Method, Options, PairId, Persistence, Server, Service, Services, Side};
@@ -97,6 +99,8 @@ pub enum Forward {
     Dr,
     /// `Tunnel`.
     Tun,
+    /// `FullNat`, which LVS has not.
+    Full,
 }
 
 impl From<Method> for Forward {
@@ -105,6 +109,7 @@ impl From<Method> for Forward {
             Method::Nat => Forward::Nat,
             Method::Dr => Forward::Dr,
             Method::Tun(_) => Forward::Tun,
+            Method::Full => Forward::Full,
         }
     }
 }
@@ -197,6 +202,9 @@ pub struct ConnectionView {
     pub virtual_: SocketAddr,
     /// The real server.
     pub destination: SocketAddr,
+    /// With full NAT, the director's end that the server sees in place of the client.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub local: Option<SocketAddr>,
 }
 
 /// A part of the connection table.
@@ -495,23 +503,31 @@ fn server(server: &Server, loads: &Loads, ledger: &Ledger) -> ServerView {
     }
 }
 
-/// The view of a table entry; `None` if it belongs to no pair that is known any more.
-pub fn connection(services: &Services, listed: &Listed, now: Tick) -> Option<ConnectionView> {
+/// The view of a table entry; `None` if it belongs to no pair that is known any more, or is the local end of a connection
+/// by full NAT, which is shown with that.
+pub fn connection(table: &Table, services: &Services, listed: &Listed, now: Tick) -> Option<ConnectionView> {
     let record = &listed.record;
+    let local = match LocalEnd::of(table, listed) {
+        Some(LocalEnd::Itself) => return None,
+        Some(LocalEnd::Of(local)) => Some(local),
+        None => None,
+    };
     let pair = services.pair(PairId(record.pair)).filter(|pair| pair.generation == record.generation)?;
     let [vport, rport] = match record.flags & SPENT {
         0 => [record.vport, record.rport],
         // The kernel keeps a template from being found by giving it ports that nobody has (`ip_vs_check_template`).
         _ => [u16::MAX; 2],
     };
+    let its_own = record.vip.filter(|_| pair.service_key().mark().is_some());
     let left = record.timeout.0.saturating_sub(now.since(record.last_seen).0);
     Some(ConnectionView {
         protocol: protocol_of(listed.key.protocol())?,
         expires: Ticks(left).as_secs(),
         state: record.state.name().to_owned(),
         source: socket(Endpoint { addr: listed.key.client, port: listed.key.port() }),
-        virtual_: socket(Endpoint { port: vport, addr: record.vip.unwrap_or(pair.ends[Side::Virtual as usize]) }),
+        virtual_: socket(Endpoint { port: vport, addr: its_own.unwrap_or(pair.ends[Side::Virtual as usize]) }),
         destination: socket(Endpoint { port: rport, ..pair.end(Side::Real) }),
+        local: local.map(socket),
     })
 }
 
@@ -553,6 +569,7 @@ mod tests {
                     mask: Mask::of_length(Family::V6, 64),
                 }),
                 one_packet: false,
+                full: None,
                 servers: vec![server],
             },
             &[1],

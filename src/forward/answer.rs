@@ -26,6 +26,7 @@ pub(super) struct Error {
 
 impl Error {
     const TOO_BIG: Error = Error { v4: (3, 4), v6: (2, 0), word: 0 };
+    const PORT_UNREACHABLE: Error = Error { v4: (3, 3), v6: (1, 4), word: 0 };
     const HOST_UNREACHABLE: Error = Error { v4: (3, 1), v6: (1, 3), word: 0 };
     const TTL_EXPIRED: Error = Error { v4: (11, 0), v6: (3, 0), word: 0 };
 
@@ -60,6 +61,7 @@ pub(super) fn no_connection(view: &View<'_>, packet: &mut Packet<'_>, look: &Loo
         _ if !view.options.reset_unknown => None,
         Protocol::TCP if !look.flags.rst() => reset(view, packet, look),
         Protocol::SCTP => no_sctp(view, packet, look),
+        Protocol::UDP => make_icmp(view, packet, look, Error::PORT_UNREACHABLE, Reason::NoConnection),
         _ => None,
     };
     answered.unwrap_or(Decision::drop(Reason::NoConnection))
@@ -82,7 +84,7 @@ fn no_sctp(view: &View<'_>, packet: &mut Packet<'_>, look: &Look) -> Option<Deci
 /// A new connection that nobody can take: port unreachable, for TCP too (`ip_vs_core.c: ip_vs_leave`).
 #[cold]
 pub(super) fn no_server(view: &View<'_>, packet: &mut Packet<'_>, look: &Look) -> Decision {
-    icmp(view, packet, look, Error { v4: (3, 3), v6: (1, 4), word: 0 }, Reason::NoServer)
+    icmp(view, packet, look, Error::PORT_UNREACHABLE, Reason::NoServer)
 }
 
 /// No route to the server or back to the client: host unreachable.
@@ -124,7 +126,7 @@ pub(super) fn relayed(view: &View<'_>, packet: &mut Packet<'_>, look: &Look, err
 }
 
 fn reset(view: &View<'_>, packet: &mut Packet<'_>, look: &Look) -> Option<Decision> {
-    let (client, virtual_) = (look.key.client, look.other.addr);
+    let (client, virtual_) = look.ends();
     let l4 = usize::from(look.l4);
     let frame = packet.bytes();
     let segment = frame.get(l4..usize::from(look.end))?;

@@ -7,6 +7,7 @@
 //! nothing else is left, new connections are refused.
 
 use super::Shared;
+use super::lifecycle::LOCAL_END;
 use crate::conn::State;
 use crate::conn::table::Entry;
 use crate::service::{Defences, Options};
@@ -110,7 +111,8 @@ impl Culling {
 
     /// Whether a live entry, which would otherwise go on, has to go.
     pub fn takes(&mut self, shared: &Shared, entry: &Entry, now: Tick) -> bool {
-        if !self.drop_entry && self.pressure == Pressure::None {
+        let local_end = entry.state_word().flags() & LOCAL_END != 0;
+        if local_end || !self.drop_entry && self.pressure == Pressure::None {
             return false;
         }
         let (state, idle) = (entry.state_word().state(), now.since(entry.last_seen()));

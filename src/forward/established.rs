@@ -2,7 +2,7 @@
 
 use std::hint::select_unpredictable as select;
 
-use super::lifecycle::{self, NO_OUTPUT};
+use super::lifecycle::{self, FULL, NO_OUTPUT};
 use super::look::{Look, Way};
 use super::rewrite::{self, End};
 use super::{Decision, Forwarder, Packet, Reason, Verdict, View, answer, ftp, tunnel, wide};
@@ -24,7 +24,7 @@ pub(super) fn belongs(view: &View<'_>, entry: &Entry, look: &Look) -> bool {
     let back = look.way == Way::Out;
     let end = pair.end(select(back, Side::Real, Side::Virtual));
     let alive = (!back | (pair.method == Method::Nat)) & (pair.generation == entry.generation());
-    if pair.flags.has(PairFlags::WIDE) {
+    if pair.flags.has_any(PairFlags::WIDE.with(PairFlags::FULL)) {
         return alive && wide::is_end(view, pair, entry, look);
     }
     alive & (end == look.other)
@@ -75,6 +75,22 @@ impl Forwarder {
         (entry, word): (&Entry, StateWord),
         now: Tick,
     ) -> Decision {
+        self.forward_prepared(view, packet, look, (pair_id, pair), (entry, word), now, |_| ())
+    }
+
+    /// The same for a packet that something is done to before it is rewritten, once it is known to leave.
+    #[inline(always)]
+    #[expect(clippy::too_many_arguments, reason = "the state of one packet")]
+    pub(super) fn forward_prepared(
+        &self,
+        view: &View<'_>,
+        packet: &mut Packet<'_>,
+        look: &Look,
+        (pair_id, pair): (PairId, &Pair),
+        (entry, word): (&Entry, StateWord),
+        now: Tick,
+        prepare: impl FnOnce(&mut Packet<'_>),
+    ) -> Decision {
         let hop = match known_hop(view, pair, entry, look) {
             Some(hop) => Some(hop),
             None => match find_hop(view, pair, entry, look) {
@@ -84,6 +100,7 @@ impl Forwarder {
             },
         };
         self.dispatch(view, packet, look, (pair_id, pair), hop, |packet| {
+            prepare(packet);
             self.advance(view, packet, (entry, word), look, now);
         })
     }
@@ -213,7 +230,11 @@ impl Forwarder {
         let first_of_tick = entry.last_seen() != now;
         entry.touch(now);
         entry.count_request(look.way == Way::In);
-        if view.options.reset_expired && look.way == Way::In && look.protocol == Protocol::TCP {
+        if view.options.reset_expired
+            && look.way == Way::In
+            && look.protocol == Protocol::TCP
+            && word.flags() & FULL == 0
+        {
             self.keep_numbers(packet, entry, look);
         }
         if next != state || next_flags != word.flags() {
@@ -257,7 +278,7 @@ impl Forwarder {
         }
         let bytes = packet.bytes();
         match pair.method {
-            Method::Nat => {
+            Method::Nat | Method::Full => {
                 let back = look.way == Way::Out;
                 let end = select(back, End::Source, End::Destination);
                 let new = pair.end(select(back, Side::Virtual, Side::Real));
@@ -310,8 +331,15 @@ impl Forwarder {
         expired: bool,
         now: Tick,
     ) -> Option<Decision> {
+        let pair = view.services.pair(PairId(self.shared.table.entry(found).pair()))?;
+        let (found, word, expired) = match pair.flags.has(PairFlags::FULL) {
+            true => match self.full_connection(look, found, now) {
+                Some(connection) => connection,
+                None => return Some(Decision::of(Verdict::Pass)),
+            },
+            false => (found, word, expired),
+        };
         let entry = self.shared.table.entry(found);
-        let pair = view.services.pair(PairId(entry.pair()))?;
         let removed = pair.flags.has(PairFlags::REMOVED);
         if removed && view.options.last_service_ends_all && !view.services.serve(pair.ends[0].family()) {
             return Some(Decision::of(Verdict::Pass));
@@ -328,6 +356,9 @@ impl Forwarder {
         let id = PairId(entry.pair());
         if removed && look.way == Way::In {
             return Some(Decision::drop(Reason::ServerRemoved).for_pair(id));
+        }
+        if pair.flags.has(PairFlags::FULL) {
+            return Some(self.forward_full(view, packet, look, (found, word), (id, pair), now));
         }
         if ftp::is_helped(pair) {
             return Some(self.forward_ftp(view, packet, look, (found, word), (id, pair), now));

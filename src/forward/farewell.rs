@@ -111,8 +111,9 @@ pub fn on_expiry(
         return Fate::Kill;
     }
     let pair = services.pair(PairId(entry.pair())).filter(|pair| pair.generation == entry.generation());
-    // With the other two, something else stands in the place of the numbers.
-    let kept = pair.filter(|pair| !pair.flags.has(PairFlags::FTP) && pair.service_key().mark().is_none());
+    // With the others, something else stands in the place of the numbers.
+    let others = PairFlags::FTP.with(PairFlags::FULL);
+    let kept = pair.filter(|pair| !pair.flags.has_any(others) && pair.service_key().mark().is_none());
     let Some(pair) = kept else { return Fate::Kill };
     let told = word.flags() & TOLD != 0;
     let farewell = Farewell {

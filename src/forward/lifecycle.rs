@@ -2,9 +2,9 @@
 //!
 //! Workers and the sweeper come through here, so that each count is kept in one place.
 
-use super::Shared;
-use crate::conn::State;
+use super::{Shared, full};
 use crate::conn::table::{Entry, Fate, Slot, StateWord};
+use crate::conn::{State, Table};
 use crate::service::{Options, PairFlags, PairId, Server, Services};
 use crate::time::{Tick, Ticks};
 
@@ -14,6 +14,11 @@ pub const NO_OUTPUT: u8 = 1;
 pub const SPENT: u8 = 2;
 /// Entry flag of a dead entry: it was already taken out of the counts.
 pub const SETTLED: u8 = 4;
+
+/// Entry flag of a connection by full NAT: its local end is an entry of its own ([`super::full`]).
+pub const FULL: u8 = 16;
+/// Entry flag of that other entry, which is no connection by itself.
+pub const LOCAL_END: u8 = 32;
 
 /// The kernel's steps for a template that outlives its timeout (`ip_vs_conn.c: ip_vs_conn_expire`).
 const TEMPLATE_EXTENSION: Ticks = Ticks::from_secs(60);
@@ -92,6 +97,9 @@ pub fn ended(shared: &Shared, lane: usize, entry: &Entry) {
 }
 
 fn settle(shared: &Shared, lane: usize, state: State, entry: &Entry) {
+    if entry.state_word().flags() & LOCAL_END != 0 {
+        return;
+    }
     if is_template(state) {
         shared.loads.add_template(lane, PairId(entry.pair()), -1);
         return;
@@ -116,8 +124,11 @@ fn template_of<'a>(shared: &'a Shared, entry: &Entry) -> Option<&'a Entry> {
 }
 
 /// What the sweeper does with an entry: connections and templates end when their time has run out, or when their
-/// server is gone and the options say so.
-pub fn fate(services: &Services, options: &Options, entry: &Entry, now: Tick) -> Fate {
+/// server is gone and the options say so; a local end ends after its connection.
+pub fn fate(table: &Table, services: &Services, options: &Options, entry: &Entry, now: Tick) -> Fate {
+    if entry.state_word().flags() & LOCAL_END != 0 {
+        return full::fate(table, entry);
+    }
     let expired = entry.is_expired(now);
     let pair = services.pair(PairId(entry.pair())).filter(|pair| pair.generation == entry.generation());
     let orphaned = pair.is_none_or(|pair| options.expire_nodest_conn && pair.flags.has(PairFlags::REMOVED));

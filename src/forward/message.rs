@@ -8,6 +8,7 @@
 //!
 //! Errors about tunnel packets are [`super::tunnel_error`]'s; echo and the like are the kernel's.
 
+use super::full::FullEnds;
 use super::look::{Look, Way};
 use super::rewrite::{self, End};
 use super::{Decision, Forwarder, Packet, Reason, Verdict, View, established, header_options, wide};
@@ -181,11 +182,18 @@ impl Forwarder {
             if let Some(found) = found {
                 let id = PairId(self.shared.table.entry(found).pair());
                 let Some(pair) = view.services.pair(id) else { break };
-                let pair = &match pair.flags.has(PairFlags::WIDE) {
+                let pair = &match pair.flags.has_any(PairFlags::WIDE.with(PairFlags::FULL)) {
                     true => wide::pair_of(view, pair, self.shared.table.entry(found)),
                     false => *pair,
                 };
-                return self.relay(view, packet, &message, &look, (id, pair)).for_pair(id);
+                let full = match pair.flags.has(PairFlags::FULL) {
+                    true => match self.full_ends(&look, found, view.now) {
+                        Some(ends) => Some(ends),
+                        None => break,
+                    },
+                    false => None,
+                };
+                return self.relay(view, packet, &message, &look, (id, pair), full.as_ref()).for_pair(id);
             }
         }
         Decision::of(Verdict::Pass)
@@ -199,13 +207,14 @@ impl Forwarder {
         message: &Message,
         look: &Look,
         (id, pair): (PairId, &Pair),
+        full: Option<&FullEnds>,
     ) -> Decision {
         if !message.is_sound(packet.bytes()) || !header_options::is_sound(packet.bytes(), look.l3, look.family) {
             return Decision::drop(Reason::BadChecksum);
         }
         let to = match look.way {
             Way::In => pair.ends[Side::Real as usize],
-            Way::Out => message.outer.destination,
+            Way::Out => full.map_or(message.outer.destination, |ends| ends.client.addr),
         };
         let hop = match view.network.hop_to(to) {
             HopTo::Unresolved(next) => return self.wait_for(next),
@@ -229,7 +238,7 @@ impl Forwarder {
             return Decision::drop(Reason::TtlExpired);
         }
         if pair.method == Method::Nat {
-            translate(packet.bytes(), message, look, pair);
+            translate(packet.bytes(), message, look, pair, full);
         } else {
             rewrite::age(packet.bytes(), look, Delta::new());
         }
@@ -242,21 +251,31 @@ impl Forwarder {
 }
 
 /// Puts addresses, ports and checksums right, outside and inside, and decrements the TTL.
-fn translate(frame: &mut [u8], message: &Message, look: &Look, pair: &Pair) {
-    let (outer_end, inner_end, old, new) = match look.way {
-        Way::In => (End::Destination, End::Source, message.outer.destination, pair.end(Side::Real)),
-        // Not always the server's: a router before it may be the one who speaks.
-        Way::Out => (End::Source, End::Destination, message.outer.source, pair.end(Side::Virtual)),
-    };
-    rewrite::write_address(frame, usize::from(look.l3), look.family, outer_end, new.addr);
-    rewrite::age(frame, look, Delta::new().replace_addr(old, new.addr));
-
-    let Quote { l3, l4, .. } = message.quote;
-    let (l3, l4) = (usize::from(l3), usize::from(l4));
-    rewrite::write_address(frame, l3, look.family, inner_end, new.addr);
-    if let Some(port) = frame.get_mut(l4 + 2 * inner_end as usize..l4 + 2 * inner_end as usize + 2) {
-        port.copy_from_slice(&new.port.to_be_bytes());
+fn translate(frame: &mut [u8], message: &Message, look: &Look, pair: &Pair, full: Option<&FullEnds>) {
+    let mut outer = message.outer;
+    match look.way {
+        Way::In => {
+            turn(frame, message, look, End::Destination, outer.destination, pair.end(Side::Real));
+            outer.destination = pair.ends[Side::Real as usize];
+            if let Some(FullEnds { local, .. }) = full {
+                turn(frame, message, look, End::Source, outer.source, *local);
+                outer.source = local.addr;
+            }
+        }
+        Way::Out => {
+            // Not always the server's: a router before it may be the one who speaks.
+            turn(frame, message, look, End::Source, outer.source, pair.end(Side::Virtual));
+            outer.source = pair.ends[Side::Virtual as usize];
+            if let Some(ends) = full {
+                turn(frame, message, look, End::Destination, outer.destination, ends.client);
+                outer.destination = ends.client.addr;
+                ends.renumber(frame, &message.quote);
+            }
+        }
     }
+    rewrite::age(frame, look, Delta::new());
+
+    let (l3, l4) = (usize::from(message.quote.l3), usize::from(message.quote.l4));
     if look.family == Family::V4
         && let Some(header) = frame.get_mut(l3..l4)
     {
@@ -265,14 +284,26 @@ fn translate(frame: &mut [u8], message: &Message, look: &Look, pair: &Pair) {
         header[10..12].copy_from_slice(&sum.to_be_bytes());
     }
     // Worked out anew: it was right before, and the message is short.
-    let outer = match look.way {
-        Way::In => Parsed { destination: new.addr, ..message.outer },
-        Way::Out => Parsed { source: new.addr, ..message.outer },
-    };
     let pseudo = Message { outer, ..*message }.pseudo_header();
     if let Some(message) = frame.get_mut(usize::from(look.l4)..usize::from(look.end)) {
         message[2..4].fill(0);
         let sum = finish(pseudo, message);
         message[2..4].copy_from_slice(&sum.to_be_bytes());
+    }
+}
+
+/// Puts one end in the place of another: outside, where `old` stands at `end`, and at the other end inside, since the
+/// quoted packet went the other way.
+fn turn(frame: &mut [u8], message: &Message, look: &Look, end: End, old: Addr, new: Endpoint) {
+    rewrite::write_address(frame, usize::from(look.l3), look.family, end, new.addr);
+    rewrite::correct_header(frame, look, Delta::new().replace_addr(old, new.addr));
+    let inside = match end {
+        End::Source => End::Destination,
+        End::Destination => End::Source,
+    };
+    rewrite::write_address(frame, usize::from(message.quote.l3), look.family, inside, new.addr);
+    let at = usize::from(message.quote.l4) + 2 * inside as usize;
+    if let Some(port) = frame.get_mut(at..at + 2) {
+        port.copy_from_slice(&new.port.to_be_bytes());
     }
 }

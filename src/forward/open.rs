@@ -1,17 +1,18 @@
 //! A packet of no known connection: whether it opens one, and on which server.
 
-use super::lifecycle::{self, NO_OUTPUT};
+use super::lifecycle::{self, FULL, NO_OUTPUT};
 use super::look::{Look, Way};
 use super::persistence::Held;
-use super::{Decision, Forwarder, Packet, Reason, Verdict, View, answer, established, ftp, header_options, wide};
+use super::{Decision, Forwarder, Packet, Reason, Verdict, View, answer, established, ftp, full, header_options, wide};
 use crate::conn::state::State;
 use crate::conn::table::{Entry, Insert, Record};
 use crate::sched::Flow;
-use crate::service::{Asked, HopId, LoadedServers, Method, Pair, PairId, Persistence, Server, Service};
+use crate::service::{Asked, HopId, LoadedServers, Method, Pair, PairFlags, PairId, Persistence, Server, Service};
 use crate::time::Tick;
 use crate::wire::{Addr, Protocol, SctpEvent};
 
-/// Connections from this port are FTP's data connections, which are announced and never scheduled.
+/// Connections from this port are FTP's data connections, which are announced and never scheduled, whatever their
+/// protocol (`ip_vs_core.c: ip_vs_schedule`).
 const FTP_DATA: u16 = 20;
 
 /// A server for a new connection, and the template that will control it.
@@ -26,7 +27,11 @@ impl Forwarder {
     #[inline(never)]
     pub(super) fn unknown(&self, view: &View<'_>, packet: &mut Packet<'_>, look: &Look, now: Tick) -> Decision {
         if look.way == Way::Out {
-            return self.pass_on(view, packet, look);
+            // What comes to a local end that is nobody's any more would otherwise be sent again and again.
+            return match view.services.is_local(look.key.client) {
+                true => answer::no_connection(view, packet, look),
+                false => Decision::of(Verdict::Pass),
+            };
         }
         let ours = view.services.is_vip(look.other.addr);
         if !ours && let Some(decision) = self.reply(view, packet, look, now) {
@@ -46,9 +51,7 @@ impl Forwarder {
                 Decision::drop(Reason::BadChecksum)
             }
             Some(service) => self.open(view, packet, look, service, now),
-            // A port that is not served belongs to the kernel.
-            None if ours => Decision::of(Verdict::Pass),
-            None => self.pass_on(view, packet, &look.reversed(&self.shared.table)),
+            None => Decision::of(Verdict::Pass),
         }
     }
 
@@ -163,7 +166,11 @@ impl Forwarder {
             pair: server.pair.0,
             generation: pair.generation,
             state,
-            flags: if server.method == Method::Nat { 0 } else { NO_OUTPUT },
+            flags: match server.method {
+                Method::Nat => 0,
+                Method::Full => FULL,
+                Method::Dr | Method::Tun(_) => NO_OUTPUT,
+            },
             timeout: view.options.timeouts.of(state),
             last_seen: now,
             vport: look.other.port,
@@ -171,7 +178,10 @@ impl Forwarder {
             control: held.map(|held| held.slot),
             hop: HopId::NONE.0,
             epoch: 0,
-            vip: wide::own_vip(service, look.other.addr),
+            vip: match server.method {
+                Method::Full => Some(full::NO_WORDS),
+                _ => wide::own_vip(service, look.other.addr),
+            },
         };
         let same = |entry: &_| established::belongs(view, entry, look);
         let inserted = self.shared.table.insert_or_find(&look.key, look.hash, same, &new);
@@ -181,6 +191,10 @@ impl Forwarder {
         match inserted {
             Insert::Inserted(slot) => {
                 lifecycle::begin(&self.shared, self.lane, &server, state);
+                if let Err(reason) = self.take_local(view, service, pair, &new, look, slot) {
+                    lifecycle::end(&self.shared, self.lane, slot, self.shared.table.entry(slot).state_word());
+                    return Decision::drop(reason).for_pair(server.pair);
+                }
                 if let Some(counters) = self.counters.pair(server.pair) {
                     counters.connections.add(1);
                 }
@@ -213,17 +227,25 @@ impl Forwarder {
         entry: &Entry,
         now: Tick,
     ) -> Decision {
-        let (its, word) = (wide::pair_of(view, pair, entry), entry.state_word());
+        let word = entry.state_word();
+        if pair.flags.has(PairFlags::FULL) {
+            let slot = self.shared.table.slot_of(entry);
+            return self.forward_full(view, packet, look, (slot, word), (id, pair), now);
+        }
+        let its = wide::pair_of(view, pair, entry);
         self.forward(view, packet, look, (id, &its), (entry, word), now)
     }
 }
 
 /// Whether the packet may open a connection (`ip_vs_proto_tcp.c: tcp_conn_schedule` and its like).
 fn opens(view: &View<'_>, packet: &mut Packet<'_>, look: &Look) -> bool {
+    if look.key.port() == FTP_DATA {
+        return false;
+    }
     match look.protocol {
         Protocol::TCP => {
             let begins = look.flags.syn() || view.options.sloppy_tcp;
-            begins && !look.flags.rst() && look.key.port() != FTP_DATA
+            begins && !look.flags.rst()
         }
         Protocol::SCTP => match packet.sctp_event(look) {
             Some(SctpEvent::Init) => true,

@@ -64,6 +64,15 @@ pub(super) fn set_end(frame: &mut [u8], look: &Look, end: End, new: Endpoint, ed
     }
 }
 
+/// Brings the checksum of an IPv4 header along by `edit`.
+pub(super) fn correct_header(frame: &mut [u8], look: &Look, edit: Delta) {
+    let header = frame.get_mut(usize::from(look.l3)..).and_then(|rest| rest.first_chunk_mut::<20>());
+    if let (Family::V4, Some(header)) = (look.family, header) {
+        let sum = edit.apply(u16::from_be_bytes([header[10], header[11]]));
+        [header[10], header[11]] = sum.to_be_bytes();
+    }
+}
+
 /// The checksum of SCTP covers no addresses, and the kernel works it out only where it changes; a wrong one stays wrong
 /// (`ip_vs_proto_sctp.c: sctp_dnat_handler`).
 #[cold]

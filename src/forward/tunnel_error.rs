@@ -149,7 +149,7 @@ fn is_kind(method: Method, kind: Kind) -> bool {
         Method::Tun(Tunnel::Ipip) => kind == Kind::Ipip,
         Method::Tun(Tunnel::Gre { .. }) => kind == Kind::Gre,
         Method::Tun(Tunnel::Gue { port, .. }) => kind == Kind::Gue(port),
-        Method::Nat | Method::Dr => false,
+        Method::Nat | Method::Dr | Method::Full => false,
     }
 }
 

@@ -86,6 +86,8 @@ reasons! {
     Limit = "limit",
     /// A new connection, while the defence drops some of them.
     Defence = "defence",
+    /// Full NAT has no local address and port left for a new connection to the server that was chosen.
+    NoLocalEnd = "no-local-end",
     /// The connection table has no room.
     TableFull = "table-full",
     /// The connection table was too busy at this spot; the sender will try again.
@@ -102,6 +104,8 @@ reasons! {
     NoBuffer = "no-buffer",
     /// The transmit ring had no room.
     TransmitFull = "transmit-full",
+    /// The kernel's own, but the way to the kernel had no room or could not be opened at the start.
+    NotPassed = "not-passed",
 }
 
 #[cfg(test)]

@@ -10,7 +10,6 @@
 use super::gcd::gcd;
 use super::siphash::{Key, hash32};
 use super::{Candidates, Flags, Flow, Member};
-use crate::wire::Endpoint;
 
 /// How many slots there are: the kernel's default (`CONFIG_IP_VS_MH_TAB_INDEX` 12). A prime.
 const SLOTS: u32 = 4093;
@@ -26,25 +25,14 @@ const SKIP_KEY: Key = Key(2_654_446_892, 2_654_446_892);
 #[derive(Debug)]
 pub(super) struct Mh {
     flags: Flags,
-    /// In list order, each with its last weight above 0; 0 if it never had one.
-    members: Box<[Member]>,
     /// Which server has each slot; empty if none ever had a weight.
     table: Box<[u16]>,
 }
 
 impl Mh {
+    /// For servers in list order, each with its last weight above 0; 0 if it never had one.
     pub(super) fn new(members: &[Member], flags: Flags) -> Self {
-        Self { flags, members: members.into(), table: populate(members) }
-    }
-
-    pub(super) fn changed(&self, members: &[Member]) -> Self {
-        let last = |real: Endpoint| self.members.iter().find(|old| old.real == real).map_or(0, |old| old.weight);
-        let lasting = |&Member { real, weight }: &Member| {
-            let weight = if weight == 0 { last(real) } else { weight };
-            Member { real, weight }
-        };
-        let members: Vec<Member> = members.iter().map(lasting).collect();
-        Self::new(&members, self.flags)
+        Self { flags, table: populate(members) }
     }
 
     pub(super) fn pick(&self, servers: &impl Candidates, flow: &Flow) -> Option<usize> {
@@ -130,6 +118,7 @@ fn turns(members: &[Member]) -> impl Iterator<Item = u32> {
 mod tests {
     use super::*;
     use crate::sched::tests::{BACKENDS, members};
+    use crate::wire::Endpoint;
 
     fn owners(weights: &[u32]) -> String {
         populate(&members(weights)).iter().map(|&at| char::from(b'A' + u8::try_from(at).unwrap())).collect()

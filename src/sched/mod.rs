@@ -84,6 +84,9 @@ pub struct Member {
 pub struct Scheduler {
     setup: Setup,
     state: State,
+    /// In list order, each with its last weight above 0, or 0 if it never had one (the kernel's `last_weight`): what `mh`
+    /// goes by, even if it comes later.
+    lasting: Box<[Member]>,
 }
 
 /// What each algorithm remembers from one connection, or one list of servers, to the next.
@@ -110,16 +113,17 @@ impl Scheduler {
     /// The scheduler of a new service, as if `members` (in list order) had been added to it one by one, the last of the
     /// list first.
     pub fn new(setup: impl Into<Setup>, members: &[Member]) -> Self {
-        Self::start(setup.into(), members, wrr::Wrr::grown)
+        Self::start(setup.into(), members, members.into(), wrr::Wrr::grown)
     }
 
-    /// The scheduler of a service that went by another until now (`ipvsadm -E -s`): it starts anew on servers that are
-    /// already there. Only `wrr` can tell this from [`new`](Self::new).
-    pub fn switched(setup: impl Into<Setup>, members: &[Member]) -> Self {
-        Self::start(setup.into(), members, wrr::Wrr::fresh)
+    /// The scheduler of a service that went by this one until now (`ipvsadm -E -s`): it starts anew on servers that are
+    /// already there. Only `wrr` and `mh` can tell this from [`new`](Self::new).
+    #[must_use]
+    pub fn switched(&self, setup: impl Into<Setup>, members: &[Member]) -> Self {
+        Self::start(setup.into(), members, self.lasting(members), wrr::Wrr::fresh)
     }
 
-    fn start(setup: Setup, members: &[Member], wrr: fn(&[Member]) -> wrr::Wrr) -> Self {
+    fn start(setup: Setup, members: &[Member], lasting: Box<[Member]>, wrr: fn(&[Member]) -> wrr::Wrr) -> Self {
         let state = match setup.kind {
             Kind::None => State::None,
             Kind::Rr => State::Rr(rr::Rr::new(members)),
@@ -134,10 +138,20 @@ impl Scheduler {
             Kind::Ovf => State::Ovf,
             Kind::Dh => State::Dh,
             Kind::Sh => State::Sh(sh::Sh::new(members, setup.flags)),
-            Kind::Mh => State::Mh(mh::Mh::new(members, setup.flags)),
+            Kind::Mh => State::Mh(mh::Mh::new(&lasting, setup.flags)),
             Kind::Twos => State::Twos(twos::Twos::seeded(0)),
         };
-        Self { setup, state }
+        Self { setup, state, lasting }
+    }
+
+    /// Members that weigh nothing now, with the weight that they had.
+    fn lasting(&self, members: &[Member]) -> Box<[Member]> {
+        let last = |real: Endpoint| self.lasting.iter().find(|old| old.real == real).map_or(0, |old| old.weight);
+        let lasting = |&Member { real, weight }: &Member| {
+            let weight = if weight == 0 { last(real) } else { weight };
+            Member { real, weight }
+        };
+        members.iter().map(lasting).collect()
     }
 
     /// The same scheduler drawing its random numbers, if it needs any (`twos`), from another seed than 0.
@@ -152,7 +166,9 @@ impl Scheduler {
     /// The scheduler after servers were added, removed or edited: it goes on where this one stands, as the kernel's hooks
     /// let it. Call it only for a real change, because a change restarts the round of `wrr`; several changes may be given
     /// at once. A pick that another thread makes from `self` meanwhile is not carried over.
+    #[must_use]
     pub fn changed(&self, members: &[Member]) -> Self {
+        let lasting = self.lasting(members);
         let state = match &self.state {
             State::None => State::None,
             State::Rr(rr) => State::Rr(rr.changed(members)),
@@ -167,10 +183,10 @@ impl Scheduler {
             State::Ovf => State::Ovf,
             State::Dh => State::Dh,
             State::Sh(_) => State::Sh(sh::Sh::new(members, self.setup.flags)),
-            State::Mh(mh) => State::Mh(mh.changed(members)),
+            State::Mh(_) => State::Mh(mh::Mh::new(&lasting, self.setup.flags)),
             State::Twos(twos) => State::Twos(twos.clone()),
         };
-        Self { setup: self.setup, state }
+        Self { setup: self.setup, state, lasting }
     }
 
     /// What it was made for.

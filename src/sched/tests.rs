@@ -104,7 +104,7 @@ fn flow(client: &str) -> Flow {
 }
 
 fn fresh(kind: Kind, table: &Table) -> Scheduler {
-    Scheduler::switched(kind, &table.members())
+    Scheduler::new(Kind::None, &table.members()).switched(kind, &table.members())
 }
 
 #[test]
@@ -315,6 +315,10 @@ fn sh_gives_a_drained_server_s_buckets_back_but_mh_does_not() {
     }
     let added_drained = Scheduler::new(Kind::Mh, &drained.members());
     assert!(clients.iter().all(|flow| added_drained.pick(&drained, flow).is_some()), "never had a weight: no slots");
+    let late =
+        Scheduler::new(Kind::Rr, &table.members()).changed(&drained.members()).switched(Kind::Mh, &drained.members());
+    let refused = clients.iter().filter(|flow| late.pick(&drained, flow).is_none()).count();
+    assert!((50..80).contains(&refused), "drained under another scheduler: {refused} refused");
 }
 
 #[test]

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU32, Ordering::Relaxed};
 
 use crossbeam::utils::CachePadded;
 
-use super::PairId;
+use super::{PairId, Services};
 
 /// Connections of one (service, server) pair.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -79,9 +79,36 @@ impl Loads {
         Self { lanes: (0..lanes).map(|_| lane()).collect(), full, kin, linked: AtomicBool::new(false) }
     }
 
-    /// Has the connections of the first of each two pairs count as those of the second too, and of no others. For the
-    /// control thread alone; who reads meanwhile may miss some.
-    pub fn link(&self, former: &[(PairId, PairId)]) {
+    /// Follows a change of services. The connections that a server has by a former method count as its own, and whether
+    /// it is full is judged by its thresholds up to now, and then by the new ones, as the kernel does when it changes them
+    /// (`ip_vs_ctl.c: __ip_vs_update_dest`). For the control thread alone; who reads meanwhile may miss some.
+    pub fn follow(&self, before: &Services, after: &Services) {
+        self.review(before);
+        self.link(&after.former);
+        for &(former, current) in &after.former {
+            let flag = |pair: PairId| self.full.get(pair.0 as usize);
+            if let (Some(former), Some(current)) = (flag(former), flag(current))
+                && former.swap(false, Relaxed)
+            {
+                current.store(true, Relaxed);
+            }
+        }
+        self.review(after);
+    }
+
+    /// Judges all servers that there are.
+    fn review(&self, services: &Services) {
+        for server in services.list.iter().flat_map(|service| &service.servers) {
+            if !self.is_full(server.pair, server.thresholds)
+                && let Some(full) = self.full.get(server.pair.0 as usize)
+            {
+                full.store(false, Relaxed);
+            }
+        }
+    }
+
+    /// Has the connections of the first of each two pairs count as those of the second too, and of no others.
+    fn link(&self, former: &[(PairId, PairId)]) {
         if former.is_empty() && !self.linked.load(Relaxed) {
             return;
         }

@@ -11,6 +11,7 @@
 mod admission;
 mod defences;
 mod ftp_ports;
+mod full_nat;
 mod loads;
 mod lookup;
 mod marks;
@@ -23,6 +24,7 @@ mod tunnel;
 pub use admission::{Admission, Limits, MOST_RATE};
 pub use defences::{Defences, Defend};
 pub use ftp_ports::FtpPorts;
+pub use full_nat::{FullNat, HandOn, LOCAL_PORTS, ProxyVersion};
 pub use loads::{Load, Loads, Thresholds};
 pub use lookup::Asked;
 pub use marks::{Arrival, MarkRule, Marked};

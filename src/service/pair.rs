@@ -17,6 +17,10 @@ pub enum Method {
     Dr,
     /// Tunnel: the packet is wrapped in an outer IP header. Listed as `Tunnel`.
     Tun(Tunnel),
+    /// Full NAT: the client's end is rewritten as well, so that servers need no route back. Listed as `FullNat`.
+    ///
+    /// A [`Pair`] of this method carries [`Method::Nat`], which is half of it, and [`PairFlags::FULL`].
+    Full,
 }
 
 impl Method {
@@ -26,7 +30,7 @@ impl Method {
     /// Bytes that a request grows by on its way to a server of this family.
     const fn overhead(self, server: Family) -> u8 {
         match self {
-            Method::Nat | Method::Dr => 0,
+            Method::Nat | Method::Dr | Method::Full => 0,
             Method::Tun(tunnel) => tunnel.overhead(server),
         }
     }
@@ -67,11 +71,26 @@ impl PairFlags {
     pub const WIDE: PairFlags = PairFlags(4);
     /// The service speaks FTP, and its data connections are translated. Such a pair is wide as well.
     pub const FTP: PairFlags = PairFlags(8);
+    /// Full NAT: the other half of what happens to its packets is not the pair's ([`Method::Full`]).
+    pub const FULL: PairFlags = PairFlags(16);
+    /// What belongs to the pair whatever becomes of its server.
+    const LASTING: PairFlags = PairFlags::FULL;
 
     /// Whether all bits of `other` are set.
     #[inline(always)]
     pub const fn has(self, other: PairFlags) -> bool {
         self.0 & other.0 == other.0
+    }
+
+    /// Whether any bit of `other` is set.
+    #[inline(always)]
+    pub const fn has_any(self, other: PairFlags) -> bool {
+        self.0 & other.0 != 0
+    }
+
+    /// These flags for a pair that has `self`, which keeps what never changes.
+    pub(super) const fn changed_to(self, flags: PairFlags) -> PairFlags {
+        PairFlags(self.0 & Self::LASTING.0 | flags.0 & !Self::LASTING.0)
     }
 
     /// Both sets.
@@ -114,9 +133,13 @@ pub struct Pair {
 const _: () = assert!(size_of::<Pair>() == 64, "a pair is one cache line");
 
 impl Pair {
-    /// A pair with its deltas worked out; no hop, no flags, service unknown.
+    /// A pair with its deltas worked out; no hop, no flags but that of full NAT, service unknown.
     pub fn new(generation: u32, protocol: u8, method: Method, virtual_: Endpoint, real: Endpoint) -> Self {
         let address = Delta::new().replace_addr(virtual_.addr, real.addr);
+        let (method, flags) = match method {
+            Method::Full => (Method::Nat, PairFlags::FULL),
+            _ => (method, PairFlags::default()),
+        };
         Self {
             ends: [virtual_.addr, real.addr],
             ports: [virtual_.port, real.port],
@@ -127,7 +150,7 @@ impl Pair {
             transport_delta: address.replace(virtual_.port, real.port),
             method,
             overhead: method.overhead(real.addr.family()),
-            flags: PairFlags::default(),
+            flags,
             protocol,
         }
     }

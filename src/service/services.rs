@@ -4,7 +4,8 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::{
-    Admission, FtpPorts, HopId, HopTo, Loads, MarkRule, Method, Network, Pair, PairFlags, PairId, Thresholds, marks,
+    Admission, FtpPorts, FullNat, HopId, HopTo, Loads, MarkRule, Method, Network, Pair, PairFlags, PairId, Thresholds,
+    marks,
 };
 use crate::sched::{Candidates, Scheduler};
 use crate::time::Ticks;
@@ -53,6 +54,8 @@ pub struct Service {
     pub admission: Arc<Admission>,
     /// Every datagram is scheduled for itself and leaves no connection behind (`ops`; ipvsadm `-o`). UDP only.
     pub one_packet: bool,
+    /// What its servers reached by full NAT need, if it has any.
+    pub full: Option<Arc<FullNat>>,
     /// In the order schedulers walk them: the kernel adds new servers at the head.
     pub servers: Vec<Server>,
 }
@@ -161,8 +164,8 @@ pub struct Services {
     sources: Vec<Option<Addr>>,
     /// Pairs of servers whose method was changed since, and the pairs that those servers form now. Few, if any.
     pub former: Vec<(PairId, PairId)>,
-    /// Servers that answer from any port: NAT servers of wide pairs.
-    wide_servers: hashbrown::HashSet<Addr, ahash::RandomState>,
+    /// The director's own addresses that full NAT connects from.
+    local_addresses: hashbrown::HashSet<Addr, ahash::RandomState>,
     /// What marks which packets, the first that matches first.
     pub marks: Vec<MarkRule>,
     /// The marks that have a service, or had one whose connections are not all gone.
@@ -180,9 +183,9 @@ impl Services {
         self.by_key.get(key).map(|&index| index as usize)
     }
 
-    /// Whether a server of this address answers through the director from any port.
-    pub fn is_wide_server(&self, address: Addr) -> bool {
-        self.wide_servers.contains(&address)
+    /// Whether the address is one that full NAT connects from.
+    pub fn is_local(&self, address: Addr) -> bool {
+        self.local_addresses.contains(&address)
     }
 
     /// Whether the address is a VIP of any service.
@@ -231,6 +234,7 @@ impl ServicesBuilder {
         let index = self.services.list.len() as u32;
         let key = service.key;
         self.services.by_key.insert(key, index);
+        self.services.local_addresses.extend(service.full.iter().flat_map(|full| &full.addresses));
         let kinds = &mut self.services.kinds;
         if key.mark().is_some() {
             kinds.marks = true;
@@ -244,7 +248,7 @@ impl ServicesBuilder {
             let mut pair = Pair::new(generation, key.protocol, server.method, key.virtual_, server.real);
             pair.service = index;
             if server.weight == 0 {
-                pair.flags = PairFlags::DRAINED;
+                pair.flags = pair.flags.with(PairFlags::DRAINED);
             }
             if service.is_for_other_ports() || server.real.port == 0 {
                 pair.flags = pair.flags.with(PairFlags::WIDE);
@@ -271,7 +275,7 @@ impl ServicesBuilder {
     /// present pair is there already.
     pub fn add_former(&mut self, id: PairId, mut pair: Pair, current: PairId, network: &Network) {
         let present = &self.services.pairs[current.0 as usize];
-        (pair.flags, pair.service) = (present.flags, present.service);
+        (pair.flags, pair.service) = (pair.flags.changed_to(present.flags), present.service);
         self.services.former.push((id, current));
         self.put(id, pair, network);
     }
@@ -284,7 +288,7 @@ impl ServicesBuilder {
     /// Marks a pair whose service has a helper.
     fn help(&mut self, pair: &mut Pair) {
         let speaks_ftp = pair.protocol == Protocol::TCP && self.ftp_ports.contains(pair.ports[0]);
-        if speaks_ftp && pair.method == Method::Nat {
+        if speaks_ftp && pair.method == Method::Nat && !pair.flags.has(PairFlags::FULL) {
             pair.flags = pair.flags.with(PairFlags::FTP).with(PairFlags::WIDE);
             self.services.kinds.helped = true;
         }
@@ -303,9 +307,6 @@ impl ServicesBuilder {
             HopTo::Ready(id) => id,
             HopTo::Unresolved(_) | HopTo::NoRoute => HopId::NONE,
         };
-        if pair.method == Method::Nat && pair.flags.has(PairFlags::WIDE) {
-            self.services.wide_servers.insert(real);
-        }
         self.services.pairs[at] = pair;
         self.services.sources[at] = network.source_towards(real);
     }

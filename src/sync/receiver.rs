@@ -138,6 +138,10 @@ impl<'a> Receiver<'a> {
         let services = self.services;
         let id = self.names.find(services, record).ok_or(Outcome::UnknownServer)?;
         let pair = services.pair(id).ok_or(Outcome::UnknownServer)?;
+        // Its local end is one of the other director's addresses.
+        if pair.flags.has(PairFlags::FULL) && !is_template {
+            return Err(Outcome::Refused);
+        }
         let lasts = match record.timeout {
             0 if is_template => TEMPLATE_LASTS,
             0 => self.options.timeouts.of(state),

@@ -107,8 +107,8 @@ impl Sender {
     }
 
     /// An entry, live or just ended, as a record. `None` if it is not for others: its server is gone, its template spent,
-    /// its client's port not known yet, its sequence numbers moved by what only this director has seen, or its two sides of
-    /// different families, which records cannot tell.
+    /// its client's port not known yet, its sequence numbers moved by what only this director has seen, its local
+    /// end this director's own (full NAT), or its two sides of different families, which records cannot tell.
     fn record(&self, facts: Facts<'_>, slot: Slot, lasts: Ticks) -> Option<SyncRecord> {
         let entry = facts.table.entry(slot);
         let (word, key) = (entry.state_word(), entry.key());
@@ -125,6 +125,7 @@ impl Sender {
             && word.flags() & SPENT == 0
             && (is_template || key.port() != 0)
             && !(pair.flags.has(PairFlags::FTP) && facts.table.helper_word(slot) != 0)
+            && (is_template || !pair.flags.has(PairFlags::FULL))
             && !(self.templates_only && !is_template && entry.control().is_some())
             && [virtual_, real].iter().all(|end| end.addr.family() == family);
         let state = if word.is_live() { word.state() } else { word.ended_in() };
@@ -144,7 +145,7 @@ impl Sender {
 /// What the kernel would have written into the connection's flags.
 fn flags(pair: &Pair, state: State, own: u8, is_template: bool) -> Flags {
     let method = match pair.method {
-        Method::Nat => Flags(0),
+        Method::Nat | Method::Full => Flags(0),
         Method::Dr => Flags::DIRECT,
         Method::Tun(_) => Flags::TUNNEL,
     };

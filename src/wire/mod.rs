@@ -8,6 +8,7 @@ pub mod checksum;
 mod crc32c;
 pub mod fragment;
 pub mod ftp;
+pub mod handed_on;
 mod mac;
 mod mask;
 pub mod options;

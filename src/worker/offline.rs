@@ -88,7 +88,7 @@ impl<I: PacketIo, O: Observer> Offline<I, O> {
         let groups = sweeper.groups();
         sweeper.sweep(
             groups,
-            |slot, entry| match lifecycle::fate(&snapshot.services, &snapshot.options, entry, now) {
+            |slot, entry| match lifecycle::fate(&shared.table, &snapshot.services, &snapshot.options, entry, now) {
                 Fate::Keep if culling.takes(shared, entry, now) => Fate::Kill,
                 Fate::Keep => Fate::Keep,
                 Fate::Kill => farewell::on_expiry(

@@ -7,12 +7,14 @@ mod support;
 
 mod dr;
 mod ftp;
+mod full_nat;
 mod health;
 mod ipvsadm;
 mod kernel;
 mod lifecycle;
 mod movement;
 mod nat;
+mod returned;
 mod rings;
 mod sizes;
 mod synchronisation;

@@ -3,11 +3,12 @@
 use std::sync::Arc;
 
 use ringmaster::config::Config;
-use ringmaster::config::model::Mark;
+use ringmaster::config::model::{Mark, VirtualServer};
+use ringmaster::conn::Table;
 use ringmaster::control::admin::{self, Change, Refusal};
 use ringmaster::control::{Counts, Ids, Ledger, plan};
 use ringmaster::forward::Counters;
-use ringmaster::service::{Defend, Network, Options, Services, Snapshot};
+use ringmaster::service::{Defend, Network, Options, PairFlags, PairId, Services, Snapshot};
 use ringmaster::time::Ticks;
 
 /// What a recording asks for and the director cannot do.
@@ -62,6 +63,28 @@ impl Control {
             self.ledger.zero(&self.services, only);
         }
         Ok(())
+    }
+
+    /// Takes another list of services at once.
+    pub fn reload(&mut self, services: Vec<VirtualServer>) {
+        self.config.services = services;
+        self.tally();
+        self.replan();
+        self.tally();
+    }
+
+    /// Forgets removed servers that no connection has any more.
+    pub fn vacate(&mut self, table: &Table) {
+        let pairs = (0..).map(PairId).zip(&self.services.pairs);
+        let removed = pairs.filter(|(_, pair)| pair.flags.has(PairFlags::REMOVED));
+        for (id, pair) in removed {
+            if !table.entries().any(|listed| listed.record.pair == id.0) {
+                self.ids.vacate(id, pair.generation);
+            }
+        }
+        self.tally();
+        self.replan();
+        self.tally();
     }
 
     /// Books what the worker has counted.

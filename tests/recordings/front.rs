@@ -2,6 +2,7 @@
 //! listings of the program.
 
 use std::net::{IpAddr, Ipv4Addr};
+use std::sync::Arc;
 
 use ringmaster::cli::client::{Ask, ClientError};
 use ringmaster::cli::ipvsadm::World;
@@ -71,7 +72,7 @@ impl Source for Desk<'_> {
 
     fn connections(&self, _: u64, _: usize) -> ConnectionPage {
         let entries = self.shared.table.entries();
-        let view = |listed| view::connection(&self.control.services, &listed, self.now);
+        let view = |listed| view::connection(&self.shared.table, &self.control.services, &listed, self.now);
         ConnectionPage { entries: entries.filter_map(view).collect(), next: None }
     }
 
@@ -86,9 +87,13 @@ impl Source for Desk<'_> {
     }
 
     fn change(&mut self, changes: &[Change]) -> Vec<Option<Refusal>> {
-        let outcome = changes.iter().map(|change| self.control.change(change).err()).collect();
-        self.shared.loads.link(&self.control.services.former);
-        outcome
+        let each = |change| {
+            let before = Arc::clone(&self.control.services);
+            let outcome = self.control.change(change);
+            self.shared.loads.follow(&before, &self.control.services);
+            outcome.err()
+        };
+        changes.iter().map(each).collect()
     }
 }
 

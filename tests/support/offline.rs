@@ -10,8 +10,8 @@ use ringmaster::io::PortId;
 use ringmaster::io::mem::MemIo;
 use ringmaster::sched::{Kind, Member, Scheduler};
 use ringmaster::service::{
-    Admission, Hop, HopId, Limits, MarkRule, Method, Network, NextHop, Options, PairId, Persistence, Port, Route,
-    Server, Service, ServiceId, ServicesBuilder, Snapshot, Thresholds,
+    Admission, FullNat, Hop, HopId, Limits, MarkRule, Method, Network, NextHop, Options, PairId, Persistence, Port,
+    Route, Server, Service, ServiceId, ServicesBuilder, Snapshot, Thresholds,
 };
 use ringmaster::time::{Tick, Ticks};
 use ringmaster::wire::{Addr, Endpoint, Family, Mac, Mask, ServiceKey};
@@ -51,6 +51,7 @@ pub struct Wanted {
     pub one_packet: bool,
     pub thresholds: Thresholds,
     pub limits: Limits,
+    pub full: Option<FullNat>,
     /// Address and weight, in list order.
     pub servers: Vec<(Endpoint, u32)>,
 }
@@ -66,6 +67,7 @@ impl Wanted {
             one_packet: false,
             thresholds: Thresholds::default(),
             limits: Limits::default(),
+            full: None,
             servers: servers.iter().map(|server| (end(server), 1)).collect(),
         }
     }
@@ -135,6 +137,7 @@ pub fn marked_snapshot(services: &[Wanted], marks: &[MarkRule], options: Options
             persistence: wanted.persistence,
             admission: Arc::new(Admission::new(wanted.limits)),
             one_packet: wanted.one_packet,
+            full: wanted.full.clone().map(Arc::new),
             servers,
         };
         builder.add(service, &vec![1; members.len()], &network);

@@ -46,6 +46,7 @@ impl Source for Director {
             source: address("198.51.100.7:40000"),
             virtual_: address("192.0.2.10:80"),
             destination: address("10.1.0.11:8080"),
+            local: None,
         };
         ConnectionPage { entries: vec![entry], next: (cursor < 2).then_some(cursor + 1) }
     }

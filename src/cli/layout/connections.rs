@@ -16,9 +16,15 @@ pub fn head(out: &mut dyn Write, persistence: bool) -> io::Result<()> {
 
 /// A line of the listing, with names if anybody is given who knows them.
 pub fn line(out: &mut dyn Write, names: Option<&dyn Names>, connection: &ConnectionView) -> io::Result<()> {
-    let ConnectionView { protocol, expires, state, source, virtual_, destination } = connection;
+    let ConnectionView { protocol, expires, state, source, virtual_, destination, local } = connection;
     let expire = format!("{:02}:{:02}", expires / 60, expires % 60);
     let [source, virtual_, destination] = [source, virtual_, destination].map(|end| endpoint(names, *end, *protocol));
+    let its_protocol = protocol;
     let protocol = protocol.map_or("IP", Protocol::name);
-    writeln!(out, "{protocol:<3} {expire:<6} {state:<11} {source:<18} {virtual_:<18} {destination}")
+    write!(out, "{protocol:<3} {expire:<6} {state:<11} {source:<18} {virtual_:<18} {destination}")?;
+    // LVS has no full NAT, and so no column for it.
+    match local {
+        Some(local) => writeln!(out, " from {}", endpoint(names, *local, *its_protocol)),
+        None => writeln!(out),
+    }
 }

@@ -193,6 +193,7 @@ fn forward(method: Forward) -> &'static str {
         Forward::Nat => "Masq",
         Forward::Dr => "Route",
         Forward::Tun => "Tunnel",
+        Forward::Full => "FullNat",
     }
 }
 

@@ -75,6 +75,8 @@ fn what(server: &ServerView, limits: bool) -> String {
         Forward::Nat => "-m",
         Forward::Dr => "-g",
         Forward::Tun => "-i",
+        // DPVS's: no ipvsadm of LVS would take it for something else.
+        Forward::Full => "-b",
     };
     let mut text = format!("{method} -w {}", server.weight);
     if limits && server.upper != 0 {

@@ -306,7 +306,8 @@ fn connections_are_laid_out_as_by_ipvsadm() {
     for (protocol, expires, state, source, virtual_, destination) in rows {
         let [source, virtual_, destination] = [source, virtual_, destination].map(|text| text.parse().unwrap());
         let state = state.to_owned();
-        let view = ConnectionView { protocol: Some(protocol), expires, state, source, virtual_, destination };
+        let view =
+            ConnectionView { protocol: Some(protocol), expires, state, source, virtual_, destination, local: None };
         connections::line(&mut out, None, &view).unwrap();
     }
     let expected = concat!(

@@ -114,7 +114,7 @@ impl Builder<'_> {
         Some(Target::Mark(mark, family))
     }
 
-    fn surplus(&mut self, words: &[Word], taken: usize) {
+    pub(super) fn surplus(&mut self, words: &[Word], taken: usize) {
         if let Some(word) = words.get(taken) {
             self.reports.warning(word.span, format!("`{}` is ignored", word.text), "each member needs its own line");
         }
@@ -123,7 +123,7 @@ impl Builder<'_> {
 
 /// `ADDRESS`, `ADDRESS/LENGTH`, or a range: `192.0.2.1-9` (last byte), `2001:db8::1-f` (last group, hexadecimal) or
 /// `FIRST-LAST` in full.
-fn addresses(word: &Word) -> Result<Vec<IpAddr>, Fault> {
+pub(super) fn addresses(word: &Word) -> Result<Vec<IpAddr>, Fault> {
     let fault = || Fault::new(&word.text, "an address, ADDRESS/LENGTH or a range such as 192.0.2.1-9");
     if word.text.contains('/') {
         let (address, length) = parse_prefixed(word)?;

@@ -6,6 +6,7 @@
 mod addresses;
 mod checks;
 mod election;
+mod full_nat;
 mod group;
 mod groups;
 mod items;
@@ -32,7 +33,7 @@ use super::model::{Config, Settings};
 use super::text::{Reports, Span, Statement};
 use crate::service::Options;
 use crate::time::Ticks;
-use crate::wire::{Family, ServiceKey};
+use crate::wire::{Addr, Family, ServiceKey};
 
 /// Builds the configuration. It is of use only if `reports` holds no error.
 pub(super) fn build(statements: &[Statement], reports: &mut Reports) -> Config {
@@ -46,6 +47,8 @@ pub(super) fn build(statements: &[Statement], reports: &mut Reports) -> Config {
         instances: BTreeMap::new(),
         sync_daemon: None,
         groups: BTreeMap::new(),
+        local_groups: BTreeMap::new(),
+        local_lines: Vec::new(),
         marks: Vec::new(),
         trackers: Vec::new(),
         tracked: Vec::new(),
@@ -72,6 +75,10 @@ struct Builder<'a> {
     sync_daemon: Option<Span>,
     /// The members of each `virtual_server_group`.
     groups: BTreeMap<String, Vec<group::Target>>,
+    /// And of each `local_address_group`.
+    local_groups: BTreeMap<String, Vec<Addr>>,
+    /// Their addresses, and where each stands.
+    local_lines: Vec<(Addr, Span)>,
     /// Marks of virtual servers, and where they stand.
     marks: Vec<(u32, Span)>,
     /// What can be tracked.
@@ -94,6 +101,9 @@ impl Builder<'_> {
         for item in items.iter().filter(|item| item.name == "virtual_server_group") {
             self.group(item);
         }
+        for item in items.iter().filter(|item| item.name == "local_address_group") {
+            self.local_group(item, &mut config);
+        }
         for item in &items {
             match item.name {
                 "ringmaster" => self.settings(item, &mut config.settings),
@@ -109,6 +119,8 @@ impl Builder<'_> {
         }
         self.check_sync(&config);
         self.set_limits(&mut config.services);
+        self.locals_are_not_virtual(&config.services);
+        full_nat::set_local_ports(&mut config.services, config.settings.local_ports);
         for item in items.iter().filter(|item| item.name == "vrrp_sync_group") {
             self.sync_group(item, &defaults, &mut config);
         }

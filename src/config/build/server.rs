@@ -22,7 +22,7 @@ pub(super) struct Outer<'a> {
 /// another. Packets with a mark keep the port that they came for.
 pub(super) fn of_service(server: &RealServer, key: ServiceKey) -> RealServer {
     let given = server.real.port;
-    let has_own = server.method == Method::Nat && key.virtual_.port != 0;
+    let has_own = matches!(server.method, Method::Nat | Method::Full) && key.virtual_.port != 0;
     let port = if has_own && given != 0 { given } else { key.virtual_.port };
     RealServer { real: Endpoint { port, ..server.real }, ..server.clone() }
 }
@@ -84,7 +84,7 @@ impl Builder<'_> {
             let hint = "packets of a service for all ports keep theirs; checks go there";
             self.reports.warning(span, message, hint);
         } else if let Some(key) = outer.keys.iter().find(|key| key.virtual_.port != real.port)
-            && method != Method::Nat
+            && !matches!(method, Method::Nat | Method::Full)
         {
             let hint = format!("the service's port {} is used", key.virtual_.port);
             self.reports.warning(span, format!("{message}: only NAT changes ports"), hint);

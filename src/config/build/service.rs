@@ -9,7 +9,7 @@ use super::server::{Outer, of_service};
 use super::values::{self, Fault};
 use super::*;
 use crate::config::keywords::LONGEST_TIMEOUT;
-use crate::config::model::VirtualServer;
+use crate::config::model::{RealServer, VirtualServer};
 use crate::config::problem::Level;
 use crate::config::text::Word;
 use crate::sched::{Flags, Kind, Setup};
@@ -74,10 +74,12 @@ impl Builder<'_> {
                     self.reports.warning(block.statement.span(), message, "");
                 }
             } else {
+                let all: Vec<&RealServer> = servers.iter().chain(&sorry).collect();
+                let full = self.full_nat(block, &items, key, &all, one_packet);
                 let servers = servers.iter().map(|server| of_service(server, key)).collect();
                 let sorry = sorry.as_ref().map(|server| of_service(server, key));
                 let limits = Limits::default();
-                services.push(VirtualServer { key, scheduler, persistence, limits, one_packet, servers, sorry });
+                services.push(VirtualServer { key, scheduler, persistence, limits, one_packet, full, servers, sorry });
             }
         }
     }
@@ -191,11 +193,8 @@ impl Builder<'_> {
             "NAT" => Some(Method::Nat),
             "DR" => Some(Method::Dr),
             "TUN" => self.tunnel(item, word, options).map(Method::Tun),
-            "FNAT" | "FULLNAT" => {
-                self.reports.error(word.span, "full NAT is not supported", "expected NAT, DR or TUN");
-                None
-            }
-            _ => self.or_fault(item, word, Err(Fault::new(&word.text, "NAT, DR or TUN"))),
+            "FNAT" | "FULLNAT" => Some(Method::Full),
+            _ => self.or_fault(item, word, Err(Fault::new(&word.text, "NAT, DR, TUN or FNAT"))),
         }
     }
 

@@ -100,6 +100,7 @@ impl Builder<'_> {
             "amemthresh" => options.defences.amemthresh = item.number(),
             "am_droprate" => options.defences.am_droprate = item.number().unwrap_or(options.defences.am_droprate),
             "ftp_ports" => options.ftp_ports = self.ftp_ports(item),
+            "local_ports" => settings.local_ports = self.local_ports(item).unwrap_or(settings.local_ports),
             "limit" => self.limit(item),
             "last_service_ends_all" => options.last_service_ends_all = item.is_on(),
             "reset_expired" => options.reset_expired = item.is_on(),

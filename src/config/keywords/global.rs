@@ -1,6 +1,6 @@
 //! Keywords outside all blocks and in `global_defs`.
 
-use super::Support::{Deprecated, Refused, Removed};
+use super::Support::{Deprecated, Removed};
 use super::Takes::{Any, Number, Text, Words};
 use super::{Block, Keyword, MANY, Takes, acts, later, other, seconds, tunes};
 
@@ -49,11 +49,11 @@ pub(super) const ROOT: &[Keyword] = &[
         "",
         "how long a link must be down or up to count: interface seconds seconds",
     ),
-    other(
+    acts(
         "local_address_group",
         Takes::Block(Block::Lines),
-        Refused("full NAT is not done"),
-        "local addresses of full NAT",
+        "",
+        "addresses that FNAT connects to servers from (10.0.0.5-9 eth1), put on the interface if one follows; its name follows",
     ),
 ];
 

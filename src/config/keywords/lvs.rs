@@ -31,7 +31,14 @@ pub(super) const VIRTUAL_SERVER: &[Keyword] = &[
     acts("sh-fallback", None, "", "sh: another server where the hashed one is down"),
     acts("mh-port", None, "", "mh: hash the client's port too"),
     acts("mh-fallback", None, "", "mh: another server where the hashed one is down"),
-    other("laddr_group_name", Any, Refused("full NAT is not done"), "local addresses of full NAT"),
+    acts("laddr_group_name", Text, "", "the `local_address_group` that FNAT connects to servers from"),
+    acts(
+        "proxy_protocol",
+        Choice(&["disable", "v1", "v2"]),
+        "disable",
+        "FNAT: client's address in front of the stream",
+    ),
+    acts("toa", Flag, "yes", "FNAT: client's address in TCP option 254, unless `proxy_protocol` says it"),
     other("nat_mask", Any, Removed("NAT needs no mask; leave the line out"), "mask of NAT, in old versions"),
     other("net_mask", Any, Removed("NAT needs no mask; leave the line out"), "never was one"),
 ];
@@ -56,7 +63,7 @@ pub(super) const REAL_SERVER: &[Keyword] = &[
 
 /// May stand in a virtual server and in a real server; that of the real server holds.
 pub(super) const SERVER: &[Keyword] = &[
-    acts("lvs_method", Words, "NAT", "how requests reach the server: NAT, DR or TUN, with the kind of tunnel"),
+    acts("lvs_method", Words, "NAT", "how requests reach the server: NAT, DR, FNAT, or TUN with the kind of tunnel"),
     acts("lb_kind", Words, "NAT", "other name of `lvs_method`"),
     acts("inhibit_on_failure", Flag, "no", "weight 0 instead of removal while a check fails"),
     acts("virtualhost", Text, "the address", "Host header of HTTP_GET, where that has none"),

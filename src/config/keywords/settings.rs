@@ -35,6 +35,7 @@ pub(super) const RINGMASTER: &[Keyword] = &[
     ),
     acts("am_droprate", Number(1, MANY), "10", "with `drop_packet 3` one new connection in so many is dropped"),
     acts("ftp_ports", Words, "21", "ports on which NAT services speak FTP: at most eight, or `none`"),
+    acts("local_ports", Words, "1024 32767", "the first and the last port that full NAT connects to servers from"),
     acts("limit", Words, "", "connections, and new ones a second, that a virtual server may have"),
     acts("last_service_ends_all", YesNo, "no", "connections are forgotten with the last service, as in the kernel"),
     acts("reset_expired", YesNo, "no", "both ends of an established connection that expires are sent a RST"),

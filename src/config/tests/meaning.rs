@@ -6,7 +6,9 @@ use super::*;
 use crate::check::{HttpGet, Probe, Spec, StatusCodes, Url};
 use crate::io::options::{Attach, BusyPoll, Driver, Poll, Transfer};
 use crate::sched::{Flags, Kind};
-use crate::service::{Defences, Defend, FtpPorts, GueChecksum, Limits, Method, Options, Persistence, Tunnel};
+use crate::service::{
+    Defences, Defend, FtpPorts, GueChecksum, HandOn, Limits, Method, Options, Persistence, ProxyVersion, Tunnel,
+};
 use crate::time::Ticks;
 use crate::wire::{Family, Mask};
 
@@ -244,6 +246,43 @@ fn defences_limits_and_helpers() {
     let limits: Vec<_> = config.services.iter().map(|service| (service.key.protocol, service.limits)).collect();
     assert_eq!(limits, [(6, Limits { connections: 100, rate: 10 }), (132, Limits::default())]);
     assert_eq!(parse("ringmaster {\nftp_ports none\n}").settings.options.ftp_ports, FtpPorts::NONE);
+}
+
+#[test]
+fn full_nat_has_its_addresses_ports_and_ways_to_tell() {
+    let text = |more: &str, settings: &str| {
+        format!(
+            "local_address_group inside {{\n10.0.0.5-6 eth1\nfd00::5\n}}\nringmaster {{\n{settings}\n}}\n\
+             virtual_server 192.0.2.1 80 {{\nprotocol TCP\nlb_kind FNAT\nladdr_group_name inside\n{more}\n\
+             real_server 10.0.0.1 8080 {{\n}}\nreal_server 10.0.0.2 8080 {{\nlvs_method NAT\n}}\n}}\n"
+        )
+    };
+    let config = parse(&text("", ""));
+    let service = &config.services[0];
+    let methods: Vec<_> = service.servers.iter().map(|server| (server.real.port, server.method)).collect();
+    assert_eq!(methods, [(8080, Method::Full), (8080, Method::Nat)]);
+    let full = service.full.as_ref().unwrap();
+    let addresses: Vec<_> = full.addresses.iter().map(ToString::to_string).collect();
+    assert_eq!(
+        (addresses.as_slice(), full.ports),
+        (&["10.0.0.5".to_owned(), "10.0.0.6".to_owned()][..], (1024, 32767))
+    );
+    let placed: Vec<_> = config.local_addresses.iter().map(|local| (local.address.to_string(), local.prefix)).collect();
+    assert_eq!(placed, [("10.0.0.5".to_owned(), 32), ("10.0.0.6".to_owned(), 32)], "the third names no interface");
+    assert_eq!(config.local_addresses[0].device, "eth1");
+
+    for (words, expected) in [
+        ("", HandOn::Toa),
+        ("toa no", HandOn::Nothing),
+        ("toa", HandOn::Toa),
+        ("proxy_protocol disable", HandOn::Toa),
+        ("proxy_protocol v1", HandOn::Proxy(ProxyVersion::V1)),
+        ("proxy_protocol v2\ntoa no", HandOn::Proxy(ProxyVersion::V2)),
+    ] {
+        let config = parse(&text(words, "local_ports 61000 65535"));
+        let full = config.services[0].full.as_ref().unwrap();
+        assert_eq!((full.hand_on, full.ports), (expected, (61000, 65535)), "{words}");
+    }
 }
 
 #[test]

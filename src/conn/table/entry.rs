@@ -34,7 +34,8 @@ pub struct Record {
     pub hop: u32,
     /// The epoch of the network in which `hop` was found out.
     pub epoch: u32,
-    /// The address that the client sees, where the pair does not say it: for services on any address.
+    /// The address that the client sees, where the pair does not say it: for services on any address. Or two words that a
+    /// helper keeps beside the entry from its beginning.
     pub vip: Option<Addr>,
 }
 
@@ -54,6 +55,18 @@ impl VipCell {
     /// The address; 0 where none was ever written.
     pub(super) fn load(&self) -> Addr {
         Addr { hi: self.hi.load(Ordering::Relaxed), lo: self.lo.load(Ordering::Relaxed) }
+    }
+
+    /// Both halves, for another use than an address.
+    pub(super) fn words(&self) -> [u64; 2] {
+        // Acquire: who sees the lower word sees the upper one that was written before it.
+        let lo = self.lo.load(Ordering::Acquire);
+        [self.hi.load(Ordering::Relaxed), lo]
+    }
+
+    pub(super) fn set_words(&self, [hi, lo]: [u64; 2]) {
+        self.hi.store(hi, Ordering::Relaxed);
+        self.lo.store(lo, Ordering::Release);
     }
 
     /// The lower half alone.

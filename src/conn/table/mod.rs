@@ -248,6 +248,17 @@ impl Table {
         self.vip_cell(slot).word().store(word, Ordering::Release);
     }
 
+    /// Both words beside an entry that was inserted with such ([`Record::vip`]): the upper half of the address, and the
+    /// lower, which is written last and read first.
+    pub fn helper_words(&self, slot: Slot) -> [u64; 2] {
+        self.vip_cell(slot).words()
+    }
+
+    /// Sets both words beside an entry.
+    pub fn set_helper_words(&self, slot: Slot, words: [u64; 2]) {
+        self.vip_cell(slot).set_words(words);
+    }
+
     fn vip_cell(&self, slot: Slot) -> &VipCell {
         &self.mapping.vips()[slot.at()]
     }

@@ -29,8 +29,8 @@ pub fn apply(config: &mut Config, change: &Change) -> Result<(), Refusal> {
             let at = at(services, &key).ok_or(Refusal::NoSuchService)?;
             let edited = virtual_server(key, spec)?;
             // Servers stay, and what only the file can say.
-            let VirtualServer { servers, sorry, limits, .. } = services.swap_remove(at);
-            services.push(VirtualServer { servers, sorry, limits, ..edited });
+            let VirtualServer { servers, sorry, limits, full, .. } = services.swap_remove(at);
+            services.push(VirtualServer { servers, sorry, limits, full, ..edited });
             let last = services.len() - 1;
             services.swap(at, last);
         }

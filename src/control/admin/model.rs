@@ -42,6 +42,7 @@ pub(super) fn virtual_server(key: ServiceKey, spec: &ServiceSpec) -> Result<Virt
         persistence: spec.persistence.map(|spec| persistence(spec, key.family())).transpose()?,
         limits: Limits::default(),
         one_packet: spec.one_packet,
+        full: None,
         servers: Vec::new(),
         sorry: None,
     })
@@ -87,6 +88,7 @@ fn method_of(spec: &ServerSpec) -> Method {
     match spec.method {
         Forward::Nat => Method::Nat,
         Forward::Dr => Method::Dr,
+        Forward::Full => Method::Full,
         Forward::Tun => Method::Tun(match (spec.tunnel.kind, spec.tunnel.checksum) {
             (TunnelKind::Ipip, _) => Tunnel::Ipip,
             (TunnelKind::Gre, checksum) => Tunnel::Gre { checksum: checksum != TunnelChecksum::None },

@@ -8,6 +8,7 @@ mod change;
 mod ports;
 mod reload;
 mod roles;
+mod shortage;
 mod source;
 mod start;
 mod sweep;
@@ -22,7 +23,7 @@ use tokio::task::JoinSet;
 use tokio::time::{Interval, MissedTickBehavior, interval, sleep};
 
 use super::bfd::BfdError;
-use super::kernel::{self, Kernel, KernelError, VirtualAddresses};
+use super::kernel::{self, Kernel, KernelError, ReturnLink, VirtualAddresses};
 use super::ledger::ESTIMATE;
 use super::socket::{ControlSocket, SocketError};
 use super::sync::{SyncRole, Synchronisation};
@@ -31,7 +32,7 @@ use super::{Ids, Ledger, Locals, PAIRS, plan, rules};
 use crate::check::{self, Failure, Health, Spec};
 use crate::config::Config;
 use crate::conn::table::TableError;
-use crate::forward::Shared;
+use crate::forward::{Reason, Shared};
 use crate::io::PortInfo;
 use crate::io::xdp::LossGauge;
 use crate::io::xdp::SetupError;
@@ -40,6 +41,7 @@ use crate::service::{Network, Services, Snapshot};
 use crate::sys::{capabilities, clock};
 use crate::wire::Addr;
 use roles::Roles;
+use shortage::Shortage;
 use sweep::Sweep;
 use synchronise::SyncControl;
 use workers::Workers;
@@ -141,6 +143,8 @@ pub(crate) struct Director {
     steering: Steering,
     shared: Shared,
     sweep: Sweep,
+    /// Of full NAT's local ends.
+    shortage: shortage::Watch,
     sync: Synchronisation,
     sync_control: SyncControl,
     workers: Workers,
@@ -246,6 +250,17 @@ impl Director {
         self.follow_sync_role();
         let wanted = kernel::wanted(&self.services, &self.network);
         self.kernel.keep_resolved(&wanted, clock::now()).await;
+        self.watch_local_ends();
+    }
+
+    /// Says when full NAT runs out of local ends, and when that is over.
+    fn watch_local_ends(&mut self) {
+        let refused = self.workers.counters().map(|counters| counters.reason(Reason::NoLocalEnd)).sum();
+        match self.shortage.look(refused) {
+            Some(began @ Shortage::Began(_)) => tracing::warn!("{began}"),
+            Some(over @ Shortage::Over(_)) => tracing::info!("{over}"),
+            None => {}
+        }
     }
 
     /// Works the desired state out anew and publishes it.
@@ -259,9 +274,9 @@ impl Director {
         self.tally();
         let health = |specs: &[Spec]| self.health.is_up(specs);
         let services = plan(&self.config, health, &mut self.ids, &self.network, Some(&self.services));
+        self.shared.loads.follow(&self.services, &services);
         self.services = Arc::new(services);
         self.sync.plan_changed(&self.services);
-        self.shared.loads.link(&self.services.former);
         self.tally();
     }
 
@@ -299,7 +314,7 @@ impl Director {
 
     /// Stops in an order that loses nothing more than it must: goodbyes to the backups first; once one of them leads, the
     /// addresses, since the kernel would reset the connections to an address of its own, then the program, so that the kernel
-    /// has its packets back, then the workers.
+    /// has its packets back, then the workers and their way to the kernel.
     async fn stop(mut self) -> Result<(), DirectorError> {
         self.roles.tell_elections(Command::Stop);
         let mut beat = steady(BEAT);
@@ -314,6 +329,7 @@ impl Director {
         let cleared = self.addresses.clear(self.kernel.handle()).await;
         drop(self.steering);
         self.workers.stop();
+        ReturnLink::of(&self.config.settings.socket).remove().await;
         self.roles.farewell().await;
         Ok(cleared?)
     }

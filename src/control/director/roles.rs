@@ -30,6 +30,8 @@ pub(super) struct Roles {
     neighbours: Option<Neighbours>,
     notifier: Option<Notifier>,
     instances: Vec<Instance>,
+    /// The addresses of full NAT, which are the director's own whatever its roles.
+    local: Vec<VirtualAddress>,
 }
 
 #[derive(Debug)]
@@ -50,7 +52,8 @@ impl Roles {
             master: false,
         };
         let instances = config.instances.iter().map(instance).collect();
-        Self { elections: None, trackers: None, neighbours: None, notifier: None, instances }
+        let local = config.local_addresses.clone();
+        Self { elections: None, trackers: None, neighbours: None, notifier: None, instances, local }
     }
 
     /// Begins to hold elections, with everything that moves them or is told of them; `respectful` ones take over from no
@@ -164,6 +167,7 @@ impl Roles {
             .iter()
             .filter(|instance| instance.master)
             .flat_map(|instance| instance.addresses.clone())
+            .chain(self.local.iter().cloned())
             .collect()
     }
 
@@ -232,7 +236,7 @@ impl Director {
 
     /// An address that cannot be placed is told of; the others are, and a director with some of its addresses serves more
     /// than none.
-    async fn place(&mut self) {
+    pub(super) async fn place(&mut self) {
         if let Err(error) = self.addresses.set(self.kernel.handle(), &self.roles.wanted()).await {
             tracing::error!("{error}");
         }

@@ -5,11 +5,12 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use ahash::RandomState;
+use rtnetlink::Handle;
 use tokio::task::JoinSet;
 
 use super::roles::Roles;
 use super::sweep::Sweep;
-use super::synchronise::SyncControl;
+use super::synchronise::{SyncControl, describe};
 use super::workers::Workers;
 use super::{Director, DirectorError, ports};
 use crate::check::Health;
@@ -17,14 +18,14 @@ use crate::config::Config;
 use crate::config::model::Settings;
 use crate::conn::table::TableConfig;
 use crate::conn::{HashSeed, Table};
-use crate::control::kernel::{Kernel, VirtualAddresses};
+use crate::control::kernel::{Kernel, ReturnLink, VirtualAddresses};
 use crate::control::sync::Synchronisation;
 use crate::control::{Ids, Ledger, PAIRS, plan};
 use crate::forward::{Counters, Forwarder, Shared};
 use crate::io::PacketIo;
 use crate::io::options::{Driver, RingOptions};
 use crate::io::xdp::steer::{AttachMode, Fallback, Steering};
-use crate::io::xdp::{LossGauge, Own, PortSetup, Rings, SetupError, XdpIo, XskRs};
+use crate::io::xdp::{KernelPort, LossGauge, Own, PortSetup, Rings, SetupError, XdpIo, XskRs};
 use crate::sys::interface::Interface;
 use crate::sys::{affinity, clock, memory};
 use crate::wire::Addr;
@@ -37,13 +38,20 @@ impl Director {
         if pairs > PAIRS {
             return Err(DirectorError::Pairs(pairs));
         }
-        match config.settings.driver {
-            Driver::Own => Self::start_with::<Own>(config).await,
-            Driver::XskRs => Self::start_with::<XskRs>(config).await,
+        let return_link = ReturnLink::of(&config.settings.socket);
+        // What a director that was killed has left, before anybody takes it for an interface to attach to.
+        return_link.remove().await;
+        let started = match config.settings.driver {
+            Driver::Own => Self::start_with::<Own>(config, &return_link).await,
+            Driver::XskRs => Self::start_with::<XskRs>(config, &return_link).await,
+        };
+        if started.is_err() {
+            return_link.remove().await;
         }
+        started
     }
 
-    async fn start_with<R: Rings + 'static>(config: Config) -> Result<Self, DirectorError> {
+    async fn start_with<R: Rings + 'static>(config: Config, return_link: &ReturnLink) -> Result<Self, DirectorError> {
         let addresses = VirtualAddresses::load(VirtualAddresses::record_beside(&config.settings.socket))?;
         let (kernel, network) = Kernel::connect(|mirror| ports::choose(&config, mirror)).await?;
         refuse_local_servers(&config, &kernel.local_addresses().collect::<Vec<_>>())?;
@@ -51,7 +59,14 @@ impl Director {
         let mut steering = Steering::load()?;
         let modes = attach(&mut steering, &interfaces, &config.settings)?;
         let workers = worker_count(&config.settings, &interfaces)?;
-        let rings = open_rings::<R>(&interfaces, &modes, workers, &config.settings)?;
+        let mut rings = open_rings::<R>(&interfaces, &modes, workers, &config.settings)?;
+        if let Err(error) = open_way_back(&mut rings, return_link, kernel.handle(), &interfaces).await {
+            return_link.remove().await;
+            tracing::warn!(
+                "what is steered here and is the kernel's cannot go back, and is dropped: {}",
+                describe(&error)
+            );
+        }
 
         let shared = share(&config.settings, workers)?;
         let mut health = Health::new(random(1));
@@ -83,6 +98,7 @@ impl Director {
             ),
             sync_control: SyncControl::default(),
             shared,
+            shortage: Default::default(),
             workers: Workers::new(),
             ports: rings[0].ports().to_vec(),
             gauges: gauges(&rings)?,
@@ -111,9 +127,10 @@ impl Director {
         }
         self.steering.set_fallback(Fallback::Drop)?;
         self.steer()?;
-        // What a director before this one left behind; this one holds no address before it is master.
+        // What a director before this one left behind; this one holds no virtual address before it is master.
         self.remove_paths().await;
         self.addresses.clear(self.kernel.handle()).await?;
+        self.place().await;
         self.confirm().await;
         let mut salt = 5;
         let respectful = self.learn_before_leading();
@@ -228,6 +245,21 @@ fn open_rings<R: Rings>(
     };
     let rings: Result<_, _> = (0..workers).map(open).collect();
     Ok(rings?)
+}
+
+/// Makes the way by which each worker gives packets to the kernel, on a queue of its own.
+async fn open_way_back<R: Rings>(
+    rings: &mut [XdpIo<R>],
+    link: &ReturnLink,
+    handle: &Handle,
+    ports: &[Interface],
+) -> Result<(), DirectorError> {
+    let [ours, kernels] = link.make(handle, rings.len() as u32, ports).await?;
+    let open = |queue| KernelPort::open(&ours, queue, kernels.mac);
+    // Of all workers or of none: what is opened is used only then.
+    let opened = (0..rings.len() as u32).map(open).collect::<Result<Vec<_>, _>>()?;
+    rings.iter_mut().zip(opened).for_each(|(io, port)| io.pass_by(port));
+    Ok(())
 }
 
 fn share(settings: &Settings, workers: usize) -> Result<Shared, DirectorError> {

@@ -72,7 +72,7 @@ impl Sweep {
         let groups = sweeper.groups().div_ceil(SLICES) * pace;
         let decide = |slot, entry: &_| {
             note(services, entry, met);
-            let fate = match lifecycle::fate(services, options, entry, now) {
+            let fate = match lifecycle::fate(&shared.table, services, options, entry, now) {
                 Fate::Keep if culling.takes(shared, entry, now) => Fate::Kill,
                 Fate::Keep => Fate::Keep,
                 Fate::Kill => farewell::on_expiry(shared, *lane, (services, options), (slot, entry), now),

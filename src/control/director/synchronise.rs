@@ -1,7 +1,7 @@
 //! Which sync daemons the director runs: those that its configuration asks for, in its present role, or those that clients
 //! of the control socket have asked for since.
 
-use std::error::Error as _;
+use std::error::Error;
 use std::time::Duration;
 
 use super::Director;
@@ -104,6 +104,6 @@ fn refusal(error: &SyncError) -> Refusal {
 }
 
 /// The error with its cause.
-fn describe(error: &SyncError) -> String {
+pub(super) fn describe(error: &dyn Error) -> String {
     error.source().map_or_else(|| error.to_string(), |source| format!("{error}: {source}"))
 }

@@ -43,7 +43,8 @@ pub fn plan(
         let generations: Vec<u32> = servers.iter().map(|server| ids.generation(server.pair)).collect();
         let VirtualServer { key, persistence, one_packet, .. } = *service;
         let admission = admission(service, before);
-        let service = Service { id, key, scheduler, persistence, admission, one_packet, servers };
+        let full = service.full.clone().map(Arc::new);
+        let service = Service { id, key, scheduler, persistence, admission, one_packet, full, servers };
         builder.add(service, &generations, network);
     }
     for (id, pair) in ids.removed() {

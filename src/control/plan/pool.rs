@@ -25,7 +25,7 @@ impl Pool {
         let servers = previous.servers.clone();
         let scheduler = match previous.scheduler.setup() == setup {
             true => Arc::clone(&previous.scheduler),
-            false => Arc::new(Scheduler::switched(setup, &members(&servers)).seeded(seed)),
+            false => Arc::new(previous.scheduler.switched(setup, &members(&servers)).seeded(seed)),
         };
         Self { servers, scheduler }
     }
@@ -41,9 +41,10 @@ impl Pool {
         for &server in wanted {
             match self.servers.iter_mut().find(|have| have.real == server.real) {
                 Some(have) => {
-                    let reweighed = have.weight != server.weight;
+                    let edited = *have != server;
                     *have = server;
-                    if reweighed {
+                    // Whatever was edited (`ip_vs_ctl.c: __ip_vs_update_dest` calls `upd_dest`).
+                    if edited {
                         self.changed();
                     }
                 }

@@ -52,6 +52,7 @@ fn service(key: ServiceKey, servers: &[u8]) -> VirtualServer {
         scheduler: Kind::Wrr.into(),
         persistence: None,
         one_packet: false,
+        full: None,
         limits: Default::default(),
         servers,
         sorry: None,

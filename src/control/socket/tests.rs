@@ -29,6 +29,7 @@ impl Source for Director {
             source: address,
             virtual_: address,
             destination: address,
+            local: None,
         };
         let entries = (cursor..end).map(|_| entry.clone()).collect();
         ConnectionPage { entries, next: (end < self.connections).then_some(end) }

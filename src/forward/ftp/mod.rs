@@ -10,16 +10,15 @@
 //! Pairs of such services carry [`PairFlags::FTP`], so that nobody else comes by here.
 
 mod data;
-mod segment;
 mod shift;
 
 use super::look::{Look, Way};
+use super::segment::{self, ACKNOWLEDGMENT, SEQUENCE};
 use super::{Decision, Forwarder, Packet, Reason, View, established, rewrite, wide};
 use crate::conn::table::{Entry, Slot, StateWord};
 use crate::service::{Pair, PairFlags, PairId, Side};
 use crate::time::Tick;
 use crate::wire::ftp::{self, Passive};
-use segment::{ACKNOWLEDGMENT, SEQUENCE};
 use shift::Shift;
 
 /// A packet of a control connection, and what it belongs to.

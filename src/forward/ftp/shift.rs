@@ -1,6 +1,8 @@
 //! By how much a server's sequence numbers are moved, since a reply of it was made longer or shorter
 //! (`ip_vs_app.c: vs_fix_seq`).
 
+use crate::forward::segment::is_after;
+
 /// The state of one connection, in a word. What was sent before the last change of length is moved by what held then: it
 /// may be sent or acknowledged again.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -58,11 +60,6 @@ impl Shift {
     const fn before(self) -> i32 {
         self.by - self.last as i32
     }
-}
-
-/// Whether `a` comes after `b`, in numbers that wrap (RFC 9293 3.4).
-const fn is_after(a: u32, b: u32) -> bool {
-    b.wrapping_sub(a) as i32 > i32::MIN && (b.wrapping_sub(a) as i32) < 0
 }
 
 #[cfg(test)]

@@ -20,6 +20,7 @@
 
 mod attach;
 mod error;
+mod kernel;
 mod ledger;
 mod losses;
 mod open;
@@ -40,6 +41,7 @@ use crate::io::options::RingOptions;
 use crate::sys::interface::Interface;
 pub use attach::Descriptors;
 pub use error::SetupError;
+pub use kernel::KernelPort;
 pub use losses::{LossGauge, Losses};
 pub use open::PortSetup;
 pub use own::Own;
@@ -76,6 +78,8 @@ pub struct XdpIo<R: Rings = Own> {
     sockets: Vec<Socket<R>>,
     pool: Pool<R::Memory>,
     polled: Vec<libc::pollfd>,
+    /// The way to the kernel, if there is one.
+    kernel: Option<Box<KernelPort>>,
     /// The socket to receive from first, next time.
     turn: usize,
     scratch: Box<Scratch>,
@@ -105,6 +109,7 @@ impl<R: Rings> XdpIo<R> {
             polled: sockets.iter().map(pollfd).collect(),
             sockets,
             pool,
+            kernel: None,
             turn: 0,
             scratch: Box::default(),
             faults: Faults::default(),
@@ -119,6 +124,11 @@ impl<R: Rings> XdpIo<R> {
             let interface = &self.interfaces[usize::from(socket.port.0)];
             steering.add_socket(interface, socket.queue, socket.fd())
         })
+    }
+
+    /// Gives what is the kernel's back to it by this port.
+    pub fn pass_by(&mut self, kernel: KernelPort) {
+        self.kernel = Some(Box::new(kernel));
     }
 
     /// Where all slots are. Walks them, so not for every turn.
@@ -199,6 +209,12 @@ impl<R: Rings> PacketIo for XdpIo<R> {
         socket.transmit(&mut self.pool, &mut self.scratch, frames, &mut self.faults);
     }
 
+    fn pass(&mut self, frame: &Frame) -> bool {
+        let Self { kernel: Some(kernel), pool, .. } = self else { return false };
+        let (at, len) = (frame.offset(), frame.len());
+        pool.slot_mut(frame).get(at..at + len).is_some_and(|bytes| kernel.give(bytes))
+    }
+
     fn recycle(&mut self, frames: &mut Batch) {
         for frame in frames.drain(..).rev() {
             self.pool.recycle(&frame);
@@ -208,6 +224,9 @@ impl<R: Rings> PacketIo for XdpIo<R> {
     fn flush(&mut self) {
         for &sender in &self.senders {
             self.sockets[sender].kick(&mut self.pool, &mut self.scratch, &mut self.faults);
+        }
+        if let Some(kernel) = &mut self.kernel {
+            kernel.flush();
         }
         self.refill();
     }

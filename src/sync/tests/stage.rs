@@ -161,6 +161,7 @@ fn services() -> Services {
             persistence: None,
             admission: Arc::default(),
             one_packet: false,
+            full: None,
             servers: servers.iter().map(server).collect(),
         };
         builder.add(service, &vec![7; servers.len()], &Network::default());

@@ -160,10 +160,18 @@ impl Steering {
         let services = self.difference::<EndpointKey>("services", &rules.service_keys())?;
         let own = self.difference::<AddressKey>("own_addresses", &keys(&rules.own_addresses))?;
 
+        let locals = self.map::<HashMap<_, AddressKey, [u16; 2]>>("local_ends");
+        let locals: Result<BTreeSet<_>, _> = locals.keys().collect();
+        let locals = locals.map_err(|error| SetupError::general("read the steering rules", error))?;
+
         let hints = Hints::new(rules);
         self.hint(self.hints.with(hints))?;
         self.add("own_addresses", &own.add)?;
         self.add("local_addresses", &local.add)?;
+        let mut local_ends = self.map::<HashMap<_, AddressKey, [u16; 2]>>("local_ends");
+        for (address, &(first, last)) in &rules.local_ends {
+            local_ends.insert(address.octets(), [first, last], 0).map_err(not_updated)?;
+        }
         self.add("server_addresses", &addresses.add)?;
         self.add("tunnels", &tunnels.add)?;
         self.add("servers", &servers.add)?;
@@ -178,6 +186,9 @@ impl Steering {
         self.remove("servers", &servers.remove)?;
         self.remove("tunnels", &tunnels.remove)?;
         self.remove("server_addresses", &addresses.remove)?;
+        let wanted: BTreeSet<AddressKey> = rules.local_ends.keys().map(|address| address.octets()).collect();
+        let mut local_ends = self.map::<HashMap<_, AddressKey, [u16; 2]>>("local_ends");
+        locals.difference(&wanted).try_for_each(|key| local_ends.remove(key)).map_err(not_updated)?;
         self.remove("local_addresses", &local.remove)?;
         self.remove("own_addresses", &own.remove)?;
         self.hint(hints)

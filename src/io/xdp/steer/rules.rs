@@ -2,7 +2,7 @@
 
 #![expect(unsafe_code, reason = "lays values out as the program's maps hold them")]
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::io::options::MOST_MARK_RULES;
 use crate::wire::{Addr, Block, Endpoint, Family, Pattern, Protocol, ServiceKey};
@@ -22,7 +22,9 @@ pub struct Rules {
     pub server_addresses: BTreeSet<Addr>,
     /// IP protocol number, address and port (GUE's, else 0) that tunnel packets go to, for ICMP errors about them.
     pub tunnels: BTreeSet<(u8, Endpoint)>,
-    /// The director's own addresses, virtual ones included. What servers send to these is the kernel's.
+    /// The director's addresses and ports (the first and the last) that full NAT connects to servers from.
+    pub local_ends: BTreeMap<Addr, (u16, u16)>,
+    /// The director's own addresses, virtual ones included. What else servers send to these is the kernel's.
     pub local_addresses: BTreeSet<Addr>,
     /// The same without the virtual ones. No rule takes packets to these but one that names them.
     pub own_addresses: BTreeSet<Addr>,

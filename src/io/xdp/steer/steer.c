@@ -9,9 +9,10 @@
 //   - packets that get a mark which is served, by the first rule that matches them;
 //   - fragments, and ICMP errors, to a virtual address;
 //   - fragments from a NAT server's address, and ICMP errors about packets to one;
-//   - ICMP errors to the director about tunnel packets to a tunnel server.
+//   - ICMP errors to the director about tunnel packets to a tunnel server;
+//   - what such a server sends to one of the director's ends of full NAT, and ICMP errors about packets from there;
 //   - fragments, and ICMP errors, to a destination that a rule for a served mark names.
-// What comes from the servers' side is not ours if it is for the director itself: its own health checks talk to the very
+// What else comes from the servers' side is not ours if it is for the director itself: its own health checks talk to the very
 // same servers. ARP, neighbour discovery, echo (also in fragments) and all the rest are the kernel's.
 //
 // Addresses are 16 bytes, IPv4 as ::ffff:a.b.c.d; ports are in network order.
@@ -81,6 +82,11 @@ struct hints {
 	__u8 of[1 << HINT_BITS];
 };
 
+// Ports in host order, both ends included.
+struct range {
+	__u16 first, last;
+};
+
 #define MAX_PORTS 256
 
 struct port {
@@ -99,6 +105,7 @@ SET(server_addresses, struct address, 65536);
 SET(tunnels, struct endpoint, 65536); // where tunnel packets go; the port is GUE's
 SET(local_addresses, struct address, 65536);
 SET(own_addresses, struct address, 65536); // the same without the virtual ones
+MAP_WITH_FLAGS(local_ends, BPF_MAP_TYPE_HASH, struct address, struct range, 4096, BPF_F_NO_PREALLOC); // full NAT's
 MAP(kinds, BPF_MAP_TYPE_ARRAY, __u32, __u32, 1);
 MAP(marks, BPF_MAP_TYPE_HASH, __u32, struct rules, 1); // a hash, since its elements are exchanged as a whole
 MAP(hints, BPF_MAP_TYPE_ARRAY, __u32, struct hints, 1);
@@ -243,6 +250,20 @@ static ALWAYS_INLINE int is_for_director(const struct packet *packet)
 	return hints_of(&packet->destination) & MAY_BE_LOCAL && map_lookup(&local_addresses, &packet->destination);
 }
 
+static ALWAYS_INLINE int is_local_end(const struct address *address, __be16 port)
+{
+	struct range *ports = map_lookup(&local_ends, address);
+	__u16 number = from_be16(port);
+
+	return ports && number >= ports->first && number <= ports->last;
+}
+
+// Whether what a server sends is for the director's own programs.
+static ALWAYS_INLINE int is_for_kernel(const struct packet *packet, __be16 port)
+{
+	return is_for_director(packet) && !is_local_end(&packet->destination, port);
+}
+
 static ALWAYS_INLINE __u32 kinds_there_are(void)
 {
 	__u32 zero = 0;
@@ -330,7 +351,7 @@ static OUT_OF_LINE int is_served_otherwise(const struct packet *packet, __be16 s
 			return 1;
 		key.ftp = 0;
 	}
-	if (there_are & ANY_PORT && !is_for_director(packet)) {
+	if (there_are & ANY_PORT && !is_for_kernel(packet, port)) {
 		key.address = packet->source;
 		if (map_lookup(&servers, &key))
 			return 1;
@@ -352,7 +373,8 @@ static ALWAYS_INLINE int is_served(const struct packet *packet, void *end)
 		return 1;
 	key.address = packet->source;
 	key.port = ports->source;
-	if (hints_of(&packet->source) & MAY_BE_SERVER && map_lookup(&servers, &key) && !is_for_director(packet))
+	if (hints_of(&packet->source) & MAY_BE_SERVER && map_lookup(&servers, &key) &&
+	    !is_for_kernel(packet, ports->destination))
 		return 1;
 	return is_served_otherwise(packet, ports->source, ports->destination);
 }
@@ -363,7 +385,8 @@ static OUT_OF_LINE int is_our_fragment(const struct packet *packet)
 		return 0;
 	if (map_lookup(&vips, &packet->destination))
 		return 1;
-	if (map_lookup(&server_addresses, &packet->source) && !is_for_director(packet))
+	if (map_lookup(&server_addresses, &packet->source) &&
+	    (!is_for_director(packet) || map_lookup(&local_ends, &packet->destination)))
 		return 1;
 	return is_to_marked_address(packet);
 }
@@ -402,6 +425,10 @@ static OUT_OF_LINE int is_our_error(const struct packet *packet, void *end)
 	}
 	if (!is_for_director(packet))
 		return map_lookup(&server_addresses, &tunnel.address) != 0;
+	if (map_lookup(&local_ends, &packet->destination) && map_lookup(&server_addresses, &tunnel.address)) {
+		READ(ports, behind);
+		return is_local_end(&packet->destination, ports->source);
+	}
 	if (tunnel.protocol == IPPROTO_UDP) {
 		READ(ports, behind);
 		tunnel.port = ports->destination;

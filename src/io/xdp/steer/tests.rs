@@ -193,6 +193,39 @@ fn services_for_all_ports_take_them_and_their_servers_answer_from_any() {
     assert!(!takes(&mut steering, &before), "nothing is left of it");
 }
 
+/// With full NAT servers answer to an address of the director; its own connections from there are the kernel's.
+#[test]
+fn local_ends_are_taken_and_the_directors_other_ports_are_not() {
+    let Some(mut steering) = loaded() else { return };
+    let whole = |source, destination, protocol, payload: &[u8]| ip4(source, destination, protocol, 0, &[], payload);
+    let quote = |port| whole(DIRECTOR, SERVER, TCP, &ports(port, 8080));
+    let quote_elsewhere = whole(DIRECTOR, ROUTER, TCP, &ports(2000, 8080));
+    let cases: Vec<(&str, bool, Vec<u8>)> = vec![
+        ("a server to the first port", true, whole(SERVER, DIRECTOR, TCP, &ports(8080, 1024))),
+        ("a server to the last port", true, whole(SERVER, DIRECTOR, TCP, &ports(8080, 2047))),
+        ("a server to the port below", false, whole(SERVER, DIRECTOR, TCP, &ports(8080, 1023))),
+        ("a server to the port above", false, whole(SERVER, DIRECTOR, TCP, &ports(8080, 2048))),
+        ("another port of a server", false, whole(SERVER, DIRECTOR, TCP, &ports(22, 1500))),
+        ("somebody else", false, whole(CLIENT, DIRECTOR, TCP, &ports(8080, 1500))),
+        ("a server in IPv6, where there is none", false, ip6(SERVER6, DIRECTOR6, TCP, &ports(8080, 1500))),
+        ("a fragment of a server", true, ip4(SERVER, DIRECTOR, UDP, 0x00b9, &[], &[0; 64])),
+        ("a fragment of somebody else", false, ip4(CLIENT, DIRECTOR, UDP, 0x00b9, &[], &[0; 64])),
+        ("an error about a packet from there", true, whole(ROUTER, DIRECTOR, ICMP, &icmp(3, &quote(2000)))),
+        ("an error about a check", false, whole(ROUTER, DIRECTOR, ICMP, &icmp(3, &quote(40000)))),
+        ("an error about other traffic", false, whole(ROUTER, DIRECTOR, ICMP, &icmp(3, &quote_elsewhere))),
+    ];
+    let locals = [(endpoint(DIRECTOR, 0).addr, (1024, 2047))].into();
+    steering.update(&Rules { local_ends: locals, ..rules() }).unwrap();
+    for (what, ours, packet) in &cases {
+        let ethertype = if packet[0] >> 4 == 4 { 0x0800 } else { 0x86dd };
+        assert_eq!(takes(&mut steering, &ethernet(ethertype, packet)), *ours, "{what}");
+    }
+    steering.update(&rules()).unwrap();
+    for (what, _, packet) in cases.iter().filter(|(_, ours, _)| *ours) {
+        assert!(!takes(&mut steering, &ethernet(0x0800, packet)), "{what}, once there are none");
+    }
+}
+
 #[test]
 fn the_first_rule_that_matches_decides_about_a_mark() {
     let Some(mut steering) = loaded() else { return };
