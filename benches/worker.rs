@@ -104,6 +104,7 @@ impl Case {
             thresholds: Default::default(),
             limits: Default::default(),
             one_packet: false,
+            full: Default::default(),
             servers: (0..SERVERS_EACH).map(|server| (self.real(vip, server), 1)).collect(),
         };
         (0..VIPS).map(of).collect()

@@ -147,6 +147,10 @@ impl Traffic {
             }
             let long = udp(&client, "192.0.2.10:53", &[1; 1473]).bytes();
             frames.extend(fragments::cut(&long, n, &[800]).into_iter().map(|piece| (CLIENTS, piece)));
+            // The kernel's own, whole and in pieces; after a while there is no more room on the way to it.
+            frames.push((SERVERS, tcp("10.1.0.11:80", &format!("203.0.113.{n}:25"), "S").bytes()));
+            let others = udp(&client, "192.0.2.10:7", &[1; 1400]).bytes();
+            frames.extend(fragments::cut(&others, n, &[800]).into_iter().map(|piece| (CLIENTS, piece)));
             frames.push((CLIENTS, fragments::piece(&long, n + 100, 0, &[1; 800], true)));
             let mut may_be_cut = long;
             may_be_cut[20] = 0;
@@ -192,7 +196,8 @@ fn a_worker_in_its_loop_neither_allocates_nor_calls_the_system() {
     let counters = &traffic.director.counters;
     assert!(counters.gathered.get() > 100 && counters.cut.get() > 100 && traffic.director.worker.gathered() > 0);
     assert_eq!(traffic.director.worker.io().in_hand(), traffic.director.worker.held());
-    for reason in [Reason::Defence, Reason::Limit, Reason::NoLocalEnd] {
+    assert!(counters.passed.get() > 100);
+    for reason in [Reason::Defence, Reason::Limit, Reason::NoLocalEnd, Reason::NotPassed] {
         assert!(traffic.director.counters.reason(reason) > 0, "{}", reason.name());
     }
     let states: Vec<_> = traffic.director.shared.table.entries().map(|listed| listed.record.state).collect();

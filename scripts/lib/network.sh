@@ -38,13 +38,13 @@ switch() {
     ip -n "$(full_name "$1")" link set br0 up
 }
 
-# plug NAMESPACE INTERFACE SWITCH ADDRESS/PREFIX...: a cable from a new interface to a switch. The director's have two
+# plug NAMESPACE INTERFACE SWITCH ADDRESS/PREFIX...: a cable from a new interface to a switch. Directors' have two
 # queues, over which the switch spreads frames by flow, as a NIC does it. Hosts have one: the queue that a veth device
 # sends by is handed on with the frame, and several would meet in one at the director.
 plug() {
     local name=$1 interface=$2 switch=$3 queues=1 address
     shift 3
-    [ "$name" != director ] || queues=2
+    [[ $name != director && $name != second ]] || queues=2
     ip -n "$(full_name "$name")" link add "$interface" numrxqueues $queues numtxqueues $queues type veth \
         peer name "$name-$interface" netns "$(full_name "$switch")" numrxqueues $queues numtxqueues $queues
     ip -n "$(full_name "$switch")" link set "$name-$interface" master br0 up

@@ -7,16 +7,20 @@ build_packages=(build-essential pkg-config m4 clang llvm libclang-dev libelf-dev
 lab_tools=(ip:iproute2 nginx:nginx-light vsftpd:vsftpd curl:curl tcpdump:tcpdump nft:nftables ethtool:ethtool
     keepalived:keepalived ping:iputils-ping sysctl:procps setpriv:util-linux)
 
+# Another candidate in elections.
+peer_tools=(keepalived:keepalived perl:perl)
+
 # What the director is compared with.
 compare_tools=(dpdk-testpmd:dpdk-dev dpdk-testpmd:librte-net-af-xdp23 dpdk-testpmd:librte-mempool-ring23 wrk:wrk taskset:util-linux)
 
-# need_packages build|lab|compare ...
+# need_packages build|lab|peer|compare ...
 need_packages() {
     local group missing=()
     for group in "$@"; do
         case $group in
             build) mapfile -t -O "${#missing[@]}" missing < <(missing_build_packages) ;;
             lab) mapfile -t -O "${#missing[@]}" missing < <(missing_tools "${lab_tools[@]}") ;;
+            peer) mapfile -t -O "${#missing[@]}" missing < <(missing_tools "${peer_tools[@]}") ;;
             compare) mapfile -t -O "${#missing[@]}" missing < <(missing_tools "${compare_tools[@]}") ;;
         esac
     done
@@ -54,11 +58,11 @@ missing_tools() {
     done
 }
 
-# Debian starts nginx and vsftpd when they are installed. Ours run only inside namespaces, so the system's stay off
+# Debian starts nginx, vsftpd and keepalived when they are installed. Ours run only inside namespaces, so the system's stay off
 # meanwhile.
 install_packages() {
     local service masked=()
-    for service in nginx vsftpd; do
+    for service in nginx vsftpd keepalived; do
         if [[ " $* " == *" $service"* ]] && [ -d /run/systemd/system ]; then
             systemctl -q mask --runtime "$service.service" && masked+=("$service.service")
         fi

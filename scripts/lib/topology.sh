@@ -1,4 +1,4 @@
-# The three textbook networks. Each sets vip, clients (addresses of the one client host) and servers (addresses).
+# The three textbook networks, and one with two directors. Each sets vip, clients (addresses of the one client host) and servers (addresses).
 # shellcheck disable=SC2034  # the variables are for the script that sources this
 
 # Client and servers on networks of their own; the way between them leads through the director.
@@ -22,6 +22,33 @@ PICTURE
     for at in 1 2 3; do
         plug "server-$at" eth0 back "${servers[at - 1]}/24"
         default_route "server-$at" 10.0.0.1
+    done
+}
+
+# The same with two directors. The VIP lies among the clients; it and the servers' gateway belong to the master.
+topology_ha() {
+    vip=198.51.100.100
+    clients=(198.51.100.{11..16})
+    servers=(10.0.0.22 10.0.0.23 10.0.0.24)
+    cat <<'PICTURE'
+                                +-- 198.51.100.1 director 10.0.0.1 --+
+  client 198.51.100.11-16 --+---+   VIP 198.51.100.100, 10.0.0.254   +--+-- server-1 10.0.0.22
+                                +-- 198.51.100.2  second  10.0.0.2 --+  +-- server-2 10.0.0.23
+                                                                        +-- server-3 10.0.0.24
+PICTURE
+    switch front
+    switch back
+    namespace client director second server-1 server-2 server-3
+    plug client eth0 front "${clients[@]/%//24}"
+    local at host last=1
+    for host in director second; do
+        plug "$host" eth0 front "198.51.100.$last/24"
+        plug "$host" eth1 back "10.0.0.$last/24"
+        last=2
+    done
+    for at in 1 2 3; do
+        plug "server-$at" eth0 back "${servers[at - 1]}/24"
+        default_route "server-$at" 10.0.0.254
     done
 }
 

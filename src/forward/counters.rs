@@ -43,7 +43,7 @@ pub struct Counters {
     pub transmitted: Counter,
     /// Frames answered by a packet of the director's own.
     pub answered: Counter,
-    /// Frames passed to the kernel.
+    /// Frames given to the kernel.
     pub passed: Counter,
     /// Frames that were pieces of a datagram. What becomes of the datagram is counted once more.
     pub gathered: Counter,
@@ -82,16 +82,15 @@ impl Counters {
         self.reasons[reason as usize].get()
     }
 
-    /// Counts the end of one frame. Transmission is counted where the ring takes it.
+    /// Counts the end of one frame. What is transmitted or passed is counted where the ring takes it.
     #[inline]
     pub fn count(&self, verdict: Verdict) {
         match verdict {
-            Verdict::Transmit(_) | Verdict::Wait => {}
+            Verdict::Transmit(_) | Verdict::Pass | Verdict::Wait => {}
             Verdict::Answer(_, reason) => {
                 self.answered.add(1);
                 self.reasons[reason as usize].add(1);
             }
-            Verdict::Pass => self.passed.add(1),
             Verdict::Cut(..) => self.cut.add(1),
             Verdict::Gather => self.gathered.add(1),
             Verdict::Drop(reason) => self.reasons[reason as usize].add(1),

@@ -335,7 +335,7 @@ impl Forwarder {
         let (found, word, expired) = match pair.flags.has(PairFlags::FULL) {
             true => match self.full_connection(look, found, now) {
                 Some(connection) => connection,
-                None => return Some(self.pass_on(view, packet, look)),
+                None => return Some(Decision::of(Verdict::Pass)),
             },
             false => (found, word, expired),
         };

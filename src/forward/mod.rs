@@ -40,9 +40,9 @@ mod one_packet;
 mod open;
 mod path_mtu;
 mod persistence;
+mod returned;
 mod rewrite;
 mod segment;
-mod transit;
 mod tunnel;
 mod tunnel_error;
 mod verdict;
@@ -67,7 +67,7 @@ use crate::conn::Table;
 use crate::io::{BATCH, Batch, Frame, PacketIo};
 use crate::service::{Loads, Network, NextHop, Options, Services, Snapshot};
 use crate::time::Tick;
-use crate::wire::{Addr, Protocol, SctpEvent, parse};
+use crate::wire::{Addr, Fragment, Parsed, Protocol, SctpEvent, parse};
 use limiter::Limiter;
 use look::Look;
 
@@ -130,6 +130,15 @@ struct View<'a> {
 }
 
 impl View<'_> {
+    /// Whether a fragment is one that the director puts together: to a virtual address, or from a NAT server to others
+    /// than the director.
+    fn gathers(&self, piece: &Parsed) -> bool {
+        debug_assert_ne!(piece.fragment, Fragment::Whole);
+        self.services.vips.may_contain(piece.destination)
+            || (self.services.is_nat_server(piece.source)
+                && (!self.is_own(piece.destination) || self.services.is_local(piece.destination)))
+    }
+
     /// Whether the address is the director's own, virtual ones included.
     fn is_own(&self, address: Addr) -> bool {
         self.services.is_vip(address) || self.network.ports.iter().any(|port| port.addresses.contains(&address))
@@ -240,16 +249,12 @@ impl Forwarder {
         let view = self.view(snapshot, now);
         let len = frame.len();
         let mut packet = Packet { slot, frame, may_be_unfinished: false, longest_piece: longest };
-        let decision = match Look::at(packet.bytes(), len, &view.services.vips, &self.shared.table) {
+        match Look::at(packet.bytes(), len, &view.services.vips, &self.shared.table) {
             Ok(look) => self.decide(&view, &mut packet, &look),
             Err(Aside::Options) => self.with_options(&view, &mut packet),
             Err(Aside::Message) => self.message(&view, &mut packet),
             Err(Aside::Piece) => Decision::drop(Reason::Malformed),
             Err(Aside::Settled(verdict)) => Decision::of(verdict),
-        };
-        match decision.verdict() {
-            Verdict::Pass => self.route(&view, &mut packet),
-            _ => decision,
         }
     }
 
@@ -265,12 +270,9 @@ impl Forwarder {
         match aside {
             Aside::Settled(verdict) => Decision::of(verdict),
             Aside::Options => self.with_options(view, &mut packet),
-            Aside::Message => match self.message(view, &mut packet) {
-                decision if decision.verdict() == Verdict::Pass => self.route(view, &mut packet),
-                decision => decision,
-            },
+            Aside::Message => self.message(view, &mut packet),
             Aside::Piece => match parse(packet.whole()) {
-                Ok(parsed) if !Self::is_ours(view, &parsed) => Decision::of(Verdict::Pass),
+                Ok(parsed) if !view.gathers(&parsed) => Decision::of(Verdict::Pass),
                 Ok(parsed) if header_options::is_sound(packet.whole(), parsed.l3, parsed.family()) => {
                     Decision::of(Verdict::Gather)
                 }

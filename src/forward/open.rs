@@ -30,7 +30,7 @@ impl Forwarder {
             // What comes to a local end that is nobody's any more would otherwise be sent again and again.
             return match view.services.is_local(look.key.client) {
                 true => answer::no_connection(view, packet, look),
-                false => self.pass_on(view, packet, look),
+                false => Decision::of(Verdict::Pass),
             };
         }
         let ours = view.services.is_vip(look.other.addr);
@@ -51,9 +51,7 @@ impl Forwarder {
                 Decision::drop(Reason::BadChecksum)
             }
             Some(service) => self.open(view, packet, look, service, now),
-            // A port that is not served belongs to the kernel.
-            None if ours => Decision::of(Verdict::Pass),
-            None => self.pass_on(view, packet, &look.reversed(&self.shared.table)),
+            None => Decision::of(Verdict::Pass),
         }
     }
 

@@ -104,6 +104,8 @@ reasons! {
     NoBuffer = "no-buffer",
     /// The transmit ring had no room.
     TransmitFull = "transmit-full",
+    /// The kernel's own, but the way to the kernel had no room or could not be opened at the start.
+    NotPassed = "not-passed",
 }
 
 #[cfg(test)]

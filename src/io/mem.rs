@@ -16,6 +16,8 @@ pub struct MemIo {
     infos: Vec<PortInfo>,
     received: Vec<VecDeque<Frame>>,
     sent: Vec<VecDeque<Frame>>,
+    /// What the kernel was given, in memory of its own as behind the AF_XDP port.
+    kernel: (Pool, VecDeque<Frame>),
     ring: usize,
     next: usize,
     queued: usize,
@@ -33,7 +35,8 @@ impl MemIo {
         };
         let infos: Vec<_> = names.iter().map(info).collect();
         let rings = || infos.iter().map(|_| VecDeque::with_capacity(ring)).collect();
-        Self { received: rings(), sent: rings(), pool, infos, ring, next: 0, queued: 0 }
+        let kernel = (Pool::new(ring, slot), VecDeque::with_capacity(ring));
+        Self { received: rings(), sent: rings(), kernel, pool, infos, ring, next: 0, queued: 0 }
     }
 
     /// Whether frames may carry unfinished checksums, for all ports.
@@ -71,6 +74,17 @@ impl MemIo {
         let mut frames = Vec::new();
         self.drain_sent(port, |bytes| frames.push(bytes.to_vec()));
         frames
+    }
+
+    /// What was given to the kernel since the last call, in order.
+    pub fn take_passed(&mut self) -> Vec<Vec<u8>> {
+        let (pool, ring) = &mut self.kernel;
+        let copy = |frame: Frame| {
+            let bytes = pool.bytes(&frame).to_vec();
+            pool.put(frame);
+            bytes
+        };
+        ring.drain(..).map(copy).collect()
     }
 
     /// Shows each frame that left a port since the last call, in order, and frees its buffer.
@@ -117,6 +131,12 @@ impl PacketIo for MemIo {
         let fits = frames.len().min(self.ring - ring.len());
         ring.extend(frames.drain(..fits));
         self.queued += fits;
+    }
+
+    fn pass(&mut self, frame: &Frame) -> bool {
+        let (pool, ring) = &mut self.kernel;
+        let copy = pool.copy_in(frame.port, self.pool.bytes(frame));
+        copy.map(|copy| ring.push_back(copy)).is_some()
     }
 
     fn recycle(&mut self, frames: &mut Batch) {
@@ -167,6 +187,20 @@ mod tests {
         assert_eq!(frames.len(), 1);
         assert_eq!(io.take_sent(PortId(0)), [[0], [1]]);
         io.recycle(&mut frames);
+        assert_eq!(io.in_hand(), 0);
+    }
+
+    #[test]
+    fn the_kernel_gets_copies_as_long_as_there_is_room() {
+        let mut io = MemIo::new(&["a"], 8, 2048, 2);
+        for byte in 0..3 {
+            assert_eq!(io.inject(PortId(0), &[byte]), byte < 2);
+        }
+        let mut batch = batch(&mut io);
+        assert_eq!([0, 1, 1].map(|at| io.pass(&batch[at])), [true, true, false]);
+        assert_eq!((io.take_passed(), io.in_hand()), (vec![vec![0], vec![1]], 2));
+        assert!(io.pass(&batch[0]), "there is room again");
+        io.recycle(&mut batch);
         assert_eq!(io.in_hand(), 0);
     }
 

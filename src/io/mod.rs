@@ -108,6 +108,10 @@ pub trait PacketIo {
     /// Sends what fits into the transmit ring of `port`; what does not fit stays in `frames`, in order.
     fn transmit(&mut self, port: PortId, frames: &mut Batch);
 
+    /// Gives the kernel a copy of a packet that is its own, as if the packet had just arrived. `false`: there is no way
+    /// to the kernel, or no room on it. The frame stays with the worker.
+    fn pass(&mut self, frame: &Frame) -> bool;
+
     /// Takes back frames that go nowhere, and empties `frames`.
     fn recycle(&mut self, frames: &mut Batch);
 

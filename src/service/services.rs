@@ -166,8 +166,6 @@ pub struct Services {
     pub former: Vec<(PairId, PairId)>,
     /// The director's own addresses that full NAT connects from.
     local_addresses: hashbrown::HashSet<Addr, ahash::RandomState>,
-    /// Servers that answer from any port: NAT servers of wide pairs.
-    wide_servers: hashbrown::HashSet<Addr, ahash::RandomState>,
     /// What marks which packets, the first that matches first.
     pub marks: Vec<MarkRule>,
     /// The marks that have a service, or had one whose connections are not all gone.
@@ -183,11 +181,6 @@ impl Services {
     #[inline]
     pub fn find(&self, key: &ServiceKey) -> Option<usize> {
         self.by_key.get(key).map(|&index| index as usize)
-    }
-
-    /// Whether a server of this address answers through the director from any port.
-    pub fn is_wide_server(&self, address: Addr) -> bool {
-        self.wide_servers.contains(&address)
     }
 
     /// Whether the address is one that full NAT connects from.
@@ -314,9 +307,6 @@ impl ServicesBuilder {
             HopTo::Ready(id) => id,
             HopTo::Unresolved(_) | HopTo::NoRoute => HopId::NONE,
         };
-        if pair.method == Method::Nat && pair.flags.has(PairFlags::WIDE) {
-            self.services.wide_servers.insert(real);
-        }
         self.services.pairs[at] = pair;
         self.services.sources[at] = network.source_towards(real);
     }

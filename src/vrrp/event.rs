@@ -98,6 +98,7 @@ impl fmt::Display for Cause {
             }
             Cause::Silence => f.write_str("no master was heard"),
             Cause::Released => f.write_str("the master gave the addresses up"),
+            Cause::Lost => f.write_str("BFD has lost the master"),
             Cause::Owner => f.write_str("it owns the addresses"),
             Cause::Resumed => f.write_str("the director before this one was"),
             Cause::Higher(from, priority) => write!(f, "{from} leads with priority {priority}"),

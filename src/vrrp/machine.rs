@@ -59,6 +59,10 @@ pub enum Input {
     Usable(Option<Addr>),
     /// Its effective priority.
     Priority(u8),
+    /// The master is dead: somebody who looks more often than it advertises (BFD) has noticed.
+    Lost,
+    /// Whether any living master is to be respected, however low: there is more to be learned from it.
+    Respect(bool),
     /// All members of its group are ready: be master.
     Lead,
     /// A member of its group gave way: be backup.
@@ -93,6 +97,8 @@ pub enum Cause {
     Silence,
     /// The master gave its addresses up (priority 0).
     Released,
+    /// The master was found dead.
+    Lost,
     /// It owns the addresses and starts as master.
     Owner,
     /// A director before this one was master until now.
@@ -104,6 +110,10 @@ pub enum Cause {
     /// The director ends.
     Stop,
 }
+
+/// Of several backups that found the master dead, the best should lead, but the skew of a second would spoil what was won:
+/// this part of it is enough for an advert to get to the others.
+const HASTE: u32 = 8;
 
 /// At most this many actions follow from one input.
 pub const MOST: usize = 4;
@@ -118,6 +128,7 @@ pub struct Machine {
     interval: Duration,
     down_adverts: u8,
     preempt: Preempt,
+    respectful: bool,
     owner_from_start: bool,
     /// It was master before this machine was made, and nobody has heard otherwise.
     resumes: bool,
@@ -146,8 +157,8 @@ struct Backup {
     down_at: Option<Duration>,
     /// Since a lower master was first heard: when it need not be respected any longer.
     preempt_at: Option<Duration>,
-    /// The master has said goodbye.
-    released: bool,
+    /// Why it counts as down, when it does.
+    down_by: Cause,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -167,6 +178,7 @@ impl Machine {
             down_adverts: spec.down_adverts,
             preempt: spec.preempt,
             resumes: false,
+            respectful: false,
             owner_from_start: spec.starts_as_master && spec.priority == u8::MAX,
             manners: spec.manners,
             grouped,
@@ -219,6 +231,7 @@ impl Machine {
         match (self.state, input) {
             (State::Stopped, _) => {}
             (_, Input::Priority(priority)) => self.priority = priority,
+            (_, Input::Respect(respectful)) => self.respectful = respectful,
             (state, Input::Stop) => self.leave(state, State::Stopped, Cause::Stop, &mut actions),
             (State::Fault, Input::Usable(Some(own))) => self.start(own, now, &mut actions),
             (State::Fault, _) => {}
@@ -248,11 +261,17 @@ impl Machine {
                 if self.grouped {
                     self.state = State::Backup(Backup { down_at: None, ..backup });
                 } else {
-                    self.lead(backup.own, backup.cause(), now, actions);
+                    self.lead(backup.own, backup.down_by, now, actions);
                 }
             }
+            Input::Lost => {
+                let soon = now + skew(self.version, backup.interval, self.priority) / HASTE;
+                self.state = State::Backup(backup.down_by(soon, Cause::Lost));
+            }
             Input::Lead => self.lead(backup.own, Cause::Group, now, actions),
-            Input::Deadline | Input::Yield | Input::Usable(_) | Input::Priority(_) | Input::Stop => {}
+            Input::Deadline | Input::Yield | Input::Usable(_) => {}
+            // Seen to before.
+            Input::Priority(_) | Input::Respect(_) | Input::Stop => {}
         }
     }
 
@@ -261,11 +280,12 @@ impl Machine {
         if heard.priority == 0 {
             // Never later than before: goodbyes that are repeated do not keep us waiting.
             let soon = now + skew(self.version, backup.interval, self.priority);
-            let down_at = backup.down_at.map(|down_at| down_at.min(soon));
-            return Backup { down_at, released: true, ..backup };
+            return backup.down_by(soon, Cause::Released);
         }
         let (respected, preempt_at) = match self.preempt {
             _ if heard.priority >= self.priority => (true, None),
+            // The delay of a preemption runs meanwhile.
+            Preempt::After(delay) if self.respectful => (true, Some(backup.preempt_at.unwrap_or(now + delay))),
             Preempt::Never => (true, None),
             Preempt::After(delay) => {
                 let at = backup.preempt_at.unwrap_or(now + delay);
@@ -276,7 +296,13 @@ impl Machine {
             return Backup { preempt_at, ..backup };
         }
         let interval = if self.version == Version::V3 { heard.interval } else { self.interval };
-        Backup { interval, down_at: Some(now + self.down_after(interval)), preempt_at, released: false, ..backup }
+        Backup {
+            interval,
+            down_at: Some(now + self.down_after(interval)),
+            preempt_at,
+            down_by: Cause::Silence,
+            ..backup
+        }
     }
 
     fn as_master(&mut self, master: Master, input: Input, now: Duration, actions: &mut Actions) {
@@ -293,7 +319,9 @@ impl Machine {
                 let backup = self.backup(master.own, self.interval, now);
                 self.leave(self.state, backup, Cause::Group, actions);
             }
-            Input::Deadline | Input::Lead | Input::Usable(_) | Input::Priority(_) | Input::Stop => {}
+            Input::Deadline | Input::Lead | Input::Lost | Input::Usable(_) => {}
+            // Seen to before.
+            Input::Priority(_) | Input::Respect(_) | Input::Stop => {}
         }
     }
 
@@ -351,7 +379,7 @@ impl Machine {
 
     fn backup(&self, own: Addr, interval: Duration, now: Duration) -> State {
         let down_at = Some(now + self.down_after(interval));
-        State::Backup(Backup { own, interval, down_at, preempt_at: None, released: false })
+        State::Backup(Backup { own, interval, down_at, preempt_at: None, down_by: Cause::Silence })
     }
 
     fn down_after(&self, interval: Duration) -> Duration {
@@ -370,7 +398,8 @@ impl State {
 }
 
 impl Backup {
-    fn cause(&self) -> Cause {
-        if self.released { Cause::Released } else { Cause::Silence }
+    /// With a master that counts as down at `soon` for this reason, unless it did before.
+    fn down_by(self, soon: Duration, cause: Cause) -> Self {
+        Self { down_at: self.down_at.map(|down_at| down_at.min(soon)), down_by: cause, ..self }
     }
 }

@@ -96,6 +96,20 @@ impl Routers {
         self.settle(instance, now);
     }
 
+    /// Whether all instances respect any living master, however low, instead of taking over from it.
+    pub fn respect(&mut self, respectful: bool, now: Duration) {
+        (0..self.members.len()).for_each(|instance| self.handle(instance, Input::Respect(respectful), now));
+    }
+
+    /// This neighbour is dead: instances that it was master of need not wait for its adverts.
+    pub fn lost(&mut self, neighbour: Addr, now: Duration) {
+        for instance in 0..self.members.len() {
+            if self.members[instance].master() == Some(neighbour) {
+                self.handle(instance, Input::Lost, now);
+            }
+        }
+    }
+
     /// What the tracker `name` adds to the priority of an instance from now on.
     pub fn weigh(&mut self, instance: usize, name: &str, weight: i16, now: Duration) {
         let member = &mut self.members[instance];

@@ -168,7 +168,8 @@ impl<I: PacketIo, O: Observer> Worker<I, O> {
                     }
                 }
                 Verdict::Cut(port, mtu) => desk.cut(frame, port, mtu),
-                Verdict::Pass | Verdict::Drop(_) | Verdict::Gather => desk.outbox.discard(desk.io, frame),
+                Verdict::Pass => desk.pass(frame),
+                Verdict::Drop(_) | Verdict::Gather => desk.outbox.discard(desk.io, frame),
             }
         }
         self.outbox.empty(&mut self.io, self.forwarder.counters());
@@ -280,14 +281,15 @@ impl<I: PacketIo, O: Observer> Desk<'_, I, O> {
         let longest = assembled.longest;
         let decision = self.forwarder.process_assembled(self.snapshot, assembled.slot, bearer, longest, self.now);
         let verdict = decision.verdict();
-        let (to, mtu, came_as) = match verdict {
-            Verdict::Transmit(to) => (Some(to), u16::MAX, assembled.spans),
-            Verdict::Cut(to, mtu) => (Some(to), mtu, assembled.spans),
+        let leaves = match verdict {
+            Verdict::Transmit(to) => Some((Some(to), u16::MAX, assembled.spans)),
+            Verdict::Cut(to, mtu) => Some((Some(to), mtu, assembled.spans)),
             // An answer is an ordinary packet.
-            Verdict::Answer(to, _) => (Some(to), u16::MAX, &assembled.spans[..1]),
-            _ => (None, 0, assembled.spans),
+            Verdict::Answer(to, _) => Some((Some(to), u16::MAX, &assembled.spans[..1])),
+            Verdict::Pass => Some((None, u16::MAX, assembled.spans)),
+            Verdict::Drop(_) | Verdict::Wait | Verdict::Gather => None,
         };
-        if let Some(to) = to {
+        if let Some((to, mtu, came_as)) = leaves {
             let frame = assembled.slot.get(bearer.offset()..bearer.offset() + bearer.len()).unwrap_or(&[]);
             let parts = Parts { frame, came_as, longest, mtu, id: *self.next_id };
             *self.next_id = self.next_id.wrapping_add(1);
@@ -312,8 +314,15 @@ impl<I: PacketIo, O: Observer> Desk<'_, I, O> {
             copy.copy_from_slice(bytes);
             let parts = Parts { frame: copy, came_as: &[], longest: 0, mtu, id: *self.next_id };
             *self.next_id = self.next_id.wrapping_add(1);
-            parts.send(self.io, self.outbox, self.forwarder.counters(), port);
+            parts.send(self.io, self.outbox, self.forwarder.counters(), Some(port));
         }
         self.outbox.discard(self.io, frame);
+    }
+
+    /// Gives the kernel what is its own.
+    #[cold]
+    fn pass(&mut self, mut frame: Frame) {
+        self.forwarder.complete(self.io, self.snapshot, &mut frame);
+        self.outbox.pass(self.io, self.forwarder.counters(), frame);
     }
 }

@@ -29,6 +29,16 @@ impl Outbox {
         }
     }
 
+    /// Gives a frame to the kernel.
+    #[cold]
+    pub(super) fn pass<I: PacketIo>(&mut self, io: &mut I, counters: &Counters, frame: Frame) {
+        match io.pass(&frame) {
+            true => counters.passed.add(1),
+            false => counters.count(Verdict::Drop(Reason::NotPassed)),
+        }
+        self.discard(io, frame);
+    }
+
     /// Puts a frame out to be used again.
     #[inline]
     pub(super) fn discard<I: PacketIo>(&mut self, io: &mut I, frame: Frame) {

@@ -30,8 +30,8 @@ pub(super) struct Parts<'a> {
 }
 
 impl Parts<'_> {
-    /// Sends the pieces by `port`.
-    pub(super) fn send<I: PacketIo>(&self, io: &mut I, outbox: &mut Outbox, counters: &Counters, port: PortId) {
+    /// Sends the pieces by `port`, or (`None`) to the kernel.
+    pub(super) fn send<I: PacketIo>(&self, io: &mut I, outbox: &mut Outbox, counters: &Counters, port: Option<PortId>) {
         let sent = self.each(|write| {
             let mut frame = io.allocate()?;
             let offset = frame.offset();
@@ -42,7 +42,10 @@ impl Parts<'_> {
             };
             // A frame fits its slot, and a slot 16 bits.
             frame.set_place(offset as u16, length as u16);
-            outbox.send(io, counters, port, frame);
+            match port {
+                Some(port) => outbox.send(io, counters, port, frame),
+                None => outbox.pass(io, counters, frame),
+            }
             Some(())
         });
         if sent.is_none() {

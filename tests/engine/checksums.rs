@@ -1,5 +1,7 @@
 //! Frames of a local stack: their transport checksum is only the pseudo header's sum.
 
+use ringmaster::forward::Reason;
+use ringmaster::io::PacketIo;
 use ringmaster::service::{Method, Options};
 use ringmaster::time::Tick;
 use ringmaster::wire::checksum::{fold, pseudo_header};
@@ -41,6 +43,34 @@ fn an_unfinished_checksum_is_finished_in_every_method() {
             assert_eq!(director.counters.checksum_completed.get(), 2);
         }
     }
+}
+
+#[test]
+fn what_is_given_to_the_kernel_is_finished_too() {
+    let mut director =
+        director(snapshot(&[Wanted::tcp("192.0.2.10:80", Method::Nat, &["10.1.0.11:80"])], Options::RINGMASTER), 100);
+    let nobodys = [tcp("10.1.0.11:80", "203.0.113.9:25", "S"), udp("[2001:db8::7]:53", "[2001:db8::8]:53", b"odd")];
+    for packet in &nobodys {
+        assert!(pass(&mut director, SERVERS, &unfinished(packet), NOW).is_empty());
+    }
+    let passed = director.worker.io().take_passed();
+    assert_eq!(passed.iter().map(|frame| Packet::read(frame)).collect::<Vec<_>>(), nobodys);
+    assert_eq!(director.counters.checksum_completed.get(), 2);
+}
+
+/// As a real ring, that of the port in memory has its bounds.
+#[test]
+fn what_finds_no_room_on_its_way_to_the_kernel_is_counted() {
+    let mut director =
+        director(snapshot(&[Wanted::tcp("192.0.2.10:80", Method::Nat, &["10.1.0.11:80"])], Options::RINGMASTER), 100);
+    let frame = tcp("10.1.0.11:80", "203.0.113.9:25", "S").bytes();
+    for _ in 0..600 {
+        assert!(pass(&mut director, SERVERS, &frame, NOW).is_empty());
+    }
+    let passed = director.worker.io().take_passed().len();
+    assert_eq!(director.counters.passed.get(), passed as u64);
+    assert_eq!(director.counters.reason(Reason::NotPassed), 600 - passed as u64);
+    assert!((1..600).contains(&passed) && director.worker.io().in_hand() == 0);
 }
 
 #[test]

@@ -25,7 +25,7 @@ fn it_leaves_nothing_behind_when_asked_to_end() {
         let mut director = lab.start(&[lab.service(V4), lab.service(V6)]);
         assert_eq!(shares(&lab.ask(V4, 80, 0, 3)), alike(1));
         let during = state_of(&lab.director);
-        assert!(during.contains("xdp") && during.contains("10.0.0.100"), "{during}");
+        assert!(["xdp", "10.0.0.100", "rmk-"].iter().all(|what| during.contains(what)), "{during}");
         let status = director.end_by(signal);
         assert!(status.success(), "{signal:?}: {status}");
         assert_eq!(state_of(&lab.director), before, "{signal:?}");
@@ -43,8 +43,10 @@ fn after_a_kill_the_next_start_works_and_cleans_up() {
     let mut director = lab.start(&[lab.service(V4), lab.service(V6)]);
     assert_eq!(shares(&lab.ask(V4, 80, 0, 3)), alike(1));
     director.end_by(Signal::KILL);
+    assert!(state_of(&lab.director).contains("rmk-"), "something is left");
     let mut director = lab.start(&[lab.service(V4), lab.service(V6)]);
     assert_eq!(shares(&lab.ask(V4, 80, 0, 3)), alike(1));
+    assert!(!director.has_logged("WARN"), "what was left was in the way:\n{}", director.log());
     assert!(director.end_by(Signal::TERM).success());
     assert_eq!(state_of(&lab.director), before, "the killed director's leftovers are gone too");
 }
@@ -124,6 +126,7 @@ fn the_rights_that_are_asked_for_are_enough() {
     let rights = "-all,+net_admin,+net_raw,+bpf,+perfmon,+ipc_lock";
     let command = format!("setpriv --bounding-set={rights} --inh-caps={rights}");
     let mut director = Director::start_by(&command, &lab.director, lab.directory(), &config);
+    assert!(!director.has_logged("WARN"), "{}", director.log());
     assert_eq!(shares(&lab.ask(V4, 80, 0, 3)), alike(1));
     assert!(director.end_by(Signal::TERM).success());
 }

@@ -4,13 +4,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ringmaster::conn::HashSeed;
-use ringmaster::forward::{Decision, Verdict};
+use ringmaster::io::PortId;
 use ringmaster::io::mem::MemIo;
-use ringmaster::io::{Frame, PacketIo, PortId};
 use ringmaster::service::{Network, Snapshot};
 use ringmaster::time::Tick;
 use ringmaster::wire::Addr;
-use ringmaster::worker::{Observer, Offline, OfflineConfig};
+use ringmaster::worker::{Offline, OfflineConfig};
 
 use crate::compare;
 use crate::control::Control;
@@ -22,19 +21,6 @@ use crate::stack::{self, Handed};
 
 /// When the recording begins, on the director's clock.
 const BEGIN: Duration = Duration::from_secs(1000);
-
-/// Keeps the frames that the worker passed to the kernel.
-#[derive(Default)]
-struct Passed(Vec<Vec<u8>>);
-
-impl Observer for Passed {
-    fn decided<I: PacketIo>(&mut self, io: &mut I, frame: &Frame, decision: &Decision) {
-        if decision.verdict() == Verdict::Pass {
-            let (offset, len) = (frame.offset(), frame.len());
-            self.0.push(io.slot_mut(frame)[offset..offset + len].to_vec());
-        }
-    }
-}
 
 /// What came of a recording.
 #[derive(Default)]
@@ -62,7 +48,7 @@ struct Stage<'a> {
     network: Network,
     own: Vec<Addr>,
     control: Control,
-    worker: Offline<MemIo, Passed>,
+    worker: Offline<MemIo>,
     now: Tick,
 }
 
@@ -78,9 +64,8 @@ impl<'a> Stage<'a> {
         let network = network::network(setup)?;
         let names: Vec<&str> = setup.ports.iter().map(|port| port.name.as_str()).collect();
         let config = OfflineConfig { connections: 1024, pairs: 64, seed: HashSeed([1, 2, 3]) };
-        let mut worker =
-            Offline::new(MemIo::new(&names, 256, 4096, 64), Passed::default(), Snapshot::default(), &config)
-                .map_err(|error| error.to_string())?;
+        let mut worker = Offline::new(MemIo::new(&names, 256, 4096, 64), (), Snapshot::default(), &config)
+            .map_err(|error| error.to_string())?;
         let mut control = Control::new(network.clone(), Arc::clone(&worker.counters));
         for (name, &value) in &setup.sysctls {
             control.set(name, value)?;
@@ -161,7 +146,7 @@ impl<'a> Stage<'a> {
 
     /// Compares what left each port with what was recorded.
     fn compare(&mut self, step: usize, report: &mut Report) {
-        let passed = std::mem::take(&mut self.worker.worker.observer().0);
+        let passed = self.worker.worker.io().take_passed();
         let handed: Vec<Handed> = passed.iter().map(|frame| stack::hand(&self.network, &self.own, frame)).collect();
         for (id, port) in (0..).map(PortId).zip(&self.network.ports) {
             let mut present = self.worker.worker.io().take_sent(id);

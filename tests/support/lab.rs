@@ -47,6 +47,9 @@ struct Plan {
 const NAT: Plan =
     Plan { method: "NAT", interface: "eth0", clients: OUTSIDE, virtuals: INSIDE, servers: INSIDE, lasts: [22, 23, 24] };
 
+/// Two directors: what they share are the VIPs outside, and inside the servers' gateway.
+const NAT_PAIR: Plan = Plan { virtuals: OUTSIDE, ..NAT };
+
 const DR: Plan = Plan {
     method: "DR",
     interface: "ens33",
@@ -77,17 +80,49 @@ impl Lab {
     /// Client and servers on networks of their own; the way between them leads through the director.
     pub fn nat() -> Self {
         let (front, back) = (Switch::new("front"), Switch::new("back"));
-        let mut lab = Self::new(NAT);
-        front.plug(&lab.client, "eth0", OUTSIDE, &CLIENTS);
-        front.plug_queues(QUEUES, &lab.director, NAT.interface, OUTSIDE, &[DIRECTOR]);
-        back.plug_queues(QUEUES, &lab.director, "eth1", INSIDE, &[DIRECTOR]);
+        let mut lab = Self::nat_on(NAT, &front, &back, DIRECTOR);
         route_by_default(&lab.client, OUTSIDE, DIRECTOR);
-        for server in &mut lab.servers {
-            back.plug(&server.host, "eth0", INSIDE, &[server.last]);
-            route_by_default(&server.host, INSIDE, DIRECTOR);
-        }
         lab.infrastructure = vec![front.0, back.0];
         lab.start_webs()
+    }
+
+    /// The same with a second host that a director can run on. The VIPs lie among the clients, and servers answer by way
+    /// of [`gateway`](Self::gateway): both belong to whichever director is master.
+    pub fn nat_with_second_director() -> (Self, Namespace) {
+        let (front, back, second) = (Switch::new("front"), Switch::new("back"), host("second"));
+        front.plug_queues(QUEUES, &second, NAT.interface, OUTSIDE, &[SECOND_DIRECTOR]);
+        back.plug_queues(QUEUES, &second, "eth1", INSIDE, &[SECOND_DIRECTOR]);
+        let mut lab = Self::nat_on(NAT_PAIR, &front, &back, ROUTER);
+        lab.infrastructure = vec![front.0, back.0];
+        (lab.start_webs(), second)
+    }
+
+    fn nat_on(plan: Plan, front: &Switch, back: &Switch, gateway: u8) -> Self {
+        let mut lab = Self::new(plan);
+        front.plug(&lab.client, "eth0", OUTSIDE, &CLIENTS);
+        front.plug_queues(QUEUES, &lab.director, plan.interface, OUTSIDE, &[DIRECTOR]);
+        back.plug_queues(QUEUES, &lab.director, "eth1", INSIDE, &[DIRECTOR]);
+        for server in &mut lab.servers {
+            back.plug(&server.host, "eth0", INSIDE, &[server.last]);
+            route_by_default(&server.host, INSIDE, gateway);
+        }
+        lab
+    }
+
+    /// Where the servers of [`nat_with_second_director`](Self::nat_with_second_director) send what is not for their
+    /// network.
+    pub fn gateway(&self, family: Family) -> IpAddr {
+        self.plan.servers.addresses(ROUTER)[family as usize]
+    }
+
+    /// Pulls the plug of a director on the clients' side, or puts it in again.
+    pub fn cable(&self, director: &Namespace, up: bool) {
+        let end = director.exec(&format!("cat /sys/class/net/{}/iflink", self.plan.interface));
+        let switch = &self.infrastructure[0];
+        let ports = switch.exec("ip -o link show type veth");
+        let port = ports.lines().find(|line| line.split(':').next() == Some(end.trim())).expect("it is on this switch");
+        let port = port.split([' ', '@']).nth(1).expect("ports have names");
+        switch.exec(&format!("ip link set {port} {}", if up { "up" } else { "down" }));
     }
 
     /// All on one segment; servers hold the VIP silently and answer the client themselves.
@@ -192,6 +227,11 @@ impl Lab {
     pub fn offer_file(&self, bytes: u32) {
         let fill = format!("head -c {bytes} /dev/urandom >{}", self.offered().display());
         assert!(Command::new("sh").args(["-c", &fill]).status().is_ok_and(|status| status.success()));
+    }
+
+    /// What that file holds.
+    pub fn offer(&self) -> Vec<u8> {
+        std::fs::read(self.offered()).expect("it was made")
     }
 
     /// Fetches that file through the services' port 80, and panics unless it arrives unchanged.

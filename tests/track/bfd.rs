@@ -124,6 +124,32 @@ fn between_ourselves_and_in_the_form_of_the_rfc() {
     other.wait();
 }
 
+/// With adverts every second, a master's silence takes three of them and more to be noticed.
+#[test]
+fn a_dead_master_is_replaced_at_once() {
+    let Some(lab) = Lab::new() else { return };
+    let config = |number: usize| {
+        let (peer, priority) = (V4[1 - number], 150 - 50 * number);
+        format!(
+            "bfd_instance peer {{\n neighbor_ip {peer}\n min_rx 50\n min_tx 50\n multiplier 3\n}}\n\
+             vrrp_instance VI_1 {{\n interface eth0\n virtual_router_id 60\n priority {priority}\n \
+             virtual_ipaddress {{\n 192.0.2.100/24\n }}\n}}\n"
+        )
+    };
+    let mut master = lab.ours(0, &config(0));
+    eventually("it is master", || master.has_logged("addresses in place"));
+    let backup = lab.ours(1, &config(1));
+    eventually("both are up", || is_up(&master) && is_up(&backup));
+    eventually("the master was heard", || backup.vrrp().contains("\"master\":\"192.0.2.1\""));
+    let dead = clock::now();
+    kill_process(master.pid(), Signal::KILL).expect("it runs");
+    let replaced = took(dead, "the backup leads", || backup.has_logged("addresses in place"));
+    assert!(backup.has_logged("MASTER with priority 100: BFD has lost the master"), "{}", backup.log());
+    println!("a dead master was replaced after {replaced:?}");
+    assert!(replaced < Duration::from_millis(800), "{replaced:?} where 226 ms are due");
+    master.wait();
+}
+
 /// Packets that anybody could have sent change nothing.
 #[test]
 fn packets_from_afar_and_broken_ones_do_not_count() {

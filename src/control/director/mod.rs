@@ -26,12 +26,12 @@ use tokio::time::{Interval, MissedTickBehavior, interval, sleep};
 use super::admin::Change;
 use super::bfd::BfdError;
 use super::keeper::{Keeper, Wish};
-use super::kernel::{self, Kernel, KernelError, VirtualAddresses};
+use super::kernel::{self, Kernel, KernelError, ReturnLink, VirtualAddresses};
 use super::ledger::{Counts, ESTIMATE};
 use super::socket::{ControlSocket, SocketError};
 use super::state::State;
 use super::sync::{SyncRole, Synchronisation};
-use super::vrrp::ElectionError;
+use super::vrrp::{Command, ElectionError};
 use super::{Ids, Ledger, Locals, PAIRS, plan, rules};
 use crate::check::{self, Failure, Health, Spec};
 use crate::config::Config;
@@ -284,6 +284,7 @@ impl Director {
         let settled = self.workers.all_up_to_date();
         self.sweep.step(&self.services, &self.config.settings.options, settled, &mut self.sync, now);
         self.sync.beat(clock::now());
+        self.learn_before_leading();
         if settled && self.sweep.vacate(&self.services, &mut self.ids) {
             self.replan();
         }
@@ -381,11 +382,17 @@ impl Director {
         self.save();
     }
 
-    /// Stops in an order that loses nothing more than it must: goodbyes to the backups first, then the addresses, since the
-    /// kernel would reset the connections to an address of its own, then the program, so that the kernel has its packets
-    /// back, then the workers.
+    /// Stops in an order that loses nothing more than it must: goodbyes to the backups first; once one of them leads, the
+    /// addresses, since the kernel would reset the connections to an address of its own, then the program, so that the kernel
+    /// has its packets back, then the workers and their way to the kernel.
     async fn stop(mut self) -> Result<(), DirectorError> {
-        // The others should know the newest before they take over.
+        self.roles.tell_elections(Command::Stop);
+        let mut beat = steady(BEAT);
+        // The others go on to be told of connections until one of them leads.
+        while !self.roles.have_ended() {
+            beat.tick().await;
+            self.beat().await;
+        }
         let _ = self.sync.stop(SyncRole::Master);
         self.roles.stop();
         self.remove_paths().await;
@@ -394,6 +401,7 @@ impl Director {
         self.keeper.release("");
         drop(self.steering);
         self.workers.stop();
+        ReturnLink::of(&self.config.settings.socket).remove().await;
         self.roles.farewell().await;
         Ok(cleared?)
     }

@@ -3,12 +3,14 @@
 use std::collections::BTreeSet;
 
 use crate::config::Config;
+use crate::control::kernel::ReturnLink;
 use crate::control::kernel::mirror::Mirror;
 
 /// The interfaces that the configuration names, or else those that VIPs lie on, real servers are reached by, default
 /// routes lead through and rules for marks name: the ways that requests and replies can take. A configuration without any
 /// service, to which services are added at run time, may need any interface that has an address. In alphabetical order,
-/// without the loopback.
+/// without the loopback and
+/// what directors have made for themselves.
 pub(super) fn choose(config: &Config, mirror: &Mirror) -> Vec<String> {
     if !config.settings.interfaces.is_empty() {
         return config.settings.interfaces.clone();
@@ -23,5 +25,6 @@ pub(super) fn choose(config: &Config, mirror: &Mirror) -> Vec<String> {
     let any = mirror.addressed().filter(|_| config.services.is_empty());
     let ways = devices.chain(vips).chain(ways).chain(mirror.default_ways());
     let found: BTreeSet<&str> = ways.chain(marked).chain(any).collect();
-    found.into_iter().filter(|name| *name != "lo").map(str::to_owned).collect()
+    let possible = |name: &&str| *name != "lo" && !ReturnLink::is_named(name);
+    found.into_iter().filter(possible).map(str::to_owned).collect()
 }

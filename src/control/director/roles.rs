@@ -61,15 +61,21 @@ impl Roles {
         self.instances.iter().filter(|instance| instance.master).map(|instance| instance.name.clone()).collect()
     }
 
-    /// Begins to hold elections, with everything that moves them or is told of them. `random` gives numbers that nobody
-    /// can guess.
-    pub(super) fn start(&mut self, config: &Config, random: impl FnMut() -> u32) -> Result<(), DirectorError> {
+    /// Begins to hold elections, with everything that moves them or is told of them; `respectful` ones take over from no
+    /// living master. `random` gives numbers that nobody can guess.
+    pub(super) fn start(
+        &mut self,
+        config: &Config,
+        respectful: bool,
+        random: impl FnMut() -> u32,
+    ) -> Result<(), DirectorError> {
         for complaint in Programs::review(config) {
             tracing::error!("{complaint}");
         }
         self.neighbours = Neighbours::start(&config.bfd, random)?;
         self.notifier = Some(Notifier::start(config));
         let (trackers, mut first) = Trackers::start(config, self.neighbours.as_mut());
+        first.push(Command::Respect(respectful));
         self.trackers = Some(trackers);
         let masters = (0..).zip(&self.instances).filter(|(_, instance)| instance.master);
         first.extend(masters.map(|(at, _)| Command::Resume(at)));
@@ -77,7 +83,17 @@ impl Roles {
         Ok(())
     }
 
-    /// Ends them: when this returns, the backups know.
+    /// Tells the elections something, if there are any.
+    pub(super) fn tell_elections(&self, command: Command) {
+        self.elections.iter().for_each(|elections| elections.tell(command.clone()));
+    }
+
+    /// Whether elections have ended that were told to.
+    pub(super) fn have_ended(&self) -> bool {
+        self.elections.as_ref().is_none_or(Elections::have_ended)
+    }
+
+    /// Waits until they have ended.
     pub(super) fn stop(&mut self) {
         for event in self.elections.take().into_iter().flat_map(Elections::stop) {
             self.tell(&event);
@@ -211,7 +227,7 @@ impl Director {
                     tracing::error!("instance {}: {error}", self.roles.instances[instance].name);
                 }
                 tracing::info!("instance {}: addresses in place", self.roles.instances[instance].name);
-                self.roles.elections.iter().for_each(|elections| elections.tell(Command::Placed(instance)));
+                self.roles.tell_elections(Command::Placed(instance));
             }
         }
         self.follow_sync_role();

@@ -7,11 +7,12 @@ use std::path::Path;
 use std::sync::Arc;
 
 use ahash::RandomState;
+use rtnetlink::Handle;
 use tokio::task::JoinSet;
 
 use super::roles::Roles;
 use super::sweep::Sweep;
-use super::synchronise::SyncControl;
+use super::synchronise::{SyncControl, describe};
 use super::takeover::{self, Memory};
 use super::workers::Workers;
 use super::{Director, DirectorError, ports};
@@ -21,7 +22,7 @@ use crate::config::model::Settings;
 use crate::conn::table::TableConfig;
 use crate::conn::{HashSeed, Table};
 use crate::control::keeper::{Estate, Keeper};
-use crate::control::kernel::{Kernel, VirtualAddresses};
+use crate::control::kernel::{Kernel, ReturnLink, VirtualAddresses};
 use crate::control::state::State;
 use crate::control::sync::Synchronisation;
 use crate::control::{Ids, Ledger, PAIRS, plan};
@@ -29,7 +30,7 @@ use crate::forward::{Counters, Forwarder, Shared, lifecycle};
 use crate::io::PacketIo;
 use crate::io::options::{Driver, RingOptions};
 use crate::io::xdp::steer::{AttachMode, Fallback, Steering};
-use crate::io::xdp::{LossGauge, Own, PortSetup, Rings, SetupError, XdpIo, XskRs};
+use crate::io::xdp::{KernelPort, LossGauge, Own, PortSetup, Rings, SetupError, XdpIo, XskRs};
 use crate::service::Network;
 use crate::supervisor::RINGS;
 use crate::sys::interface::Interface;
@@ -79,7 +80,8 @@ impl Prepared {
         let setups = ports_of_workers(&self.interfaces, &modes, self.workers);
         let failed = |source| DirectorError::System { what: "copy a descriptor", source };
         takeover::hold_steering(&mut keeper, &steering).map_err(failed)?;
-        match self.config.settings.driver {
+        let return_link = ReturnLink::of(self.socket());
+        let started = match self.config.settings.driver {
             Driver::Own => {
                 let Settings { frames, ref socket, .. } = self.config.settings;
                 let black_box = socket.with_extension("died.pcap");
@@ -97,23 +99,34 @@ impl Prepared {
                 let rings = open_rings::<XskRs>(&setups, &self.config.settings)?;
                 self.start_with(rings, steering, memory, file, keeper).await
             }
+        };
+        match &started {
+            Ok(_) if resumes => tracing::info!("goes on where the last director stopped"),
+            Ok(_) => {}
+            Err(_) => return_link.remove().await,
         }
-        .inspect(|_| {
-            if resumes {
-                tracing::info!("goes on where the last director stopped");
-            }
-        })
+        started
     }
 
     async fn start_with<R: Rings + 'static>(
         self,
-        rings: Vec<XdpIo<R>>,
+        mut rings: Vec<XdpIo<R>>,
         steering: Steering,
         memory: Option<Memory>,
         file: Config,
         mut keeper: Keeper,
     ) -> Result<Director, DirectorError> {
-        let Self { config, kernel, network, workers, .. } = self;
+        let Self { config, kernel, network, interfaces, workers } = self;
+        let return_link = ReturnLink::of(&config.settings.socket);
+        // A director before this one has left its own, whose sockets were not for others.
+        return_link.remove().await;
+        if let Err(error) = open_way_back(&mut rings, &return_link, kernel.handle(), &interfaces).await {
+            return_link.remove().await;
+            tracing::warn!(
+                "what is steered here and is the kernel's cannot go back, and is dropped: {}",
+                describe(&error)
+            );
+        }
         let addresses = VirtualAddresses::load(VirtualAddresses::record_beside(&config.settings.socket))?;
         let (state, mut ids, ledger, table) = match memory {
             Some(Memory { state, ids, ledger, table }) => (state, ids, ledger, Some(table)),
@@ -194,7 +207,8 @@ impl Director {
         self.clear_leftovers().await?;
         self.confirm().await;
         let mut salt = 5;
-        self.roles.start(&self.config, || {
+        let respectful = self.learn_before_leading();
+        self.roles.start(&self.config, respectful, || {
             salt += 1;
             // Half of the bits are as random as all.
             random(salt) as u32
@@ -306,6 +320,21 @@ fn open_rings<R: Rings>(setups: &[Vec<PortSetup>], settings: &Settings) -> Resul
     let options = RingOptions { frames: settings.frames, transfer: settings.transfer, busy_poll: settings.busy_poll };
     let rings: Result<_, _> = setups.iter().map(|ports| XdpIo::open(ports, &options)).collect();
     Ok(rings?)
+}
+
+/// Makes the way by which each worker gives packets to the kernel, on a queue of its own.
+async fn open_way_back<R: Rings>(
+    rings: &mut [XdpIo<R>],
+    link: &ReturnLink,
+    handle: &Handle,
+    ports: &[Interface],
+) -> Result<(), DirectorError> {
+    let [ours, kernels] = link.make(handle, rings.len() as u32, ports).await?;
+    let open = |queue| KernelPort::open(&ours, queue, kernels.mac);
+    // Of all workers or of none: what is opened is used only then.
+    let opened = (0..rings.len() as u32).map(open).collect::<Result<Vec<_>, _>>()?;
+    rings.iter_mut().zip(opened).for_each(|(io, port)| io.pass_by(port));
+    Ok(())
 }
 
 fn make_table(settings: &Settings, workers: usize) -> Result<Arc<Table>, DirectorError> {

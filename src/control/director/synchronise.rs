@@ -1,14 +1,19 @@
 //! Which sync daemons the director runs: those that its configuration asks for, in its present role, or those that clients
 //! of the control socket have asked for since.
 
-use std::error::Error as _;
+use std::error::Error;
+use std::time::Duration;
 
 use super::Director;
 use crate::config::model::SyncDaemon;
 use crate::control::admin::Refusal;
 use crate::control::sync::{SyncError, SyncRole};
 use crate::control::view::SyncDaemonView;
+use crate::control::vrrp::Command;
 use crate::sys::clock;
+
+/// How long lower masters are respected at most, while their connections are learned.
+const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Who decides about daemons, and how that went.
 #[derive(Debug, Default)]
@@ -17,6 +22,10 @@ pub(super) struct SyncControl {
     by_hand: bool,
     /// Why the daemons are not what they should be, if they are not.
     failure: Option<String>,
+    /// Since when connections are known elsewhere that are not known here.
+    behind: Option<Duration>,
+    /// Whether the elections have been told to respect lower masters.
+    respects: bool,
 }
 
 impl Director {
@@ -40,6 +49,24 @@ impl Director {
             failure.iter().for_each(|failure| tracing::error!("{failure}"));
             self.sync_control.failure = failure;
         }
+    }
+
+    /// Keeps the elections from taking over from a master that works as long as its connections are not all known here: the
+    /// worst that a returning director can do is to lead before it knows any. Gives whether they are kept so.
+    pub(super) fn learn_before_leading(&mut self) -> bool {
+        let now = clock::now();
+        let behind = self.sync.runs(SyncRole::Backup) && !self.sync.in_sync(now);
+        let control = &mut self.sync_control;
+        control.behind = behind.then(|| control.behind.unwrap_or(now));
+        let respects = control.behind.is_some_and(|since| now.saturating_sub(since) < PATIENCE);
+        if control.respects != respects {
+            control.respects = respects;
+            self.roles.tell_elections(Command::Respect(respects));
+            if behind && !respects {
+                tracing::warn!("not all connections of other directors have come; waiting no longer for them");
+            }
+        }
+        respects
     }
 
     /// Starts a daemon for a client of the control socket.
@@ -77,6 +104,6 @@ fn refusal(error: &SyncError) -> Refusal {
 }
 
 /// The error with its cause.
-fn describe(error: &SyncError) -> String {
+pub(super) fn describe(error: &dyn Error) -> String {
     error.source().map_or_else(|| error.to_string(), |source| format!("{error}: {source}"))
 }

@@ -9,6 +9,7 @@
 //! | [`Kernel`] | dumps, follows and asks | yes |
 //! | [`VirtualAddresses`] | puts virtual addresses on interfaces and takes them off again | yes |
 //! | [`Paths`] | the same for routes and rules | yes |
+//! | [`ReturnLink`] | makes the pair of interfaces by which workers give packets to the kernel | yes |
 
 mod addresses;
 pub(super) mod decode;
@@ -16,11 +17,13 @@ pub mod facts;
 pub mod mirror;
 mod paths;
 pub mod resolver;
+mod return_link;
 mod watch;
 
 pub use addresses::VirtualAddresses;
 pub use paths::Paths;
 pub use resolver::wanted;
+pub use return_link::ReturnLink;
 pub use watch::Kernel;
 
 use std::io;
@@ -76,6 +79,16 @@ pub enum KernelError {
         what: String,
         /// Why.
         source: rtnetlink::Error,
+    },
+    /// The pair of interfaces by which packets go back to the kernel was refused.
+    #[error("cannot make the interfaces {kernel} and {workers}")]
+    ReturnLink {
+        /// The kernel's end.
+        kernel: String,
+        /// The workers' end.
+        workers: String,
+        /// Why.
+        source: Box<dyn std::error::Error + Send + Sync>,
     },
     /// The record of added addresses could not be read or written.
     #[error("cannot keep the record of virtual addresses in {}", file.display())]

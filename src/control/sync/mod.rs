@@ -159,6 +159,12 @@ impl Synchronisation {
         if !self.runs(role) {
             return Err(SyncError::RunsNot(role));
         }
+        self.end(role);
+        self.close_if_idle();
+        Ok(())
+    }
+
+    fn end(&mut self, role: SyncRole) {
         match role {
             SyncRole::Master => {
                 // What is on its way still goes out: perhaps it is the reason for the stop.
@@ -169,10 +175,13 @@ impl Synchronisation {
             }
             SyncRole::Backup => self.backup = None,
         }
+    }
+
+    /// Without a daemon nobody needs to know that we are there.
+    fn close_if_idle(&mut self) {
         if self.master.is_none() && self.backup.is_none() {
             self.sealed = None;
         }
-        Ok(())
     }
 
     /// The roles that daemons run in.
@@ -201,15 +210,18 @@ impl Synchronisation {
         // Who stops comes first: for a moment nobody tells, but nobody tells old news either.
         for (role, wanted) in [(SyncRole::Master, master), (SyncRole::Backup, backup)] {
             if !wanted && self.runs(role) {
-                self.stop(role)?;
+                self.end(role);
             }
         }
+        let mut outcome = Ok(());
         for (role, wanted) in [(SyncRole::Master, master), (SyncRole::Backup, backup)] {
             if wanted && !self.runs(role) {
-                self.start(role, daemon, now)?;
+                outcome = outcome.and(self.start(role, daemon, now));
             }
         }
-        Ok(())
+        // Not between the two: a change of role is not a new session to the peers.
+        self.close_if_idle();
+        outcome
     }
 
     /// Whether all that is known elsewhere is known here, as far as one can tell: what to wait for before a working master
@@ -226,6 +238,8 @@ impl Synchronisation {
             && let Some(key) = &self.key
         {
             let shape = (daemon.id, maxlen);
+            // Numbers begin anew, which in the session before would be taken for old messages.
+            self.session = Session(self.session.0.wrapping_add(1));
             self.sealed = Some(Sealed::open(&place(self.choices.peer_port), key, shape, self.session, now)?);
         }
         let speaks_plain = self.key.is_none() || self.choices.kernel_peers;

@@ -24,11 +24,12 @@ use tokio::time::sleep;
 use super::bfd::Neighbours;
 use super::programs::Programs;
 use super::view::{EffectView, TrackerView};
-use crate::bfd::Change;
+use crate::bfd::{Change, Diagnostic};
 use crate::config::Config;
 use crate::control::vrrp::Command;
 use crate::sys::clock;
 use crate::track::{Dependence, Effect, Order, Reading, Table, Watch};
+use crate::wire::Addr;
 
 /// A tracker's place and what it sees.
 type Report = (usize, Reading);
@@ -40,6 +41,8 @@ type Reports = UnboundedSender<Report>;
 pub struct Trackers {
     table: Table,
     reports: UnboundedReceiver<Report>,
+    /// Neighbours that BFD has found dead.
+    lost: UnboundedReceiver<Addr>,
     /// Ends with the director.
     tasks: JoinSet<()>,
     /// What instances and groups are called.
@@ -50,16 +53,23 @@ impl Trackers {
     /// Begins to watch. Must be called inside a `LocalSet`. Gives what elections must know before they begin.
     pub fn start(config: &Config, neighbours: Option<&mut Neighbours>) -> (Self, Vec<Command>) {
         let (reports, inbox) = unbounded_channel();
+        let (deaths, lost) = unbounded_channel();
         let mut table = Table::new(&config.tracking);
         let orders = table.first();
         let instances = config.instances.iter().map(|instance| instance.election.name.clone()).collect();
-        let mut trackers = Self { table, reports: inbox, tasks: JoinSet::new(), instances };
-        trackers.watch(config, neighbours, &reports);
+        let mut trackers = Self { table, reports: inbox, lost, tasks: JoinSet::new(), instances };
+        trackers.watch(config, neighbours, &reports, deaths);
         let commands = orders.into_iter().flat_map(commands).collect();
         (trackers, commands)
     }
 
-    fn watch(&mut self, config: &Config, neighbours: Option<&mut Neighbours>, reports: &Reports) {
+    fn watch(
+        &mut self,
+        config: &Config,
+        neighbours: Option<&mut Neighbours>,
+        reports: &Reports,
+        deaths: UnboundedSender<Addr>,
+    ) {
         let programs = Programs::new(config);
         let (mut links, mut processes, mut sessions) = (Vec::new(), Vec::new(), Vec::new());
         for (place, tracker) in config.tracking.trackers.iter().enumerate() {
@@ -89,15 +99,19 @@ impl Trackers {
             self.tasks.spawn_local(links::watch(links, config.tracking.clone(), reports.clone()));
         }
         if let Some(changes) = neighbours.and_then(Neighbours::take_changes) {
-            let names = config.bfd.iter().map(|spec| spec.name.clone()).collect();
-            self.tasks.spawn_local(sessions_changed(changes, names, sessions, reports.clone()));
+            let ends = config.bfd.iter().map(|spec| (spec.name.clone(), spec.neighbour)).collect();
+            self.tasks.spawn_local(sessions_changed(changes, ends, sessions, reports.clone(), deaths));
         }
     }
 
     /// What the elections are to be told next. May be dropped while waiting; nothing is lost.
     pub async fn next(&mut self) -> Vec<Command> {
         loop {
-            let Some((place, reading)) = self.reports.recv().await else { return std::future::pending().await };
+            let (place, reading) = tokio::select! {
+                Some(report) = self.reports.recv() => report,
+                Some(neighbour) = self.lost.recv() => return vec![Command::Lost(neighbour)],
+                else => return std::future::pending().await,
+            };
             let orders = self.table.read(place, reading);
             if !orders.is_empty() {
                 return orders.into_iter().flat_map(commands).collect();
@@ -146,20 +160,25 @@ fn commands(order: Order) -> impl Iterator<Item = Command> {
 /// Passes on what becomes of sessions: `tracked` has their numbers and the places of their trackers.
 async fn sessions_changed(
     mut changes: UnboundedReceiver<(usize, Change)>,
-    names: Vec<String>,
+    neighbours: Vec<(String, Addr)>,
     tracked: Vec<(usize, usize)>,
     reports: Reports,
+    deaths: UnboundedSender<Addr>,
 ) {
     // A session is down before it is up.
     for &(_, place) in &tracked {
         let _ = reports.send((place, Reading::Down));
     }
     while let Some((session, Change { up, diagnostic })) = changes.recv().await {
-        let name = &names[session];
+        let (name, neighbour) = &neighbours[session];
         if up {
             tracing::info!("bfd {name}: up");
         } else {
             tracing::warn!("bfd {name}: down, {diagnostic}");
+        }
+        // Who was stopped on purpose has said goodbye by VRRP.
+        if !up && diagnostic == Diagnostic::Expired {
+            let _ = deaths.send(*neighbour);
         }
         let reading = if up { Reading::Up } else { Reading::Down };
         for &(_, place) in tracked.iter().filter(|(tracked, _)| *tracked == session) {

@@ -16,6 +16,7 @@
 //! | `wire` | the sockets |
 
 mod interfaces;
+mod succession;
 mod turns;
 mod wire;
 
@@ -34,6 +35,7 @@ use crate::config::Config;
 use crate::sys::clock;
 use crate::vrrp::announce::Site;
 use crate::vrrp::{Event, Routers, Spec};
+use crate::wire::Addr;
 pub(in crate::control) use interfaces::Interfaces;
 use turns::Turns;
 
@@ -83,7 +85,11 @@ pub enum Command {
     },
     /// An instance was master in a director before this one, which said no goodbye: it goes on.
     Resume(usize),
-    /// Say goodbye and end.
+    /// This neighbour is dead.
+    Lost(Addr),
+    /// Whether living masters are to be respected, however low.
+    Respect(bool),
+    /// Say goodbye, and end when somebody else leads or nobody will.
     Stop,
 }
 
@@ -159,9 +165,13 @@ impl Elections {
         let _ = rustix::io::write(&*self.wake, &1_u64.to_ne_bytes());
     }
 
-    /// Ends all elections; when this returns, goodbyes have been sent. Gives what was not heard of yet.
+    /// Whether all elections have ended after [`Command::Stop`].
+    pub fn have_ended(&self) -> bool {
+        self.thread.as_ref().is_none_or(JoinHandle::is_finished)
+    }
+
+    /// Waits until all elections have ended after [`Command::Stop`]. Gives what was not heard of yet.
     pub fn stop(mut self) -> Vec<Event> {
-        self.tell(Command::Stop);
         if let Some(thread) = self.thread.take() {
             // A panic there has ended the process.
             let _ = thread.join();

@@ -11,6 +11,7 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use tokio::sync::mpsc::UnboundedSender;
 
 use super::interfaces::Interfaces;
+use super::succession::Succession;
 use super::wire::Wire;
 use super::{Board, Command, Report};
 use crate::control::view::RoleView;
@@ -82,8 +83,7 @@ impl Turns {
             let now = clock::now();
             self.routers.woke(now);
             if self.obey(now) {
-                self.routers.stop(now);
-                return self.carry_out(now);
+                return self.hand_over(now);
             }
             self.follow(now);
             let Self { wire, routers, .. } = self;
@@ -96,9 +96,28 @@ impl Turns {
         }
     }
 
+    /// Says goodbye, and listens until whoever comes next leads: so long the addresses stay here, and are served.
+    fn hand_over(&mut self, now: Duration) {
+        let mut succession = Succession::new(self.routers.members(), now);
+        self.routers.stop(now);
+        self.carry_out(now);
+        loop {
+            let now = clock::now();
+            self.follow(now);
+            let Self { wire, routers, .. } = self;
+            wire.drain(|interface, packet| routers.received(interface, packet, now));
+            self.carry_out(now);
+            let Some(deadline) = succession.waits_until(self.routers.members(), now) else { return };
+            self.wait_for(Some(deadline));
+        }
+    }
+
     /// Until a deadline, a packet, a change of interfaces or a command.
     fn wait(&self) {
-        let deadline = [self.routers.deadline(), self.announcer.deadline()].into_iter().flatten().min();
+        self.wait_for([self.routers.deadline(), self.announcer.deadline()].into_iter().flatten().min());
+    }
+
+    fn wait_for(&self, deadline: Option<Duration>) {
         let left = deadline.map(|deadline| deadline.saturating_sub(clock::now()));
         let left = left.and_then(|left| Timespec::try_from(left).ok());
         let mut fds = vec![
@@ -119,6 +138,8 @@ impl Turns {
                 Command::Weigh { instance, tracker, weight } => self.routers.weigh(instance, &tracker, weight, now),
                 Command::Require { instance, tracker, met } => self.routers.require(instance, &tracker, met, now),
                 Command::Resume(instance) => self.routers.resume(instance),
+                Command::Lost(neighbour) => self.routers.lost(neighbour, now),
+                Command::Respect(respectful) => self.routers.respect(respectful, now),
                 Command::Stop => return true,
             }
         }

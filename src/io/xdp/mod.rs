@@ -21,6 +21,7 @@
 mod attach;
 mod black_box;
 mod error;
+mod kernel;
 mod ledger;
 mod losses;
 mod open;
@@ -42,6 +43,7 @@ use crate::sys::interface::Interface;
 pub use attach::Descriptors;
 pub use black_box::in_hand;
 pub use error::SetupError;
+pub use kernel::KernelPort;
 pub use losses::{LossGauge, Losses};
 pub use open::PortSetup;
 pub use own::Own;
@@ -78,6 +80,8 @@ pub struct XdpIo<R: Rings = Own> {
     sockets: Vec<Socket<R>>,
     pool: Pool<R::Memory>,
     polled: Vec<libc::pollfd>,
+    /// The way to the kernel, if there is one.
+    kernel: Option<Box<KernelPort>>,
     /// The socket to receive from first, next time.
     turn: usize,
     scratch: Box<Scratch>,
@@ -107,6 +111,7 @@ impl<R: Rings> XdpIo<R> {
             polled: sockets.iter().map(pollfd).collect(),
             sockets,
             pool,
+            kernel: None,
             turn: 0,
             scratch: Box::default(),
             faults: Faults::default(),
@@ -121,6 +126,11 @@ impl<R: Rings> XdpIo<R> {
             let interface = &self.interfaces[usize::from(socket.port.0)];
             steering.add_socket(interface, socket.queue, socket.fd())
         })
+    }
+
+    /// Gives what is the kernel's back to it by this port.
+    pub fn pass_by(&mut self, kernel: KernelPort) {
+        self.kernel = Some(Box::new(kernel));
     }
 
     /// Where all slots are. Walks them, so not for every turn.
@@ -201,6 +211,12 @@ impl<R: Rings> PacketIo for XdpIo<R> {
         socket.transmit(&mut self.pool, &mut self.scratch, frames, &mut self.faults);
     }
 
+    fn pass(&mut self, frame: &Frame) -> bool {
+        let Self { kernel: Some(kernel), pool, .. } = self else { return false };
+        let (at, len) = (frame.offset(), frame.len());
+        pool.slot_mut(frame).get(at..at + len).is_some_and(|bytes| kernel.give(bytes))
+    }
+
     fn recycle(&mut self, frames: &mut Batch) {
         for frame in frames.drain(..).rev() {
             self.pool.recycle(&frame);
@@ -210,6 +226,9 @@ impl<R: Rings> PacketIo for XdpIo<R> {
     fn flush(&mut self) {
         for &sender in &self.senders {
             self.sockets[sender].kick(&mut self.pool, &mut self.scratch, &mut self.faults);
+        }
+        if let Some(kernel) = &mut self.kernel {
+            kernel.flush();
         }
         self.refill();
     }

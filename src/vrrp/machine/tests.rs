@@ -94,6 +94,19 @@ fn a_delayed_preemption_counts_from_the_first_lower_advert() {
 }
 
 #[test]
+fn a_respectful_backup_takes_over_from_no_living_master() {
+    let mut machine = backup(&Spec { preempt: Preempt::After(ms(2000)), ..spec(100) });
+    machine.handle(Input::Respect(true), ms(0));
+    (0..10).for_each(|n| _ = machine.handle(heard(9, 90), ms(100 + n * 1000)));
+    assert_eq!(machine.deadline(), Some(Duration::from_micros(9_100_000 + 3_609_375)), "its silence is waited for");
+    machine.handle(Input::Respect(false), ms(9200));
+    machine.handle(heard(9, 90), ms(10_100));
+    assert_eq!(machine.deadline(), Some(Duration::from_micros(9_100_000 + 3_609_375)), "the delay ran meanwhile");
+    machine.handle(Input::Respect(true), ms(10_200));
+    assert_eq!(machine.handle(Input::Deadline, ms(12_710))[2], Action::Entered(Role::Master, Cause::Silence));
+}
+
+#[test]
 fn version_3_waits_by_the_master_s_interval() {
     let mut machine = backup(&Spec { version: Version::V3, ..spec(100) });
     let quick = Heard { from: Addr::v4(9), priority: 200, interval: ms(100) };
@@ -101,6 +114,28 @@ fn version_3_waits_by_the_master_s_interval() {
     assert_eq!(machine.deadline(), Some(Duration::from_nanos(1_360_937_500)));
     machine.handle(Input::Heard(Heard { priority: 0, ..quick }), ms(1010));
     assert_eq!(machine.deadline(), Some(Duration::from_nanos(1_070_937_500)), "and so does its skew");
+}
+
+#[test]
+fn a_lost_master_is_waited_for_no_longer() {
+    // (preempt, priority, deadline in µs): the master of priority 150 is heard at 1 s and lost at 1.2 s.
+    for (preempt, priority, deadline) in [
+        (Preempt::After(ms(0)), 100, 1_200_000 + 609_375 / 8),
+        (Preempt::Never, 100, 1_200_000 + 609_375 / 8),
+        (Preempt::Never, 101, 1_200_000 + 605_468 / 8),
+    ] {
+        let mut machine = backup(&Spec { preempt, ..spec(priority) });
+        machine.handle(heard(9, 150), ms(1000));
+        assert!(machine.handle(Input::Lost, ms(1200)).is_empty());
+        assert_eq!(machine.deadline().unwrap().as_micros(), deadline, "{preempt:?} {priority}");
+        let mut alive = machine.clone();
+        assert_eq!(machine.handle(Input::Deadline, ms(1300))[2], Action::Entered(Role::Master, Cause::Lost));
+        machine.handle(Input::Lost, ms(1400));
+        assert_eq!(machine.role(), Role::Master);
+        alive.handle(heard(9, 150), ms(1210));
+        assert!(alive.deadline().unwrap() > ms(4000), "an advert is better news");
+        assert_eq!(alive.handle(Input::Deadline, ms(5000))[2], Action::Entered(Role::Master, Cause::Silence));
+    }
 }
 
 #[test]
