@@ -1,4 +1,4 @@
-//! Connection states and the TCP transitions of LVS; those of SCTP are in [`super::sctp`].
+//! Connection states and the TCP transitions of LVS; those of SCTP are in `sctp.rs`.
 //!
 //! LVS follows TCP loosely: by flags alone, without sequence numbers, in tables per direction
 //! (`ip_vs_proto_tcp.c: tcp_states`). Any RST or FIN inside the tuple moves the state.

@@ -221,7 +221,7 @@ impl Ledger {
         }
     }
 
-    /// Moves all rates; to be called every [`ESTIMATE`], after a reading.
+    /// Moves all rates; to be called every `ESTIMATE`, after a reading.
     pub fn estimate(&mut self) {
         self.services.values_mut().for_each(Account::estimate);
         self.pairs.values_mut().for_each(|reading| reading.account.estimate());

@@ -61,7 +61,7 @@ impl Channel {
         Self(socket)
     }
 
-    /// Says something, with the thing that it is about. An end that does not listen for [`PATIENCE`] is an error.
+    /// Says something, with the thing that it is about. An end that does not listen for `PATIENCE` is an error.
     pub fn send(&self, message: &Message, thing: Option<BorrowedFd<'_>>) -> io::Result<()> {
         let bytes = serde_json::to_vec(message)?;
         let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];

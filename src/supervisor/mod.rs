@@ -17,7 +17,7 @@
 //!
 //! - It knows nothing of packets, configurations or what it holds: the less it does, the less it dies of.
 //! - A director that dies is followed by another at once, which gets less of what was held if the one before it did not
-//!   live ([`Crashes`]).
+//!   live (`Crashes`).
 //! - A new program that does not forward, or dies within its first seconds, is followed by the one before it.
 //! - Whoever ends the director by its own rules ends the supervisor, with its exit code.
 //! - Its own death harms nobody: the director goes on, alone.

@@ -8,7 +8,7 @@
 //! | [`table`] | all readings, and the effects that follow from a new one |
 //! | [`script`] | when to run a script, and what its exits make of it |
 //! | [`process`] | which processes count, and how many there must be |
-//! | [`file`] | the number in a file |
+//! | `file` | the number in a file |
 //! | [`debounce`] | a change that must last before it counts |
 //!
 //! Nothing here does input or output, and everything is told the time, as a [`Duration`](std::time::Duration) since an

@@ -1,7 +1,7 @@
 //! `ringmaster ipvsadm`, and the program when it is called `ipvsadm`: the command lines that operators and scripts know,
 //! with the messages and exit codes of ipvsadm 1.31.
 //!
-//! Words become options ([`options`]), options a [`parse::Job`] (with [`line`], [`legality`], [`whole`]), and the job is
+//! Words become options (`options`), options a `parse::Job` (with `line`, `legality`, `whole`), and the job is
 //! done over the control socket. Nothing here knows the director but through [`Ask`], so that tests stand in for it.
 
 mod daemons;

@@ -1,7 +1,7 @@
 //! Notification for real: programs that are run and pipes that are written to.
 //!
 //! Lines go into the pipes at once. Programs wait in one queue and run one at a time, in the order of the events; one
-//! that takes longer than [`PATIENCE`] is left alone and told of, so that it cannot hold up all others. Nothing here
+//! that takes longer than `PATIENCE` is left alone and told of, so that it cannot hold up all others. Nothing here
 //! keeps the event loop waiting.
 
 mod pipe;

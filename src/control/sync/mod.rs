@@ -1,7 +1,7 @@
 //! Connection synchronisation, at work: `lvs_sync_daemon`, and what `ipvsadm --start-daemon` asks for.
 //!
 //! A director may run a *master* daemon, which tells others of its connections, a *backup* daemon, which listens to
-//! others, or both. [`Synchronisation`] holds the sockets and moves bytes between them and [`crate::sync`], which decides.
+//! others, or both. `Synchronisation` holds the sockets and moves bytes between them and [`crate::sync`], which decides.
 //! It is called from the control thread's loop: when a datagram has come, when the sweep shows an entry, when a beat has
 //! passed, when the plan or the role has changed. Each call does a bounded amount of work.
 //!

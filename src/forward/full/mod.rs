@@ -11,9 +11,9 @@
 //! A connection is two entries of the table. The *connection* is the one of any method, and takes the same way through
 //! this module's neighbours: to them, full NAT is NAT. The *local end* has the director's address and port in place of
 //! the client's, so that a server's reply finds it by the very lookup that finds connections; all that it knows is whose
-//! it is. Each names the slot of the other, and neither is believed unless both agree ([`local`]).
+//! it is. Each names the slot of the other, and neither is believed unless both agree (`local`).
 //!
-//! A request becomes the NAT's, then its source becomes the local end ([`hand_on`] may add to it). A reply's destination
+//! A request becomes the NAT's, then its source becomes the local end (`hand_on` may add to it). A reply's destination
 //! becomes the client, then it is NAT's. Pairs carry [`PairFlags::FULL`](crate::service::PairFlags::FULL), so that no
 //! connection of another method comes by here.
 
