@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use ringmaster::sys::clock;
-use rustix::process::{Signal, kill_process};
+use rustix::process::Signal;
 use serde_json::Value;
 
 use crate::lab::Lab;
@@ -75,8 +75,7 @@ fn with_keepalived(addresses: [&str; 2], extra: &str) {
     let theirs = lab.keepalived(1, &config(1, addresses, extra));
     eventually("both are up again", || is_up(&ours));
     eventually("keepalived sees us", || theirs.log().contains("Changing effective priority from 100 to 105"));
-    kill_process(ours.pid(), Signal::KILL).expect("it runs");
-    ours.wait();
+    ours.end_by(Signal::KILL);
     eventually("keepalived has noticed", || theirs.log().contains("Changing effective priority from 105 to 100"));
 
     // A director that comes back has another name for the session.
@@ -117,11 +116,10 @@ fn between_ourselves_and_in_the_form_of_the_rfc() {
         assert!(source >= 49152, "RFC 5881 4: {line}");
     }
     let dead = clock::now();
-    kill_process(other.pid(), Signal::KILL).expect("it runs");
+    other.end_by(Signal::KILL);
     let noticed = took(dead, "the neighbour is dead", || one.has_logged("bfd peer: down"));
     println!("a dead director was noticed after {noticed:?}");
     assert!(noticed < Duration::from_millis(700), "{noticed:?} where 200 ms are due");
-    other.wait();
 }
 
 /// With adverts every second, a master's silence takes three of them and more to be noticed.
@@ -142,12 +140,11 @@ fn a_dead_master_is_replaced_at_once() {
     eventually("both are up", || is_up(&master) && is_up(&backup));
     eventually("the master was heard", || backup.vrrp().contains("\"master\":\"192.0.2.1\""));
     let dead = clock::now();
-    kill_process(master.pid(), Signal::KILL).expect("it runs");
+    master.end_by(Signal::KILL);
     let replaced = took(dead, "the backup leads", || backup.has_logged("addresses in place"));
     assert!(backup.has_logged("MASTER with priority 100: BFD has lost the master"), "{}", backup.log());
     println!("a dead master was replaced after {replaced:?}");
     assert!(replaced < Duration::from_millis(800), "{replaced:?} where 226 ms are due");
-    master.wait();
 }
 
 /// Packets that anybody could have sent change nothing.
