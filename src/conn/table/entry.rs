@@ -45,6 +45,7 @@ const HAS_VIP: u8 = 0x80;
 /// Where the table keeps [`Record::vip`], one a slot. They lie apart from the entries, in pages that are not touched
 /// before the first of them is written.
 #[derive(Debug)]
+#[cfg_attr(feature = "loom", derive(Default))]
 #[repr(C)]
 pub(super) struct VipCell {
     hi: AtomicU64,

@@ -4,7 +4,7 @@ use std::fmt;
 use std::os::fd::{BorrowedFd, OwnedFd};
 
 use super::TableError;
-use super::entry::Entry;
+use super::entry::{Entry, VipCell};
 use super::layout::{BatchCounter, Geometry, Header};
 use super::primitive::AtomicU64;
 
@@ -29,6 +29,7 @@ pub(super) struct Mapping {
     counters: Box<[BatchCounter]>,
     index: Box<[AtomicU64]>,
     entries: Box<[Entry]>,
+    vips: Box<[VipCell]>,
 }
 
 impl Mapping {
@@ -42,6 +43,7 @@ impl Mapping {
             counters: blank(geometry.workers()),
             index: blank(geometry.groups()),
             entries: blank(geometry.slots()),
+            vips: blank(geometry.slots()),
         })
     }
 
@@ -75,5 +77,9 @@ impl Mapping {
 
     pub(super) fn entries(&self) -> &[Entry] {
         &self.entries
+    }
+
+    pub(super) fn vips(&self) -> &[VipCell] {
+        &self.vips
     }
 }
