@@ -1,40 +1,23 @@
 //! `ringmaster bfd`: the sessions of BFD.
 
-use std::io::{self, BufWriter, Write};
+use std::io::{self, Write};
 use std::process::ExitCode;
 
-use super::client::{self, Ask as _, At, Client, ClientError};
+use super::client::{self, PartArgs};
 use super::grid::grid;
 use super::status::duration;
-use crate::control::protocol::{Body, Command};
 use crate::control::view::BfdView;
 
 /// Show the sessions of BFD: which neighbours are alive, since when, and how soon a dead one would be noticed
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// Print one JSON object a session instead, with all counters
-    #[arg(long)]
-    json: bool,
     #[command(flatten)]
-    at: At,
+    part: PartArgs,
 }
 
-/// Prints the sessions.
+/// Prints them.
 pub fn run(args: &Args) -> ExitCode {
-    client::exit(show(args, &mut BufWriter::new(io::stdout().lock())))
-}
-
-fn show(args: &Args, out: &mut impl Write) -> Result<(), ClientError> {
-    let mut client = Client::connect(&args.at.socket)?;
-    let Body::Status(status) = client.ask(Command::Status)? else { return Err(ClientError::Unexpected) };
-    if args.json {
-        for session in &status.bfd {
-            writeln!(out, "{}", serde_json::to_string(session).map_err(io::Error::from)?)?;
-        }
-    } else {
-        table(out, &status.bfd)?;
-    }
-    Ok(out.flush()?)
+    client::show_part(&args.part, |status| status.bfd, table)
 }
 
 fn table(out: &mut impl Write, sessions: &[BfdView]) -> io::Result<()> {

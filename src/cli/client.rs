@@ -1,13 +1,16 @@
 //! The other end of the control socket, for subcommands.
 
-use std::io::{self, BufRead, BufReader, Write};
+use std::io::{self, BufRead, BufReader, BufWriter, StdoutLock, Write};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
+use serde::Serialize;
+
 use crate::config::model::DEFAULT_SOCKET;
 use crate::control::protocol::{Body, Command, Request, Response};
+use crate::control::view::{ServiceView, Status};
 
 /// How long the director may take for an answer.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -29,6 +32,22 @@ pub(super) fn default_socket() -> PathBuf {
 pub trait Ask {
     /// Asks and waits for the answer, which is never [`Body::Error`].
     fn ask(&mut self, command: Command) -> Result<Body, ClientError>;
+
+    /// Asks for the status.
+    fn status(&mut self) -> Result<Status, ClientError> {
+        match self.ask(Command::Status)? {
+            Body::Status(status) => Ok(*status),
+            _ => Err(ClientError::Unexpected),
+        }
+    }
+
+    /// Asks for all services.
+    fn services(&mut self) -> Result<Vec<ServiceView>, ClientError> {
+        match self.ask(Command::Services)? {
+            Body::Services(services) => Ok(services),
+            _ => Err(ClientError::Unexpected),
+        }
+    }
 }
 
 /// Why there is no answer.
@@ -122,6 +141,41 @@ impl Ask for Later {
         };
         self.client.insert(client).ask(command)
     }
+}
+
+/// What a subcommand takes that shows one part of the status.
+#[derive(Debug, clap::Args)]
+pub(super) struct PartArgs {
+    /// Print one JSON object a line instead, with all that is known
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    at: At,
+}
+
+/// Where subcommands print.
+type Printer = BufWriter<StdoutLock<'static>>;
+
+/// Shows one part of the status: to programs line by line, to people as a table.
+pub(super) fn show_part<T: Serialize>(
+    args: &PartArgs,
+    part: fn(Status) -> Vec<T>,
+    table: fn(&mut Printer, &[T]) -> io::Result<()>,
+) -> ExitCode {
+    let print = |out: &mut Printer| {
+        let items = part(Client::connect(&args.at.socket)?.status()?);
+        match args.json {
+            true => items.iter().try_for_each(|item| json_line(out, item))?,
+            false => table(out, &items)?,
+        }
+        Ok(out.flush()?)
+    };
+    exit(print(&mut BufWriter::new(io::stdout().lock())))
+}
+
+/// Prints one JSON object, in a line.
+pub(super) fn json_line(out: &mut impl Write, item: &impl Serialize) -> io::Result<()> {
+    writeln!(out, "{}", serde_json::to_string(item)?)
 }
 
 /// The exit code for the end of a subcommand, after a word about what went wrong. A reader that has seen enough

@@ -34,7 +34,7 @@ pub(super) fn list(args: &Args, out: &mut impl Write) -> Result<(), ClientError>
         };
         for connection in &page.entries {
             match args.json {
-                true => writeln!(out, "{}", serde_json::to_string(connection).map_err(std::io::Error::from)?)?,
+                true => client::json_line(out, connection)?,
                 false => layout::connections::line(out, None, connection)?,
             }
         }

@@ -5,7 +5,6 @@ use std::process::ExitCode;
 
 use super::client::{self, Ask, At, Client, ClientError};
 use super::layout::{self, Layout};
-use crate::control::protocol::{Body, Command};
 
 /// List virtual services and their real servers
 #[derive(Debug, clap::Args)]
@@ -24,14 +23,11 @@ pub fn run(args: &Args) -> ExitCode {
 
 pub(super) fn list(args: &Args, out: &mut impl Write) -> Result<(), ClientError> {
     let mut client = Client::connect(&args.at.socket)?;
-    let Body::Services(services) = client.ask(Command::Services)? else { return Err(ClientError::Unexpected) };
+    let services = client.services()?;
     if args.json {
-        for service in &services {
-            writeln!(out, "{}", serde_json::to_string(service).map_err(std::io::Error::from)?)?;
-        }
+        services.iter().try_for_each(|service| client::json_line(out, service))?;
     } else {
-        let Body::Status(status) = client.ask(Command::Status)? else { return Err(ClientError::Unexpected) };
-        layout::version(out, status.table_size)?;
+        layout::version(out, client.status()?.table_size)?;
         Layout::default().services(out, &services)?;
     }
     Ok(out.flush()?)

@@ -9,7 +9,6 @@ use std::process::ExitCode;
 use super::client::{self, Ask, At, Client, ClientError};
 use crate::control::Counts;
 use crate::control::admin::ServiceName;
-use crate::control::protocol::{Body, Command};
 use crate::control::view::{ServerView, ServiceView, Status};
 
 /// Print all counters in the text form of Prometheus
@@ -26,9 +25,8 @@ pub fn run(args: &Args) -> ExitCode {
 
 fn print(args: &Args, out: &mut impl Write) -> Result<(), ClientError> {
     let mut client = Client::connect(&args.at.socket)?;
-    let Body::Services(services) = client.ask(Command::Services)? else { return Err(ClientError::Unexpected) };
-    let Body::Status(status) = client.ask(Command::Status)? else { return Err(ClientError::Unexpected) };
-    write(out, &services, &status)?;
+    let services = client.services()?;
+    write(out, &services, &client.status()?)?;
     Ok(out.flush()?)
 }
 

@@ -4,7 +4,6 @@ use std::io::{self, BufWriter, Write};
 use std::process::ExitCode;
 
 use super::client::{self, Ask, At, Client, ClientError};
-use crate::control::protocol::{Body, Command};
 use crate::control::view::{RoleView, Status, SyncDaemonView, SyncPeerView, SyncView};
 
 /// Show the director's ports, table and counters
@@ -26,11 +25,9 @@ pub fn run(args: &Args) -> ExitCode {
 }
 
 pub(super) fn print(args: &Args, out: &mut impl Write) -> Result<(), ClientError> {
-    let Body::Status(status) = Client::connect(&args.at.socket)?.ask(Command::Status)? else {
-        return Err(ClientError::Unexpected);
-    };
+    let status = Client::connect(&args.at.socket)?.status()?;
     match args.json {
-        true => writeln!(out, "{}", serde_json::to_string(&status).map_err(io::Error::from)?)?,
+        true => client::json_line(out, &status)?,
         false => write(out, &status, args.all)?,
     }
     Ok(out.flush()?)

@@ -1,39 +1,22 @@
 //! `ringmaster trackers`: what instances of VRRP track, and what that does to them.
 
-use std::io::{self, BufWriter, Write};
+use std::io::{self, Write};
 use std::process::ExitCode;
 
-use super::client::{self, Ask as _, At, Client, ClientError};
+use super::client::{self, PartArgs};
 use super::grid::grid;
-use crate::control::protocol::{Body, Command};
 use crate::control::view::{EffectView, TrackerView};
 
 /// Show what VRRP instances track: scripts, processes, files, interfaces, BFD, and what they do to priorities
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// Print one JSON object a tracker instead
-    #[arg(long)]
-    json: bool,
     #[command(flatten)]
-    at: At,
+    part: PartArgs,
 }
 
-/// Prints the trackers.
+/// Prints them.
 pub fn run(args: &Args) -> ExitCode {
-    client::exit(show(args, &mut BufWriter::new(io::stdout().lock())))
-}
-
-fn show(args: &Args, out: &mut impl Write) -> Result<(), ClientError> {
-    let mut client = Client::connect(&args.at.socket)?;
-    let Body::Status(status) = client.ask(Command::Status)? else { return Err(ClientError::Unexpected) };
-    if args.json {
-        for tracker in &status.trackers {
-            writeln!(out, "{}", serde_json::to_string(tracker).map_err(io::Error::from)?)?;
-        }
-    } else {
-        table(out, &status.trackers)?;
-    }
-    Ok(out.flush()?)
+    client::show_part(&args.part, |status| status.trackers, table)
 }
 
 fn table(out: &mut impl Write, trackers: &[TrackerView]) -> io::Result<()> {

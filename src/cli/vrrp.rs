@@ -1,40 +1,23 @@
 //! `ringmaster vrrp`: the instances of VRRP and their roles.
 
-use std::io::{self, BufWriter, Write};
+use std::io::{self, Write};
 use std::process::ExitCode;
 
-use super::client::{self, Ask as _, At, Client, ClientError};
+use super::client::{self, PartArgs};
 use super::grid::grid;
 use super::status::duration;
-use crate::control::protocol::{Body, Command};
 use crate::control::view::RoleView;
 
 /// Show the roles of VRRP instances: who is master, since when, what was sent and heard
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// Print one JSON object an instance instead, with all counters
-    #[arg(long)]
-    json: bool,
     #[command(flatten)]
-    at: At,
+    part: PartArgs,
 }
 
-/// Prints the roles.
+/// Prints them.
 pub fn run(args: &Args) -> ExitCode {
-    client::exit(show(args, &mut BufWriter::new(io::stdout().lock())))
-}
-
-fn show(args: &Args, out: &mut impl Write) -> Result<(), ClientError> {
-    let mut client = Client::connect(&args.at.socket)?;
-    let Body::Status(status) = client.ask(Command::Status)? else { return Err(ClientError::Unexpected) };
-    if args.json {
-        for role in &status.roles {
-            writeln!(out, "{}", serde_json::to_string(role).map_err(io::Error::from)?)?;
-        }
-    } else {
-        table(out, &status.roles)?;
-    }
-    Ok(out.flush()?)
+    client::show_part(&args.part, |status| status.roles, table)
 }
 
 fn table(out: &mut impl Write, roles: &[RoleView]) -> io::Result<()> {
