@@ -1,14 +1,16 @@
 //! `ringmaster run`: the director itself.
 
 use std::error::Error;
+use std::ffi::OsString;
 use std::io::IsTerminal;
+use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use tracing_subscriber::EnvFilter;
 
-use crate::config::{self, LoadOptions, Style};
-use crate::control;
+use crate::config::{self, LoadOptions, Reading, Style};
+use crate::control::{self, helper};
 use crate::supervisor::{self, Channel};
 use crate::sys::{inherit, signals};
 
@@ -27,11 +29,19 @@ pub struct Args {
     /// The descriptor of the supervisor's channel
     #[arg(long, hide = true, value_name = "DESCRIPTOR", conflicts_with = "foreground_single")]
     pub supervised: Option<i32>,
+    /// The descriptor of the channel to the director whose helper this is
+    #[arg(long, hide = true, value_name = "DESCRIPTOR", conflicts_with = "foreground_single")]
+    pub helper: Option<i32>,
 }
 
 /// Runs a director, or the supervisor of one, to its end. Exit code 1: it did not start, or could not go on.
 pub fn run(args: &Args) -> ExitCode {
     log_to_stderr();
+    if let Some(number) = args.helper {
+        return inherit::take(number)
+            .and_then(|channel| help(args, channel))
+            .map_or(ExitCode::FAILURE, |()| ExitCode::SUCCESS);
+    }
     let inherited = args.supervised.map(|number| {
         // The supervisor reads its signals elsewhere.
         signals::unblock_all()?;
@@ -48,31 +58,67 @@ pub fn run(args: &Args) -> ExitCode {
 }
 
 fn direct(args: &Args, supervisor: Option<Channel>) -> ExitCode {
-    let style = if std::io::stderr().is_terminal() { Style::Colour } else { Style::Plain };
-    let show = |problems: &config::Problems| {
-        problems.0.iter().for_each(|problem| eprint!("{}", config::render(problem, style)));
-    };
-    let options = LoadOptions { config_id: args.config_id.clone() };
-    let load = || match config::load(&args.file, &options) {
-        Ok(loaded) => {
-            show(&loaded.problems);
-            Some(loaded.config)
-        }
-        Err(problems) => {
-            show(&problems);
-            eprint!("{}", config::summary(&problems));
-            None
-        }
-    };
-    let Some(config) = load() else { return ExitCode::FAILURE };
+    let Some((config, _)) = load(args, true) else { return ExitCode::FAILURE };
     abort_on_panic();
-    match control(config, load, supervisor) {
+    if !config.settings.keep_privileges
+        && let Err(error) = helper::start(&arguments_of_helper(args))
+    {
+        tracing::error!("the privileged helper cannot be started: {error}");
+        return ExitCode::FAILURE;
+    }
+    match control(config, || load_again(args), supervisor) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             tracing::error!("{}", with_causes(&*error));
             ExitCode::FAILURE
         }
     }
+}
+
+/// Reads the configuration, and tells its problems if that is wanted.
+fn load(args: &Args, tell: bool) -> Option<(config::Config, Reading)> {
+    let style = if std::io::stderr().is_terminal() { Style::Colour } else { Style::Plain };
+    let show = |problems: &config::Problems| {
+        problems.0.iter().filter(|_| tell).for_each(|problem| eprint!("{}", config::render(problem, style)));
+    };
+    match Reading::load(&args.file, &LoadOptions { config_id: args.config_id.clone() }) {
+        Ok((loaded, reading)) => {
+            show(&loaded.problems);
+            Some((loaded.config, reading))
+        }
+        Err(problems) => {
+            show(&problems);
+            if tell {
+                eprint!("{}", config::summary(&problems));
+            }
+            None
+        }
+    }
+}
+
+/// Reads the configuration once more, by whoever may.
+fn load_again(args: &Args) -> Option<config::Config> {
+    match helper::get() {
+        Some(helper) => helper.configuration().unwrap_or_else(|error| {
+            tracing::error!("the configuration cannot be read: {error}");
+            None
+        }),
+        None => load(args, true).map(|(config, _)| config),
+    }
+}
+
+/// `ringmaster run` with the same configuration.
+fn arguments_of_helper(args: &Args) -> Vec<OsString> {
+    let name = std::env::args_os().next().unwrap_or_default();
+    let id = args.config_id.iter().flat_map(|id| ["-i".into(), id.into()]);
+    [name, "run".into(), "-f".into(), args.file.clone().into()].into_iter().chain(id).collect()
+}
+
+/// Helps a director, until that ends.
+fn help(args: &Args, channel: OwnedFd) -> std::io::Result<()> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let local = tokio::task::LocalSet::new();
+    local.block_on(&runtime, helper::serve(channel, |tell| load(args, tell)))
 }
 
 /// The control thread: everything that is not a packet happens on this one.

@@ -7,10 +7,12 @@
 pub mod admin;
 pub mod bfd;
 mod director;
+pub mod helper;
 mod ids;
 mod keeper;
 pub mod kernel;
 mod ledger;
+mod line;
 pub mod notify;
 mod plan;
 pub mod programs;

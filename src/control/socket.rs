@@ -19,6 +19,7 @@ use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::timeout;
 
+use super::helper;
 use super::protocol::{self, Body, Response, VERSION};
 use super::view::Source;
 
@@ -109,10 +110,17 @@ impl ControlSocket {
 
 impl Drop for ControlSocket {
     fn drop(&mut self) {
-        if std::fs::symlink_metadata(&self.path).is_ok_and(|file| file.ino() == self.inode) {
-            let _ = std::fs::remove_file(&self.path);
-        }
+        // What is left behind is replaced by the next director.
+        let _ = match helper::get() {
+            Some(helper) => helper.remove_socket(self.inode),
+            None => remove(&self.path, self.inode),
+        };
     }
+}
+
+/// Removes a socket, unless another director has put its own into the place.
+pub(super) fn remove(path: &Path, inode: u64) -> io::Result<()> {
+    if std::fs::symlink_metadata(path)?.ino() == inode { std::fs::remove_file(path) } else { Ok(()) }
 }
 
 fn check_vacant(path: &Path) -> Result<(), SocketError> {

@@ -12,6 +12,7 @@ use super::{Director, DirectorError};
 use crate::config::Config;
 use crate::config::model::VirtualAddress;
 use crate::control::bfd::Neighbours;
+use crate::control::helper;
 use crate::control::kernel::{KernelError, Paths};
 use crate::control::notify::Notifier;
 use crate::control::programs::Programs;
@@ -69,8 +70,9 @@ impl Roles {
         respectful: bool,
         random: impl FnMut() -> u32,
     ) -> Result<(), DirectorError> {
-        for complaint in Programs::review(config) {
-            tracing::error!("{complaint}");
+        // A helper has seen to that.
+        if helper::get().is_none() {
+            Programs::review(config).iter().for_each(|complaint| tracing::error!("{complaint}"));
         }
         self.neighbours = Neighbours::start(&config.bfd, random)?;
         self.notifier = Some(Notifier::start(config));

@@ -10,6 +10,7 @@ use ahash::RandomState;
 use rtnetlink::Handle;
 use tokio::task::JoinSet;
 
+use super::confinement::Confinement;
 use super::roles::Roles;
 use super::sweep::Sweep;
 use super::synchronise::{SyncControl, describe};
@@ -21,6 +22,7 @@ use crate::config::Config;
 use crate::config::model::Settings;
 use crate::conn::table::TableConfig;
 use crate::conn::{HashSeed, Table};
+use crate::control::helper::black_box_beside;
 use crate::control::keeper::{Estate, Keeper};
 use crate::control::kernel::{Kernel, ReturnLink, VirtualAddresses};
 use crate::control::state::State;
@@ -45,11 +47,13 @@ pub(super) struct Prepared {
     network: Network,
     interfaces: Vec<Interface>,
     workers: usize,
+    confinement: Option<Arc<Confinement>>,
 }
 
 impl Prepared {
     /// Reads the kernel's tables and chooses ports.
     pub(super) async fn new(config: Config) -> Result<Self, DirectorError> {
+        let confinement = Confinement::of(&config.settings)?.map(Arc::new);
         let pairs = config.services.iter().map(|service| service.servers.len()).sum();
         if pairs > PAIRS {
             return Err(DirectorError::Pairs(pairs));
@@ -58,7 +62,7 @@ impl Prepared {
         refuse_local_servers(&config, &kernel.local_addresses().collect::<Vec<_>>())?;
         let interfaces = interfaces(kernel.ports())?;
         let workers = worker_count(&config.settings, &interfaces)?;
-        Ok(Self { config, kernel, network, interfaces, workers })
+        Ok(Self { config, kernel, network, interfaces, workers, confinement })
     }
 
     /// Where clients are to ask.
@@ -84,7 +88,7 @@ impl Prepared {
         let started = match self.config.settings.driver {
             Driver::Own => {
                 let Settings { frames, ref socket, .. } = self.config.settings;
-                let black_box = socket.with_extension("died.pcap");
+                let black_box = black_box_beside(socket);
                 let left = takeover::rings(&mut estate, &mut keeper, &setups, frames, &black_box);
                 let rings = left.map_or_else(|| open_rings::<Own>(&setups, &self.config.settings), Ok)?;
                 for (worker, io) in rings.iter().enumerate() {
@@ -116,7 +120,7 @@ impl Prepared {
         file: Config,
         mut keeper: Keeper,
     ) -> Result<Director, DirectorError> {
-        let Self { config, kernel, network, interfaces, workers } = self;
+        let Self { config, kernel, network, interfaces, workers, confinement } = self;
         let return_link = ReturnLink::of(&config.settings.socket);
         // A director before this one has left its own, whose sockets were not for others.
         return_link.remove().await;
@@ -181,18 +185,24 @@ impl Prepared {
             config,
         };
         director.sync.plan_changed(&director.services);
-        director.open_for_traffic(rings).await?;
+        director.open_for_traffic(rings, confinement).await?;
         Ok(director)
     }
 }
 
 impl Director {
-    /// Workers first, then the steering program's rules, then the elections that bring addresses and traffic.
-    async fn open_for_traffic<R: Rings + 'static>(&mut self, rings: Vec<XdpIo<R>>) -> Result<(), DirectorError> {
+    /// Workers first, then the steering program's rules, then the elections that bring addresses and traffic. All threads are
+    /// started with no more rights than they need.
+    async fn open_for_traffic<R: Rings + 'static>(
+        &mut self,
+        rings: Vec<XdpIo<R>>,
+        confinement: Option<Arc<Confinement>>,
+    ) -> Result<(), DirectorError> {
         for io in &rings {
             io.connect(&mut self.steering)?;
         }
         self.save();
+        confinement.iter().try_for_each(|confinement| confinement.enter())?;
         let snapshot = Arc::new(self.snapshot());
         let cores = cores(&self.config.settings, rings.len());
         for (number, (io, core)) in rings.into_iter().zip(cores).enumerate() {
@@ -200,7 +210,7 @@ impl Director {
             let forwarder = Forwarder::new(self.shared.clone(), Arc::new(Counters::new(PAIRS)), number);
             let member = self.shared.table.member(number).expect("the table was made for as many workers");
             let worker = Worker::new(io, forwarder, member, inbox);
-            self.workers.start(worker, mailbox, core, self.config.settings.poll)?;
+            self.workers.start(worker, mailbox, core, self.config.settings.poll, confinement.clone())?;
         }
         self.steering.set_fallback(Fallback::Drop)?;
         self.steer()?;

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 
 use super::DirectorError;
+use super::confinement::Confinement;
 use crate::forward::Counters;
 use crate::io::PacketIo;
 use crate::io::options::Poll;
@@ -31,13 +32,14 @@ impl Workers {
         Self { threads: Vec::new(), stop: Arc::new(AtomicBool::new(false)) }
     }
 
-    /// Starts a worker on `core`.
+    /// Starts a worker on `core`, with the rights of a worker.
     pub(super) fn start<I: PacketIo + Send + 'static>(
         &mut self,
         worker: Worker<I>,
         mailbox: Mailbox,
         core: Option<usize>,
         poll: Poll,
+        confinement: Option<Arc<Confinement>>,
     ) -> Result<(), DirectorError> {
         let counters = Arc::clone(worker.forwarder().counters());
         let stop = Arc::clone(&self.stop);
@@ -47,6 +49,9 @@ impl Workers {
                 && !affinity::pin_to(core)
             {
                 tracing::warn!("worker {number} cannot be pinned to core {core}; see `cpus` in the `ringmaster` block");
+            }
+            if let Some(confinement) = confinement {
+                confinement.enter_as_worker();
             }
             worker.run(poll, clock::tick, &stop).close();
         };

@@ -19,6 +19,7 @@ use super::KernelError;
 use super::decode;
 use super::facts::Link;
 use crate::config::model::VirtualAddress;
+use crate::control::helper;
 
 /// An address on an interface.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -95,8 +96,28 @@ impl VirtualAddresses {
         gone.map_err(|source| KernelError::Remove { device: device.clone(), address: *address, source })
     }
 
+    /// Replaces the record whole, so that a crash leaves the old one or the new one. No text is no file.
+    pub fn record_text(file: &Path, text: &[u8]) -> io::Result<()> {
+        if text.is_empty() {
+            return match std::fs::remove_file(file) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+                _ => Ok(()),
+            };
+        }
+        if let Some(directory) = file.parent() {
+            std::fs::create_dir_all(directory)?;
+        }
+        let fresh = file.with_extension("addresses.new");
+        std::fs::write(&fresh, text)?;
+        std::fs::rename(&fresh, file)
+    }
+
     fn record(&self) -> Result<(), KernelError> {
-        write(&self.file, &self.ours).map_err(|source| KernelError::Record { file: self.file.clone(), source })
+        let written = match helper::get() {
+            Some(helper) => text(&self.ours).and_then(|text| helper.record(&text)),
+            None => text(&self.ours).and_then(|text| Self::record_text(&self.file, &text)),
+        };
+        written.map_err(|source| KernelError::Record { file: self.file.clone(), source })
     }
 }
 
@@ -182,20 +203,9 @@ fn read(file: &Path) -> io::Result<BTreeSet<Placed>> {
     }
 }
 
-/// Replaces the record whole, so that a crash leaves the old one or the new one. An empty record is no file.
-fn write(file: &Path, ours: &BTreeSet<Placed>) -> io::Result<()> {
-    if ours.is_empty() {
-        return match std::fs::remove_file(file) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
-            _ => Ok(()),
-        };
-    }
-    if let Some(directory) = file.parent() {
-        std::fs::create_dir_all(directory)?;
-    }
-    let fresh = file.with_extension("addresses.new");
-    std::fs::write(&fresh, serde_json::to_vec(ours)?)?;
-    std::fs::rename(&fresh, file)
+/// The record's text: none for no addresses.
+fn text(ours: &BTreeSet<Placed>) -> io::Result<Vec<u8>> {
+    if ours.is_empty() { Ok(Vec::new()) } else { Ok(serde_json::to_vec(ours)?) }
 }
 
 #[cfg(test)]
@@ -244,11 +254,13 @@ mod tests {
         let file = VirtualAddresses::record_beside(&directory.path().join("run/ringmaster.sock"));
         assert_eq!(read(&file).unwrap(), BTreeSet::new());
         let ours = placed(&[("10.0.0.1", 32), ("2001:db8::1", 64)]);
-        write(&file, &ours).unwrap();
+        let write = |ours| VirtualAddresses::record_text(&file, &text(ours).unwrap());
+        write(&ours).unwrap();
         assert_eq!(read(&file).unwrap(), ours);
-        write(&file, &BTreeSet::new()).unwrap();
+        let none = BTreeSet::new();
+        write(&none).unwrap();
         assert!(!file.exists());
-        write(&file, &BTreeSet::new()).unwrap();
+        write(&none).unwrap();
         std::fs::write(&file, "not ours").unwrap();
         assert!(read(&file).is_err(), "a damaged record is reported, not overwritten");
     }

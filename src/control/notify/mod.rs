@@ -4,16 +4,15 @@
 //! that takes longer than `PATIENCE` is left alone and told of, so that it cannot hold up all others. Nothing here
 //! keeps the event loop waiting.
 
-mod pipe;
+pub(super) mod pipe;
 
 use std::time::Duration;
 
-use tokio::process::Child;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
-use super::programs::{Programs, Ready};
+use super::programs::{Programs, Runnable, Running};
 use crate::config::Config;
 use crate::notify::{Herald, Notice};
 use crate::program::Program;
@@ -39,7 +38,7 @@ pub struct Notifier {
 #[derive(Debug)]
 struct Call {
     what: Program,
-    ready: Ready,
+    ready: Runnable,
     added: Vec<String>,
 }
 
@@ -84,7 +83,7 @@ impl Notifier {
     }
 
     fn call(&self, what: Program, added: Vec<String>) {
-        match self.programs.ready(&what) {
+        match self.programs.runnable(&what) {
             // The runner listens until the queue is dropped.
             Ok(ready) => _ = self.queue.send(Call { what, ready, added }),
             Err(refusal) => tracing::error!("notification: `{what}` was not run: {refusal}"),
@@ -102,7 +101,7 @@ async fn run(mut calls: UnboundedReceiver<Call>) {
     }
 }
 
-async fn wait(what: &Program, mut child: Child) {
+async fn wait(what: &Program, mut child: Running) {
     match timeout(PATIENCE, child.wait()).await {
         Ok(Ok(status)) if status.success() => {}
         Ok(Ok(status)) => tracing::warn!("notification: `{what}` ended with {status}"),

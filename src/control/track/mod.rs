@@ -10,7 +10,7 @@
 //! | `files` | is told of changes by inotify(7), and looks once a second besides |
 //! | `links` | follows interfaces over netlink, or asks them |
 
-mod files;
+pub(super) mod files;
 mod links;
 mod processes;
 mod scripts;
