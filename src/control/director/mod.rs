@@ -38,7 +38,7 @@ use crate::config::Config;
 use crate::conn::table::TableError;
 use crate::forward::{Reason, Shared};
 use crate::io::PortInfo;
-use crate::io::xdp::LossGauge;
+use crate::io::xdp::Gauge;
 use crate::io::xdp::SetupError;
 use crate::io::xdp::steer::Steering;
 use crate::service::{Network, Services, Snapshot};
@@ -155,7 +155,7 @@ pub(crate) struct Director {
     sync_control: SyncControl,
     workers: Workers,
     ports: Vec<PortInfo>,
-    gauges: Vec<LossGauge>,
+    gauges: Vec<Gauge>,
     started: Duration,
     /// The configuration as it was read last; in `config` are the changes that clients have asked for since.
     file: Config,

@@ -30,7 +30,7 @@ use crate::forward::{Counters, Forwarder, Shared, lifecycle};
 use crate::io::PacketIo;
 use crate::io::options::{Driver, RingOptions};
 use crate::io::xdp::steer::{AttachMode, Fallback, Steering};
-use crate::io::xdp::{KernelPort, LossGauge, Own, PortSetup, Rings, SetupError, XdpIo, XskRs};
+use crate::io::xdp::{Gauge, KernelPort, Own, PortSetup, Rings, SetupError, XdpIo, XskRs};
 use crate::service::Network;
 use crate::supervisor::RINGS;
 use crate::sys::interface::Interface;
@@ -282,8 +282,8 @@ fn attach(
     Ok(attached?)
 }
 
-fn gauges<R: Rings>(rings: &[XdpIo<R>]) -> Result<Vec<LossGauge>, DirectorError> {
-    let failed = |source| DirectorError::System { what: "keep a descriptor of a socket", source };
+fn gauges<R: Rings>(rings: &[XdpIo<R>]) -> Result<Vec<Gauge>, DirectorError> {
+    let failed = |source| DirectorError::System { what: "keep an eye on the rings", source };
     rings.iter().map(|io| io.gauge().map_err(failed)).collect()
 }
 
