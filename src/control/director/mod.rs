@@ -45,6 +45,7 @@ use crate::service::{Network, Services, Snapshot};
 use crate::supervisor::Channel;
 use crate::sys::{capabilities, clock};
 use crate::wire::Addr;
+use crate::worker::stand_still_on_demand;
 use roles::Roles;
 use shortage::Shortage;
 use start::Prepared;
@@ -273,6 +274,7 @@ impl Director {
     }
 
     async fn beat(&mut self) {
+        stand_still_on_demand();
         let now = clock::now();
         self.keeper.beat(now);
         while let Some(next) = self.shared.wanted.pop() {

@@ -36,7 +36,7 @@ use crate::supervisor::RINGS;
 use crate::sys::interface::Interface;
 use crate::sys::{affinity, clock, memory};
 use crate::wire::Addr;
-use crate::worker::{Mailbox, Worker};
+use crate::worker::{Mailbox, OnDemand, Worker};
 
 /// A director that has looked around and touched nothing yet: another one may still be at work.
 pub(super) struct Prepared {
@@ -199,7 +199,7 @@ impl Director {
             let (mailbox, inbox) = Mailbox::new(Arc::clone(&snapshot));
             let forwarder = Forwarder::new(self.shared.clone(), Arc::new(Counters::new(PAIRS)), number);
             let member = self.shared.table.member(number).expect("the table was made for as many workers");
-            let worker = Worker::new(io, forwarder, member, inbox);
+            let worker = Worker::observed(io, forwarder, member, inbox, OnDemand::default());
             self.workers.start(worker, mailbox, core, self.config.settings.poll)?;
         }
         self.steering.set_fallback(Fallback::Drop)?;
