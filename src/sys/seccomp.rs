@@ -173,7 +173,7 @@ impl Filter {
     /// Puts it on the calling thread, which must have given up the right to new privileges
     /// ([`shed`](super::privileges::shed)), and on those that it starts.
     pub fn put_on(&self) -> io::Result<()> {
-        self.0.iter().try_for_each(|program| install(program))
+        self.0.iter().try_for_each(install)
     }
 }
 

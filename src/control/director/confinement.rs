@@ -9,7 +9,7 @@
 //! may reach out for another thread, so the second row is what bounds the process, and the first what is in the way.
 
 use rustix::process::geteuid;
-use rustix::thread::CapabilitySet;
+use rustix::thread::{CapabilitySet, capabilities};
 
 use super::DirectorError;
 use crate::config::model::Settings;
@@ -30,7 +30,7 @@ const USERS: [&str; 2] = ["ringmaster", "nobody"];
 
 /// See the module documentation.
 #[derive(Debug)]
-pub(super) struct Confinement {
+pub struct Confinement {
     /// `None`: whoever it was started as.
     user: Option<(String, Ids)>,
     director: Filter,
@@ -39,14 +39,14 @@ pub(super) struct Confinement {
 
 impl Confinement {
     /// As configured; `None` if all rights are kept.
-    pub(super) fn of(settings: &Settings) -> Result<Option<Self>, DirectorError> {
+    pub fn of(settings: &Settings) -> Result<Option<Self>, DirectorError> {
         if settings.keep_privileges {
             return Ok(None);
         }
         let user = match &settings.user {
             Some(name) => Some(named(name).ok_or_else(|| DirectorError::NoUser(name.clone()))?),
-            // Who was not root to begin with stays who that is.
-            None if !geteuid().is_root() => None,
+            // Who was not root to begin with, or may not become another, stays who that is.
+            None if !geteuid().is_root() || !may_change_user() => None,
             None => {
                 let found = USERS.iter().find_map(|name| named(name));
                 Some(found.ok_or_else(|| DirectorError::NoUser(USERS.join(" or ")))?)
@@ -58,7 +58,7 @@ impl Confinement {
     }
 
     /// Puts the calling thread, and all that it starts, under the rules of all but workers.
-    pub(super) fn enter(&self) -> Result<(), DirectorError> {
+    pub fn enter(&self) -> Result<(), DirectorError> {
         let left = shed(self.ids(), KEPT).map_err(DirectorError::Confinement)?;
         self.director.put_on().map_err(DirectorError::Confinement)?;
         let names: Vec<_> = left.iter_names().map(|(name, _)| name).collect();
@@ -68,7 +68,7 @@ impl Confinement {
     }
 
     /// Puts the calling thread under the rules of workers. One that cannot be must not go on.
-    pub(super) fn enter_as_worker(&self) {
+    pub fn enter_as_worker(&self) {
         let confined = shed(self.ids(), CapabilitySet::empty()).and_then(|_| self.worker.put_on());
         confined.unwrap_or_else(|error| panic!("a worker cannot give up its rights: {error}"));
     }
@@ -76,6 +76,12 @@ impl Confinement {
     fn ids(&self) -> Option<Ids> {
         self.user.as_ref().map(|(_, ids)| *ids)
     }
+}
+
+fn may_change_user() -> bool {
+    let needed = CapabilitySet::SETUID | CapabilitySet::SETGID;
+    // A kernel that does not say will say so when it refuses.
+    capabilities(None).map_or(true, |sets| sets.effective.contains(needed))
 }
 
 fn named(name: &str) -> Option<(String, Ids)> {

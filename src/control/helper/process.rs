@@ -161,7 +161,8 @@ mod tests {
         let text = format!(
             "vrrp_script yes {{\nscript \"/bin/sh -c 'exit 3'\"\nuser root\n}}\n\
              track_file there {{\nfile {0}/number\n}}\n\
-             global_defs {{\nvrrp_notify_fifo {0}/pipe\n}}\nringmaster {{\nsocket {0}/sock\n}}\n",
+             global_defs {{\nvrrp_notify_fifo {0}/pipe\n}}\n\
+             vrrp_instance V {{\ninterface eth0\nvirtual_router_id 7\ntrack_file {{\nthere\n}}\ntrack_script {{\nyes\n}}\n}}\nringmaster {{\nsocket {0}/sock\n}}\n",
             folder.path().display()
         );
         let mut allowed = Allowed::default();

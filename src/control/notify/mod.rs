@@ -96,7 +96,7 @@ async fn run(mut calls: UnboundedReceiver<Call>) {
     while let Some(Call { what, ready, added }) = calls.recv().await {
         match ready.start(&added) {
             Ok(child) => wait(&what, child).await,
-            Err(error) => tracing::error!("notification: `{what}` could not be started: {error}"),
+            Err(error) => tracing::error!("notification: `{what}` was not run: {error}"),
         }
     }
 }

@@ -5,6 +5,7 @@ use std::os::fd::OwnedFd;
 use std::os::unix::process::ExitStatusExt;
 use std::process::ExitStatus;
 
+use rustix::net::SendFlags;
 use rustix::process::Signal;
 use tokio::net::UnixDatagram;
 use tokio::process::Child;
@@ -49,7 +50,7 @@ impl Running {
     pub fn signal(&self, signal: Signal) {
         match self {
             Self::Child(child) => super::signal(child, signal),
-            Self::Afar(line) => _ = line.try_send(&signal.as_raw().to_ne_bytes()),
+            Self::Afar(line) => say(line, signal.as_raw()),
         }
     }
 }
@@ -78,9 +79,14 @@ impl Attended {
             }
         };
         if let Ok(status) = status {
-            let _ = self.line.try_send(&status.into_raw().to_ne_bytes());
+            say(&self.line, status.into_raw());
         }
     }
+}
+
+/// At once: the runtime would first have to learn that there is room. The other end may have lost interest.
+fn say(line: &UnixDatagram, number: i32) {
+    let _ = rustix::net::send(line, &number.to_ne_bytes(), SendFlags::DONTWAIT | SendFlags::NOSIGNAL);
 }
 
 fn datagrams(socket: OwnedFd) -> io::Result<UnixDatagram> {
