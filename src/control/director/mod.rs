@@ -23,7 +23,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::task::{JoinError, JoinSet};
 use tokio::time::{Interval, MissedTickBehavior, interval, sleep};
 
-use super::admin::Change;
+use super::admin;
 use super::bfd::BfdError;
 use super::keeper::{Keeper, Wish};
 use super::kernel::{self, Kernel, KernelError, ReturnLink, VirtualAddresses};
@@ -161,8 +161,6 @@ pub(crate) struct Director {
     /// The configuration as it was read last; in `config` are the changes that clients have asked for since.
     file: Config,
     keeper: Keeper,
-    /// What clients have changed since the configuration was read, in order.
-    changes: Vec<Change>,
     /// Why the last upgrade came to nothing.
     not_upgraded: Option<String>,
 }
@@ -362,7 +360,7 @@ impl Director {
                 steering: Steering::fingerprint(),
                 ids: self.ids.save(),
                 ledger: self.ledger.save(),
-                changes: self.changes.clone(),
+                changes: admin::difference(&self.file, &self.config),
                 masters: self.roles.masters(),
                 checks: self.health.found().map(|(spec, up)| (format!("{spec:?}"), up)).collect(),
             };

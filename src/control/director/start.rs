@@ -176,7 +176,6 @@ impl Prepared {
             started: clock::now(),
             file,
             keeper,
-            changes: state.changes,
             not_upgraded: None,
             config,
         };
