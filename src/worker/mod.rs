@@ -7,12 +7,16 @@
 //! One [`turn`](Worker::turn) is one batch: adopt a newer snapshot, receive, decide and rewrite, transmit. Frames are
 //! conserved: each one received is transmitted, recycled, or held back because its neighbour is being resolved.
 
+#[cfg(debug_assertions)]
+mod faults;
 mod mailbox;
 mod offline;
 mod outbox;
 mod pieces;
 mod waiting;
 
+#[cfg(debug_assertions)]
+pub use faults::{OnDemand, stand_still_on_demand};
 pub use mailbox::{Inbox, Mailbox};
 pub use offline::{Offline, OfflineConfig};
 
@@ -31,6 +35,13 @@ use crate::wire::parse;
 use outbox::Outbox;
 use pieces::Parts;
 use waiting::Waiting;
+
+/// Faults on demand are for tests, and a build that is used has none.
+#[cfg(not(debug_assertions))]
+pub type OnDemand = ();
+/// As [`OnDemand`].
+#[cfg(not(debug_assertions))]
+pub const fn stand_still_on_demand() {}
 
 /// Empty turns before an adaptive worker sleeps: a few tens of microseconds.
 const SPINS: u32 = 200;

@@ -38,13 +38,14 @@ use crate::config::Config;
 use crate::conn::table::TableError;
 use crate::forward::{Reason, Shared};
 use crate::io::PortInfo;
-use crate::io::xdp::LossGauge;
+use crate::io::xdp::Gauge;
 use crate::io::xdp::SetupError;
 use crate::io::xdp::steer::Steering;
 use crate::service::{Network, Services, Snapshot};
 use crate::supervisor::Channel;
 use crate::sys::{capabilities, clock};
 use crate::wire::Addr;
+use crate::worker::stand_still_on_demand;
 use roles::Roles;
 use shortage::Shortage;
 use start::Prepared;
@@ -155,7 +156,7 @@ pub(crate) struct Director {
     sync_control: SyncControl,
     workers: Workers,
     ports: Vec<PortInfo>,
-    gauges: Vec<LossGauge>,
+    gauges: Vec<Gauge>,
     started: Duration,
     /// The configuration as it was read last; in `config` are the changes that clients have asked for since.
     file: Config,
@@ -273,6 +274,7 @@ impl Director {
     }
 
     async fn beat(&mut self) {
+        stand_still_on_demand();
         let now = clock::now();
         self.keeper.beat(now);
         while let Some(next) = self.shared.wanted.pop() {

@@ -30,13 +30,13 @@ use crate::forward::{Counters, Forwarder, Shared, lifecycle};
 use crate::io::PacketIo;
 use crate::io::options::{Driver, RingOptions};
 use crate::io::xdp::steer::{AttachMode, Fallback, Steering};
-use crate::io::xdp::{KernelPort, LossGauge, Own, PortSetup, Rings, SetupError, XdpIo, XskRs};
+use crate::io::xdp::{Gauge, KernelPort, Own, PortSetup, Rings, SetupError, XdpIo, XskRs};
 use crate::service::Network;
 use crate::supervisor::RINGS;
 use crate::sys::interface::Interface;
 use crate::sys::{affinity, clock, memory};
 use crate::wire::Addr;
-use crate::worker::{Mailbox, Worker};
+use crate::worker::{Mailbox, OnDemand, Worker};
 
 /// A director that has looked around and touched nothing yet: another one may still be at work.
 pub(super) struct Prepared {
@@ -199,7 +199,7 @@ impl Director {
             let (mailbox, inbox) = Mailbox::new(Arc::clone(&snapshot));
             let forwarder = Forwarder::new(self.shared.clone(), Arc::new(Counters::new(PAIRS)), number);
             let member = self.shared.table.member(number).expect("the table was made for as many workers");
-            let worker = Worker::new(io, forwarder, member, inbox);
+            let worker = Worker::observed(io, forwarder, member, inbox, OnDemand::default());
             self.workers.start(worker, mailbox, core, self.config.settings.poll)?;
         }
         self.steering.set_fallback(Fallback::Drop)?;
@@ -282,8 +282,8 @@ fn attach(
     Ok(attached?)
 }
 
-fn gauges<R: Rings>(rings: &[XdpIo<R>]) -> Result<Vec<LossGauge>, DirectorError> {
-    let failed = |source| DirectorError::System { what: "keep a descriptor of a socket", source };
+fn gauges<R: Rings>(rings: &[XdpIo<R>]) -> Result<Vec<Gauge>, DirectorError> {
+    let failed = |source| DirectorError::System { what: "keep an eye on the rings", source };
     rings.iter().map(|io| io.gauge().map_err(failed)).collect()
 }
 

@@ -10,7 +10,7 @@ use crate::io::PacketIo;
 use crate::io::options::Poll;
 use crate::service::Snapshot;
 use crate::sys::{affinity, clock};
-use crate::worker::{Mailbox, Worker};
+use crate::worker::{Mailbox, Observer, Worker};
 
 /// All workers, from the control thread's side.
 #[derive(Debug)]
@@ -32,9 +32,9 @@ impl Workers {
     }
 
     /// Starts a worker on `core`.
-    pub(super) fn start<I: PacketIo + Send + 'static>(
+    pub(super) fn start<I: PacketIo + Send + 'static, O: Observer + Send + 'static>(
         &mut self,
-        worker: Worker<I>,
+        worker: Worker<I, O>,
         mailbox: Mailbox,
         core: Option<usize>,
         poll: Poll,
