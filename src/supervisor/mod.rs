@@ -13,6 +13,9 @@
 //!              ◀─ Hold …, Ready, Hold …
 //! ```
 //!
+//! Once a director forwards, a *spare* is started beside it (`Spare`): it says `Prepared`, is told all that is held and every
+//! change of that, and gets the word to begin when the director dies.
+//!
 //! # Promises
 //!
 //! - It knows nothing of packets, configurations or what it holds: the less it does, the less it dies of.
@@ -25,6 +28,7 @@
 pub mod channel;
 mod crashes;
 mod process;
+mod spare;
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -42,8 +46,9 @@ use rustix::process::Signal;
 use crate::sys::signals::Signals;
 use crate::sys::{clock, scheduling};
 pub use channel::{Channel, Message};
-use crashes::{Crashes, Estate};
+use crashes::{Crashes, Estate, Next};
 use process::{Phase, Process, Program};
+use spare::Spare;
 
 /// The option of `ringmaster run` that names the channel.
 pub const OPTION: &str = "--supervised";
@@ -81,6 +86,8 @@ struct Supervisor {
     director: Process,
     /// A new program that prepares itself.
     successor: Option<(Process, Program)>,
+    /// A director that waits for the present one to die.
+    spare: Spare,
     crashes: Crashes,
     /// Some director has forwarded.
     proven: bool,
@@ -107,6 +114,7 @@ impl Supervisor {
             held: BTreeMap::new(),
             director,
             successor: None,
+            spare: Spare::default(),
             crashes: Crashes::default(),
             proven: false,
             ending: false,
@@ -129,6 +137,7 @@ impl Supervisor {
                 return Ok(code);
             }
             self.watch();
+            self.keep_spare();
         }
     }
 
@@ -143,6 +152,7 @@ impl Supervisor {
             fds.push(PollFd::new(&successor.channel, PollFlags::IN));
             fds.push(PollFd::new(successor.end(), PollFlags::IN));
         }
+        fds.extend(self.spare.wakers());
         let turn = Timespec { tv_sec: 0, tv_nsec: 250_000_000 };
         match poll(&mut fds, Some(&turn)) {
             Ok(_) | Err(Errno::INTR) => Ok(()),
@@ -156,8 +166,12 @@ impl Supervisor {
             let now = clock::now();
             self.heard = now;
             match (message, thing) {
-                (Message::Hold(name), Some(thing)) => _ = self.held.insert(name, thing),
+                (Message::Hold(name), Some(thing)) => {
+                    self.spare.tell(&Message::Hold(name.clone()), Some(thing.as_fd()), now);
+                    self.held.insert(name, thing);
+                }
                 (Message::Release(beginning), _) => {
+                    self.spare.tell(&Message::Release(beginning.clone()), None, now);
                     self.held.retain(|name, _| !name.starts_with(&beginning));
                     // One that does not hear asks no more.
                     let _ = self.director.channel.send(&Message::Released, None);
@@ -166,10 +180,19 @@ impl Supervisor {
                 (Message::Ready, _) => {
                     self.proven = true;
                     self.director.enter(Phase::Ready(now), now);
+                    self.spare.begin_after(now, self.crashes.trial());
                 }
+                (Message::Reloaded, _) => self.spare.dismiss(),
                 (Message::Upgrade(path), _) => self.upgrade(&path, now),
                 _ => {}
             }
+        }
+    }
+
+    /// Has a spare, as long as there is a director that forwards and nobody is to take its place.
+    fn keep_spare(&mut self) {
+        if matches!(self.director.phase, Phase::Ready(_)) && self.successor.is_none() && !self.ending {
+            self.spare.keep(&self.program, &self.arguments, &self.held, clock::now());
         }
     }
 
@@ -236,11 +259,13 @@ impl Supervisor {
         let by_its_own_rules = status.code().is_some() && (status.success() || !self.proven);
         if self.ending || (by_its_own_rules && self.director.phase != Phase::GivingWay) {
             self.successor.take().into_iter().for_each(|(successor, _)| successor.kill());
+            self.spare.dismiss();
             let code = status.code().and_then(|code| u8::try_from(code).ok());
             return Ok(Some(code.map_or(ExitCode::FAILURE, ExitCode::from)));
         }
         if let Some((successor, program)) = self.successor.take() {
             self.previous = Some(std::mem::replace(&mut self.program, program));
+            self.spare.dismiss();
             self.follow(successor, now);
             return Ok(None);
         }
@@ -261,16 +286,24 @@ impl Supervisor {
     fn replace(&mut self, status: ExitStatus, now: Duration) -> io::Result<()> {
         let life = match self.director.phase {
             Phase::Ready(since) => Some(now.saturating_sub(since)),
-            Phase::Preparing | Phase::Beginning | Phase::GivingWay => None,
+            Phase::Preparing | Phase::Waiting | Phase::Beginning | Phase::GivingWay => None,
         };
         if let Some(previous) = self.previous.take()
             && life.is_none_or(|life| life < PROBATION)
         {
             tracing::error!("the new program died at once ({status}): the one before it takes over");
             self.program = previous;
+            self.spare.dismiss();
         }
         let next = self.crashes.died(now, life);
         tracing::error!("director {} died ({status}): the next one takes over", self.director.id());
+        if next == Next::AT_ONCE
+            && let Some(spare) = self.spare.take()
+        {
+            return Ok(self.wake(spare, now));
+        }
+        // What it waits for will not be.
+        self.spare.dismiss();
         match next.estate {
             Estate::All => {}
             Estate::Connections => self.held.retain(|name, _| !name.starts_with(RINGS)),
@@ -287,6 +320,17 @@ impl Supervisor {
         self.director = Process::start(&self.program, &self.arguments, now)?;
         self.heard = now;
         Ok(())
+    }
+
+    /// A spare takes the director's place. It has been told of everything.
+    fn wake(&mut self, spare: Process, now: Duration) {
+        self.director = spare;
+        self.heard = now;
+        self.director.enter(Phase::Beginning, now);
+        if let Err(error) = self.director.channel.send(&Message::Begin, None) {
+            tracing::error!("spare director {} does not begin: {error}", self.director.id());
+            self.director.signal(Signal::KILL);
+        }
     }
 
     /// Waits, unless a signal says that this is the end.

@@ -5,6 +5,7 @@
 //! it: to the workers as a snapshot, to the steering program as rules, to the kernel as addresses.
 
 mod change;
+mod heir;
 mod ports;
 mod reload;
 mod roles;
@@ -191,10 +192,10 @@ pub async fn run(
     let mut signals = Signals::new()?;
     let system = |what| move |source| DirectorError::System { what, source };
     let mut keeper = Keeper::new(supervisor).map_err(system("listen to the supervisor"))?;
-    let prepared = Prepared::new(config).await?;
-    let estate = keeper.inherit().map_err(system("get from the supervisor what it holds"))?;
+    let mut prepared = Prepared::new(config).await?;
+    let inheritance = prepared.inherit(&mut keeper).await?;
     let mut socket = ControlSocket::bind(prepared.socket())?;
-    let mut director = prepared.start(keeper, estate).await?;
+    let mut director = prepared.start(keeper, inheritance).await?;
     director.announce();
     director.keeper.ready();
     match director.serve(&mut socket, &mut signals, &mut again).await {

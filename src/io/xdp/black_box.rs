@@ -4,30 +4,30 @@
 //! kernel has not come round to those entries.
 
 use std::collections::BTreeSet;
-use std::io;
-use std::os::fd::AsFd;
 
-use super::attach::Descriptors;
-use super::ledger::{Holder, Ledger};
-use super::own::Own;
+use super::attach::Mapped;
+use super::ledger::Holder;
 use super::pool::slot_of;
-use super::{PortSetup, open};
+use super::rings::Memory;
 
-/// Reads them, the latest first, before anybody goes on with the rings. What cannot be told any more is left out.
-pub fn in_hand(ports: &[PortSetup], frames: usize, left: &Descriptors) -> io::Result<Vec<Vec<u8>>> {
-    let geometry = open::geometry(ports, frames).map_err(io::Error::other)?;
-    let ledger = Ledger::attach(left.ledger.try_clone()?, geometry, &open::numbered_places(ports))?;
-    let (mut seen, mut found) = (BTreeSet::new(), Vec::new());
-    for socket in &left.sockets {
-        for packet in Own::attach(socket.try_clone()?, geometry.ring)?.taken() {
-            let slot = slot_of(packet.address, geometry).filter(|&slot| ledger.holder(slot) == Some(Holder::Hand));
-            if slot.is_some_and(|slot| seen.insert(slot)) && packet.length <= geometry.slot {
+impl Mapped {
+    /// Reads them, the latest first, before anybody goes on with the rings. What cannot be told any more is left out.
+    pub fn in_hand(&mut self) -> Vec<Vec<u8>> {
+        let (mut seen, mut found) = (BTreeSet::new(), Vec::new());
+        self.rings.iter_mut().for_each(super::Own::catch_up);
+        for packet in self.rings.iter().flat_map(super::Own::taken) {
+            let slot = slot_of(packet.address, self.geometry);
+            let held = slot.filter(|&slot| self.ledger.holder(slot) == Some(Holder::Hand));
+            if held.is_some_and(|slot| seen.insert(slot)) && packet.length <= self.geometry.slot {
                 let mut bytes = vec![0; packet.length as usize];
-                let read = rustix::io::pread(left.slots.as_fd(), &mut bytes[..], packet.address)?;
-                bytes.truncate(read);
-                found.push(bytes);
+                if let Some(file) = self.slots.file()
+                    && let Ok(read) = rustix::io::pread(file, &mut bytes[..], packet.address)
+                {
+                    bytes.truncate(read);
+                    found.push(bytes);
+                }
             }
         }
+        found
     }
-    Ok(found)
 }
