@@ -15,8 +15,6 @@ use crate::supervisor::{Channel, Message};
 
 /// How long the supervisor may take to let go of what it holds.
 const PATIENCE: Duration = Duration::from_secs(5);
-/// How often a sign of life is given.
-const BEAT: Duration = Duration::from_millis(250);
 
 /// The things that were held for this director, by name.
 #[derive(Debug, Default)]
@@ -42,6 +40,11 @@ impl Estate {
     pub(super) fn copy(&self) -> io::Result<Self> {
         let copy = |(name, thing): (&String, &OwnedFd)| Ok((name.clone(), thing.try_clone()?));
         self.0.iter().map(copy).collect::<io::Result<_>>().map(Self)
+    }
+
+    /// The thing of this name, which stays.
+    pub(super) fn get(&self, name: &str) -> Option<&OwnedFd> {
+        self.0.get(name)
     }
 
     /// The thing of this name.
@@ -109,14 +112,12 @@ impl Line {
 #[derive(Debug)]
 pub(super) struct Keeper {
     line: Option<Line>,
-    /// When the last sign of life was given.
-    beat: Duration,
 }
 
 impl Keeper {
     /// Over a channel, or without one.
     pub(super) fn new(channel: Option<Channel>) -> io::Result<Self> {
-        Ok(Self { line: channel.map(Line::over).transpose()?, beat: Duration::ZERO })
+        Ok(Self { line: channel.map(Line::over).transpose()? })
     }
 
     /// Whether anybody holds anything.
@@ -127,6 +128,11 @@ impl Keeper {
     /// Says that all is prepared for what is held to come.
     pub(super) fn prepared(&mut self) {
         self.say(&Message::Prepared, None);
+    }
+
+    /// For a thread that waits for the director at work to die, and will say so.
+    pub(super) fn herald(&self) -> Option<Channel> {
+        self.line.as_ref().and_then(|line| line.channel.try_clone().ok())
     }
 
     /// Takes in what the supervisor hands over or takes back, and says what that was. May be dropped while waiting; nothing is
@@ -174,14 +180,6 @@ impl Keeper {
     /// A spare that has read the configuration before is out of date.
     pub(super) fn reloaded(&mut self) {
         self.say(&Message::Reloaded, None);
-    }
-
-    /// A sign of life, if it is time for one.
-    pub(super) fn beat(&mut self, now: Duration) {
-        if now >= self.beat + BEAT {
-            self.beat = now;
-            self.say(&Message::Beat, None);
-        }
     }
 
     /// Wants this program in the director's place.

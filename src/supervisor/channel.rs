@@ -37,8 +37,8 @@ pub enum Message {
     Ready,
     /// Director: what it reads at its start is no longer what a spare has read.
     Reloaded,
-    /// Director: its loop turns.
-    Beat,
+    /// Spare: the director at work is dead.
+    Orphaned,
     /// Director: somebody wants this program in its place.
     Upgrade(PathBuf),
     /// Supervisor: stop using what is held, and end.
@@ -61,6 +61,11 @@ impl Channel {
     /// The end that was inherited.
     pub fn over(socket: OwnedFd) -> Self {
         Self(socket)
+    }
+
+    /// The same end once more.
+    pub fn try_clone(&self) -> io::Result<Self> {
+        self.0.try_clone().map(Self)
     }
 
     /// Says something, with the thing that it is about. An end that does not listen for `PATIENCE` is an error.

@@ -33,14 +33,15 @@ pub(super) struct Spare {
 }
 
 impl Spare {
-    /// Starts one if there is none and it is time, and follows what becomes of it.
+    /// Starts one if there is none and it is time, and follows what becomes of it. Says whether it says that the director
+    /// is dead.
     pub(super) fn keep(
         &mut self,
         program: &Program,
         arguments: &[OsString],
         held: &BTreeMap<String, OwnedFd>,
         now: Duration,
-    ) {
+    ) -> bool {
         match &mut self.process {
             None if now >= self.not_before => match Process::start(program, arguments, now) {
                 Ok(process) => {
@@ -52,11 +53,12 @@ impl Spare {
             None => {}
             Some(process) => match process.ended() {
                 Ok(None) if process.phase == Phase::Preparing => self.hear(held, now),
-                Ok(None) => {}
+                Ok(None) => return matches!(process.channel.receive(), Ok(Some((Message::Orphaned, _)))),
                 Ok(Some(status)) => self.failed(&status, now),
                 Err(error) => self.failed(&error, now),
             },
         }
+        false
     }
 
     fn hear(&mut self, held: &BTreeMap<String, OwnedFd>, now: Duration) {

@@ -25,7 +25,9 @@ mod wide;
 
 use std::collections::BTreeMap;
 
+use support::hosts::Family::{V4, V6};
 use support::http::Answer;
+use support::lab::Lab;
 
 /// How often each server answered.
 fn shares(answers: &[Answer]) -> BTreeMap<&str, usize> {
@@ -34,6 +36,16 @@ fn shares(answers: &[Answer]) -> BTreeMap<&str, usize> {
         *shares.entry(answer.server.as_str()).or_default() += 1;
     }
     shares
+}
+
+/// Asks for a page of the usual service of both families: every server answers as often, and sees who asked.
+fn requests_are_shared_in_turn(lab: &Lab) {
+    let _director = lab.start(&[lab.service(V4), lab.service(V6)]);
+    for family in [V4, V6] {
+        let answers = lab.ask(family, 80, 0, 60);
+        assert_eq!(shares(&answers), alike(20), "{family:?}");
+        assert!(answers.iter().all(|answer| answer.client == lab.clients(family)[0]), "{family:?}: {answers:?}");
+    }
 }
 
 /// The shares of three servers that are treated alike.

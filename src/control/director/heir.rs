@@ -22,8 +22,10 @@ use crate::forward::{Counters, Shared};
 use crate::io::options::Driver;
 use crate::io::xdp::steer::{self, AttachMode, Steering};
 use crate::io::xdp::{Descriptors, KernelPort, Mapped, SetupError};
-use crate::supervisor::RINGS;
+use crate::supervisor::{Message, PULSES, RINGS};
 use crate::sys::interface::Interface;
+use crate::sys::pulse::Pulses;
+use crate::sys::scheduling;
 
 /// So long after the last change there will be no other for the moment.
 const QUIET: Duration = Duration::from_millis(20);
@@ -51,6 +53,7 @@ impl Prepared {
         keeper.prepared();
         let mut inheritance = Inheritance::default();
         let mut looked = true;
+        let mut watched = false;
         loop {
             tokio::select! {
                 gift = keeper.receive(&mut inheritance.estate) => match gift.map_err(failed)? {
@@ -66,10 +69,29 @@ impl Prepared {
                 () = sleep(QUIET), if !looked => {
                     inheritance.look_ahead(self);
                     looked = true;
+                    if !std::mem::replace(&mut watched, true) {
+                        wait_for_death(&inheritance.estate, keeper);
+                        // From the word to begin until packets are forwarded, nobody is more important.
+                        let _ = scheduling::go_first();
+                    }
                 }
             }
         }
     }
+}
+
+/// Has the supervisor told as soon as the director at work has died.
+fn wait_for_death(estate: &Estate, keeper: &Keeper) {
+    let pulses = estate.get(PULSES).and_then(|file| Pulses::attach(file.try_clone().ok()?).ok());
+    let (Some(pulses), Some(herald)) = (pulses, keeper.herald()) else { return };
+    let wait = move || {
+        let _ = scheduling::go_first();
+        pulses.wait_for_death();
+        // Without a supervisor there is nobody to give the word.
+        let _ = herald.send(&Message::Orphaned, None);
+    };
+    // Should there be no thread, the supervisor learns of the death all the same, a little later.
+    let _ = std::thread::Builder::new().name("death-watch".to_owned()).spawn(wait);
 }
 
 impl Inheritance {

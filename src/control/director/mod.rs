@@ -21,7 +21,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
-use tokio::task::JoinSet;
+use tokio::task::{JoinError, JoinSet};
 use tokio::time::{Interval, MissedTickBehavior, interval, sleep};
 
 use super::admin::Change;
@@ -39,12 +39,13 @@ use crate::config::Config;
 use crate::conn::table::TableError;
 use crate::forward::{Reason, Shared};
 use crate::io::PortInfo;
-use crate::io::xdp::LossGauge;
+use crate::io::xdp::Gauge;
 use crate::io::xdp::SetupError;
 use crate::io::xdp::steer::Steering;
 use crate::service::{Network, Services, Snapshot};
 use crate::supervisor::Channel;
-use crate::sys::{capabilities, clock};
+use crate::sys::pulse::Hold;
+use crate::sys::{capabilities, clock, scheduling};
 use crate::wire::Addr;
 use crate::worker::stand_still_on_demand;
 use roles::Roles;
@@ -144,7 +145,7 @@ pub(crate) struct Director {
     /// Neighbours are to be looked up at the next beat: a client has changed who is needed.
     confirm_soon: bool,
     health: Health,
-    probes: JoinSet<(Arc<Spec>, Result<(), Failure>)>,
+    probes: JoinSet<Probed>,
     kernel: Kernel,
     addresses: VirtualAddresses,
     roles: Roles,
@@ -157,16 +158,21 @@ pub(crate) struct Director {
     sync_control: SyncControl,
     workers: Workers,
     ports: Vec<PortInfo>,
-    gauges: Vec<LossGauge>,
+    gauges: Vec<Gauge>,
     started: Duration,
     /// The configuration as it was read last; in `config` are the changes that clients have asked for since.
     file: Config,
     keeper: Keeper,
+    /// The control thread's sign of life.
+    pulse: Hold,
     /// What clients have changed since the configuration was read, in order.
     changes: Vec<Change>,
     /// Why the last upgrade came to nothing.
     not_upgraded: Option<String>,
 }
+
+/// A check, and what its probe has found.
+type Probed = (Arc<Spec>, Result<(), Failure>);
 
 /// How a director ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -196,6 +202,8 @@ pub async fn run(
     let inheritance = prepared.inherit(&mut keeper).await?;
     let mut socket = ControlSocket::bind(prepared.socket())?;
     let mut director = prepared.start(keeper, inheritance).await?;
+    // A spare has gone first since it waited.
+    let _ = scheduling::go_along();
     director.announce();
     director.keeper.ready();
     match director.serve(&mut socket, &mut signals, &mut again).await {
@@ -226,7 +234,7 @@ impl Director {
             tokio::select! {
                 network = self.kernel.changed() => self.network_changed(network?).await,
                 () = until(deadline) => self.start_probes(),
-                Some(answer) = self.probes.join_next() => self.probe_ended(answer),
+                Some(end) = self.probes.join_next() => self.probes_ended(end),
                 _ = beat.tick() => self.beat().await,
                 _ = confirm.tick() => self.confirm().await,
                 () = self.sync.readable() => self.sync.receive(clock::now()),
@@ -266,10 +274,20 @@ impl Director {
         }
     }
 
-    fn probe_ended(&mut self, ended: Result<(Arc<Spec>, Result<(), Failure>), tokio::task::JoinError>) {
-        let Ok((spec, answer)) = ended else { return };
-        if let Some(change) = self.health.answer(&spec, answer, clock::now()) {
-            tracing::info!("{change}");
+    /// Takes in an answer, and all others that are there: with a rack of servers gone, one plan says it.
+    fn probes_ended(&mut self, first: Result<Probed, JoinError>) {
+        let mut changed = false;
+        let mut ended = Some(first);
+        while let Some(end) = ended {
+            if let Ok((spec, answer)) = end
+                && let Some(change) = self.health.answer(&spec, answer, clock::now())
+            {
+                tracing::info!("{change}");
+                changed = true;
+            }
+            ended = self.probes.try_join_next();
+        }
+        if changed {
             self.replan();
         }
     }
@@ -277,7 +295,7 @@ impl Director {
     async fn beat(&mut self) {
         stand_still_on_demand();
         let now = clock::now();
-        self.keeper.beat(now);
+        self.pulse.turn();
         while let Some(next) = self.shared.wanted.pop() {
             self.kernel.resolve(next, now).await;
         }
@@ -379,8 +397,7 @@ impl Director {
     /// Stops so that another director can go on: nothing is taken back, and nobody is told goodbye.
     fn make_way(mut self) {
         tracing::info!("another director goes on");
-        let workers = std::mem::replace(&mut self.workers, Workers::new());
-        let counters = workers.stop();
+        let counters = self.workers.stop();
         self.ledger.read(&self.services, |id| Counts::sum(counters.iter().filter_map(|counters| counters.pair(id))));
         self.save();
     }

@@ -31,9 +31,9 @@ use crate::forward::{Counters, Forwarder, Shared, lifecycle};
 use crate::io::PacketIo;
 use crate::io::options::{Driver, RingOptions};
 use crate::io::xdp::steer::{AttachMode, Fallback, Steering};
-use crate::io::xdp::{KernelPort, LossGauge, Own, PortSetup, Rings, SetupError, XdpIo, XskRs};
+use crate::io::xdp::{Gauge, KernelPort, Own, PortSetup, Rings, SetupError, XdpIo, XskRs};
 use crate::service::Network;
-use crate::supervisor::RINGS;
+use crate::supervisor::{PULSES, RINGS};
 use crate::sys::interface::Interface;
 use crate::sys::{affinity, clock, memory};
 use crate::wire::Addr;
@@ -164,7 +164,10 @@ impl Prepared {
         health.recall(|spec| found.get(format!("{spec:?}").as_str()).copied());
         let services = plan(&config, |checks| health.is_up(checks), &mut ids, &network, None);
         let sweeper = shared.table.sweeper().expect("a new table's sweeper has not been taken");
+        let threads = Workers::new(workers)?;
+        keeper.hold(PULSES, threads.pulses());
         let mut director = Director {
+            pulse: threads.control_pulse()?,
             network: Arc::new(network),
             services: Arc::new(services),
             ids,
@@ -188,7 +191,7 @@ impl Prepared {
             sync_control: SyncControl::default(),
             shared,
             shortage: Default::default(),
-            workers: Workers::new(),
+            workers: threads,
             ports: rings[0].ports().to_vec(),
             gauges: gauges(&rings)?,
             started: clock::now(),
@@ -304,8 +307,8 @@ fn attach(
     Ok(attached?)
 }
 
-fn gauges<R: Rings>(rings: &[XdpIo<R>]) -> Result<Vec<LossGauge>, DirectorError> {
-    let failed = |source| DirectorError::System { what: "keep a descriptor of a socket", source };
+fn gauges<R: Rings>(rings: &[XdpIo<R>]) -> Result<Vec<Gauge>, DirectorError> {
+    let failed = |source| DirectorError::System { what: "keep an eye on the rings", source };
     rings.iter().map(|io| io.gauge().map_err(failed)).collect()
 }
 

@@ -21,6 +21,7 @@
 mod attach;
 mod black_box;
 mod error;
+mod gauge;
 mod kernel;
 mod ledger;
 mod losses;
@@ -42,11 +43,12 @@ use crate::io::options::RingOptions;
 use crate::sys::interface::Interface;
 pub use attach::{Descriptors, Mapped};
 pub use error::SetupError;
+pub use gauge::Gauge;
 pub use kernel::KernelPort;
-pub use losses::{LossGauge, Losses};
+pub use ledger::Census;
+pub use losses::Losses;
 pub use open::PortSetup;
 pub use own::Own;
-pub use pool::Census;
 use pool::Pool;
 use rings::Memory;
 pub use rings::Rings;
@@ -147,10 +149,10 @@ impl<R: Rings> XdpIo<R> {
         self.faults
     }
 
-    /// Reads what the kernel could not bring into the rings; for another thread than the worker's.
-    pub fn gauge(&self) -> io::Result<LossGauge> {
+    /// Reads what the kernel could not bring into the rings, and where the slots are; for another thread than the worker's.
+    pub fn gauge(&self) -> io::Result<Gauge> {
         let sockets = self.sockets.iter().map(|socket| socket.fd().try_clone_to_owned());
-        Ok(LossGauge::new(sockets.collect::<io::Result<_>>()?))
+        Ok(Gauge::new(sockets.collect::<io::Result<_>>()?, self.pool.ledger().again()?))
     }
 
     fn refill(&mut self) {
