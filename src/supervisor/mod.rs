@@ -134,15 +134,9 @@ impl Supervisor {
 
     /// Until somebody says something or ends, or a deadline has passed.
     fn wait(&self) -> io::Result<()> {
-        let mut fds = vec![
-            PollFd::new(&self.signals, PollFlags::IN),
-            PollFd::new(&self.director.channel, PollFlags::IN),
-            PollFd::new(self.director.end(), PollFlags::IN),
-        ];
-        if let Some((successor, _)) = &self.successor {
-            fds.push(PollFd::new(&successor.channel, PollFlags::IN));
-            fds.push(PollFd::new(successor.end(), PollFlags::IN));
-        }
+        let mut fds = vec![PollFd::new(&self.signals, PollFlags::IN)];
+        fds.extend(self.director.wakers());
+        fds.extend(self.successor.iter().flat_map(|(successor, _)| successor.wakers()));
         let turn = Timespec { tv_sec: 0, tv_nsec: 250_000_000 };
         match poll(&mut fds, Some(&turn)) {
             Ok(_) | Err(Errno::INTR) => Ok(()),
@@ -151,8 +145,8 @@ impl Supervisor {
     }
 
     fn hear_director(&mut self) {
-        // One that is gone says no more; how it went is told by its status.
-        while let Ok(Some((message, thing))) = self.director.channel.receive() {
+        // How one went that says no more is told by its status.
+        while let Some((message, thing)) = self.director.hear() {
             let now = clock::now();
             self.heard = now;
             match (message, thing) {
@@ -213,7 +207,7 @@ impl Supervisor {
     fn hear_successor(&mut self) -> io::Result<()> {
         let Some((successor, _)) = &mut self.successor else { return Ok(()) };
         let now = clock::now();
-        if let Ok(Some((Message::Prepared, _))) = successor.channel.receive() {
+        if let Some((Message::Prepared, _)) = successor.hear() {
             successor.enter(Phase::Beginning, now);
             self.director.enter(Phase::GivingWay, now);
             // One that does not hear is killed when its time is up.
@@ -327,6 +321,9 @@ impl Supervisor {
         };
         tracing::error!("director {} {why}: it is killed", self.director.id());
         self.director.signal(Signal::KILL);
+        // It takes a while to end, and is not to be killed again meanwhile.
+        self.heard = now;
+        self.director.since = now;
     }
 
     /// Whether somebody has stopped it (SIGSTOP, a debugger), and will let it go on.
