@@ -9,6 +9,7 @@ mod apply;
 mod change;
 mod model;
 mod refusal;
+mod removed;
 
 pub use apply::{apply, service_id};
 pub use change::{
@@ -17,3 +18,4 @@ pub use change::{
 };
 pub use model::name_of;
 pub use refusal::Refusal;
+pub use removed::Removed;

@@ -20,7 +20,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
-use tokio::task::JoinSet;
+use tokio::task::{JoinError, JoinSet};
 use tokio::time::{Interval, MissedTickBehavior, interval, sleep};
 
 use super::admin::Change;
@@ -143,7 +143,7 @@ pub(crate) struct Director {
     /// Neighbours are to be looked up at the next beat: a client has changed who is needed.
     confirm_soon: bool,
     health: Health,
-    probes: JoinSet<(Arc<Spec>, Result<(), Failure>)>,
+    probes: JoinSet<Probed>,
     kernel: Kernel,
     addresses: VirtualAddresses,
     roles: Roles,
@@ -166,6 +166,9 @@ pub(crate) struct Director {
     /// Why the last upgrade came to nothing.
     not_upgraded: Option<String>,
 }
+
+/// A check, and what its probe has found.
+type Probed = (Arc<Spec>, Result<(), Failure>);
 
 /// How a director ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -225,7 +228,7 @@ impl Director {
             tokio::select! {
                 network = self.kernel.changed() => self.network_changed(network?).await,
                 () = until(deadline) => self.start_probes(),
-                Some(answer) = self.probes.join_next() => self.probe_ended(answer),
+                Some(end) = self.probes.join_next() => self.probes_ended(end),
                 _ = beat.tick() => self.beat().await,
                 _ = confirm.tick() => self.confirm().await,
                 () = self.sync.readable() => self.sync.receive(clock::now()),
@@ -265,10 +268,20 @@ impl Director {
         }
     }
 
-    fn probe_ended(&mut self, ended: Result<(Arc<Spec>, Result<(), Failure>), tokio::task::JoinError>) {
-        let Ok((spec, answer)) = ended else { return };
-        if let Some(change) = self.health.answer(&spec, answer, clock::now()) {
-            tracing::info!("{change}");
+    /// Takes in an answer, and all others that are there: with a rack of servers gone, one plan says it.
+    fn probes_ended(&mut self, first: Result<Probed, JoinError>) {
+        let mut changed = false;
+        let mut ended = Some(first);
+        while let Some(end) = ended {
+            if let Ok((spec, answer)) = end
+                && let Some(change) = self.health.answer(&spec, answer, clock::now())
+            {
+                tracing::info!("{change}");
+                changed = true;
+            }
+            ended = self.probes.try_join_next();
+        }
+        if changed {
             self.replan();
         }
     }
