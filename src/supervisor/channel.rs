@@ -37,8 +37,10 @@ pub enum Message {
     Begin,
     /// Director: packets are forwarded.
     Ready,
-    /// Director: its loop turns.
-    Beat,
+    /// Director: what it reads at its start is no longer what a spare has read.
+    Reloaded,
+    /// Spare: the director at work is dead.
+    Orphaned,
     /// Director: somebody wants this program in its place.
     Upgrade(PathBuf),
     /// Supervisor: stop using what is held, and end.
@@ -66,8 +68,24 @@ impl<M: Serialize + DeserializeOwned> Channel<M> {
         Self { socket, kind: PhantomData }
     }
 
+    /// The same end once more.
+    pub fn try_clone(&self) -> io::Result<Self> {
+        self.socket.try_clone().map(Self::over)
+    }
+
     /// Says something, with the thing that it is about. An end that does not listen for `PATIENCE` is an error.
     pub fn send(&self, message: &M, thing: Option<BorrowedFd<'_>>) -> io::Result<()> {
+        match self.send_at_once(message, thing) {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                self.until(PollFlags::OUT, PATIENCE)?;
+                self.send_at_once(message, thing)
+            }
+            sent => sent,
+        }
+    }
+
+    /// The same; an end that has no room for it at this moment is an error of kind `WouldBlock`.
+    pub fn send_at_once(&self, message: &M, thing: Option<BorrowedFd<'_>>) -> io::Result<()> {
         let bytes = serde_json::to_vec(message)?;
         let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
         let mut control = SendAncillaryBuffer::new(&mut space);
@@ -75,15 +93,7 @@ impl<M: Serialize + DeserializeOwned> Channel<M> {
             control.push(SendAncillaryMessage::ScmRights(std::slice::from_ref(thing)));
         }
         let flags = SendFlags::NOSIGNAL | SendFlags::DONTWAIT;
-        let mut send = || sendmsg(&self.socket, &[IoSlice::new(&bytes)], &mut control, flags);
-        let sent = match send() {
-            Err(Errno::AGAIN) => {
-                self.until(PollFlags::OUT, PATIENCE)?;
-                send()
-            }
-            sent => sent,
-        };
-        Ok(sent.map(drop)?)
+        Ok(sendmsg(&self.socket, &[IoSlice::new(&bytes)], &mut control, flags).map(drop)?)
     }
 
     /// The next message, if there is one: `None` if not. An error of kind `UnexpectedEof` says that the other end is gone.

@@ -14,6 +14,7 @@
 //! | [`names`] | names of hosts |
 //! | [`privileges`] | giving up what a thread may do |
 //! | [`packet`] | packet sockets: frames out, IP packets in |
+//! | [`pulse`] | which threads of a process live, for other processes |
 //! | [`readable`] | waiting for descriptors that the runtime has no type for |
 //! | [`scheduling`] | to let a thread go first |
 //! | [`seccomp`] | which system calls a thread may make |
@@ -32,6 +33,7 @@ pub mod memory;
 pub mod names;
 pub mod packet;
 pub mod privileges;
+pub mod pulse;
 pub mod readable;
 pub mod scheduling;
 pub mod seccomp;

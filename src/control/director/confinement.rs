@@ -57,14 +57,13 @@ impl Confinement {
         Ok(Some(Self { user, director, worker }))
     }
 
-    /// Puts the calling thread, and all that it starts, under the rules of all but workers.
-    pub fn enter(&self) -> Result<(), DirectorError> {
+    /// Puts the calling thread, and all that it starts, under the rules of all but workers. Gives what is left, in words.
+    pub fn enter(&self) -> Result<String, DirectorError> {
         let left = shed(self.ids(), KEPT).map_err(DirectorError::Confinement)?;
         self.director.put_on().map_err(DirectorError::Confinement)?;
         let names: Vec<_> = left.iter_names().map(|(name, _)| name).collect();
-        let (user, names) = (self.user.as_ref().map_or("whom it was started as", |(name, _)| name), names.join(", "));
-        tracing::info!("goes on as user {user} with {names}; workers with nothing");
-        Ok(())
+        let (user, names) = (self.user.as_ref().map_or("whoever started it", |(name, _)| name), names.join(", "));
+        Ok(format!("goes on as {user} with {names}; workers with nothing"))
     }
 
     /// Puts the calling thread under the rules of workers. One that cannot be must not go on.
