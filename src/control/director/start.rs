@@ -22,7 +22,7 @@ use crate::config::model::Settings;
 use crate::conn::table::TableConfig;
 use crate::conn::{HashSeed, Table};
 use crate::control::keeper::{Estate, Keeper};
-use crate::control::kernel::{Kernel, ReturnLink, VirtualAddresses};
+use crate::control::kernel::{Kernel, ReturnLink, Tuning, VirtualAddresses, VirtualMacs};
 use crate::control::state::State;
 use crate::control::sync::Synchronisation;
 use crate::control::{Ids, Ledger, PAIRS, plan};
@@ -128,6 +128,8 @@ impl Prepared {
             );
         }
         let addresses = VirtualAddresses::load(VirtualAddresses::record_beside(&config.settings.socket))?;
+        let macs = VirtualMacs::load(&config.settings.socket, config.virtual_macs.clone())?;
+        let tuning = Tuning::load(&config)?;
         let (state, mut ids, ledger, table) = match memory {
             Some(Memory { state, ids, ledger, table }) => (state, ids, ledger, Some(table)),
             None => (State::default(), Ids::with_seed(random(5)), Ledger::default(), None),
@@ -157,6 +159,8 @@ impl Prepared {
             probes: JoinSet::new(),
             kernel,
             addresses,
+            macs,
+            tuning,
             roles: Roles::new(&config, &state.masters),
             steering,
             sweep: Sweep::new(sweeper, shared.clone(), workers),
