@@ -10,7 +10,7 @@ use std::process::{Child, Command, ExitStatus};
 use std::time::Duration;
 
 use rustix::io::{FdFlags, fcntl_setfd};
-use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
+use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal, setpriority_process};
 
 use super::OPTION;
 use super::channel::Channel;
@@ -36,6 +36,8 @@ impl Program {
 pub(super) enum Phase {
     /// It reads its configuration.
     Preparing,
+    /// It has prepared all that can be, and waits for the word to begin.
+    Waiting,
     /// It has been told to begin.
     Beginning,
     /// It forwards, since then.
@@ -93,6 +95,11 @@ impl Process {
     /// How it ended, if it has.
     pub(super) fn ended(&mut self) -> io::Result<Option<ExitStatus>> {
         self.child.try_wait()
+    }
+
+    /// How much its first thread goes after others (nice(2)); 0: not at all. If the system refuses, it does not.
+    pub(super) fn go_after_others(&self, nice: i32) {
+        let _ = setpriority_process(Some(Pid::from_child(&self.child)), nice);
     }
 
     /// One that has ended already needs no signal.

@@ -4,6 +4,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod spell;
 mod traffic;
 
 use std::net::SocketAddr;
@@ -27,6 +28,8 @@ struct Scene {
     director: Director,
     stream: Stream,
     family: Family,
+    /// Datagrams that were sent for the sake of a fault, and are lost with it.
+    spells: std::cell::Cell<u64>,
 }
 
 impl Scene {
@@ -43,7 +46,7 @@ impl Scene {
         let to = SocketAddr::new(lab.vip(family), PORT);
         let client = lab.clients(family)[0];
         let stream = Stream::start((&lab.client, client), to, (&lab.servers[0].host, PORT));
-        let scene = Self { lab, director, stream, family };
+        let scene = Self { lab, director, stream, family, spells: Default::default() };
         scene.flow();
         scene
     }
@@ -74,9 +77,16 @@ impl Scene {
         told.filter_map(|(before, _)| before.rsplit(' ').next()?.parse::<u64>().ok()).sum()
     }
 
+    /// Has the worker that the datagram reaches do what it says.
+    fn cast(&self, word: &str) {
+        let client = self.lab.clients(self.family)[1];
+        spell::cast((&self.lab.client, client), SocketAddr::new(self.lab.vip(self.family), PORT), word);
+        self.spells.set(self.spells.get() + 1);
+    }
+
     /// Ends everything in order, and tells what became of the packets.
     fn end(mut self) -> Outcome {
-        let in_hand = self.in_hand();
+        let in_hand = self.in_hand() - self.spells.get();
         self.lab.ask(self.family, 80, 0, 3);
         let outcome = self.stream.stop();
         assert!(self.director.end_by(Signal::TERM).success());
@@ -101,6 +111,21 @@ fn a_director_that_is_killed_loses_what_it_had_in_hand() {
             scene.until_followed(kill);
         }
         assert!(scene.end().sent > 2000);
+    }
+}
+
+#[test]
+fn a_packet_that_kills_a_worker_kills_it_once() {
+    if !netns::available() {
+        return;
+    }
+    for (lab, family, workers) in [(Lab::nat(), V6, 2), (Lab::dr(), V4, 1)] {
+        let scene = Scene::new(lab, family, workers);
+        for _ in 0..3 {
+            scene.until_followed(|_| scene.cast("abort"));
+        }
+        assert_eq!(scene.begun(), 4, "the first one, and one for each packet");
+        scene.end();
     }
 }
 
