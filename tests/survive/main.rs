@@ -4,6 +4,8 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod pace;
+mod spare;
 mod spell;
 mod traffic;
 
@@ -35,6 +37,11 @@ struct Scene {
 impl Scene {
     /// One real server, so that every packet has one way.
     fn new(lab: Lab, family: Family, workers: usize) -> Self {
+        Self::with(lab, family, workers, Vec::new())
+    }
+
+    /// The same with more services.
+    fn with(lab: Lab, family: Family, workers: usize, mut services: Vec<Service>) -> Self {
         let service = Service {
             port: PORT,
             real_port: PORT,
@@ -42,7 +49,8 @@ impl Scene {
             servers: vec![lab.servers[0].address(family).to_string()],
             ..lab.service(family)
         };
-        let director = lab.start_with(&format!("workers {workers}"), &[service, lab.service(family)]);
+        services.extend([service, lab.service(family)]);
+        let director = lab.start_with(&format!("workers {workers}"), &services);
         let to = SocketAddr::new(lab.vip(family), PORT);
         let client = lab.clients(family)[0];
         let stream = Stream::start((&lab.client, client), to, (&lab.servers[0].host, PORT));
@@ -82,6 +90,18 @@ impl Scene {
         let client = self.lab.clients(self.family)[1];
         spell::cast((&self.lab.client, client), SocketAddr::new(self.lab.vip(self.family), PORT), word);
         self.spells.set(self.spells.get() + 1);
+    }
+
+    /// The datagrams of faults were forwarded, and are not among what was in hand.
+    fn forget_spells(&self) {
+        self.spells.set(0);
+    }
+
+    /// Ends everything in order. Other packets than numbered ones were lost, too.
+    fn end_without_reckoning(mut self) {
+        let outcome = self.stream.stop();
+        assert!(self.director.end_by(Signal::TERM).success());
+        assert_eq!((outcome.duplicated, outcome.reordered), (0, 0));
     }
 
     /// Ends everything in order, and tells what became of the packets.
