@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags};
 use rustix::io::{FdFlags, fcntl_setfd};
-use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
+use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal, setpriority_process};
 
 use super::OPTION;
 use super::channel::{Channel, Message};
@@ -37,6 +37,8 @@ impl Program {
 pub(super) enum Phase {
     /// It reads its configuration.
     Preparing,
+    /// It has prepared all that can be, and waits for the word to begin.
+    Waiting,
     /// It has been told to begin.
     Beginning,
     /// It forwards, since then.
@@ -91,6 +93,11 @@ impl Process {
         heard.ok().flatten()
     }
 
+    /// Readable once it has ended.
+    pub(super) fn end(&self) -> &OwnedFd {
+        &self.end
+    }
+
     /// What becomes readable when it says something or ends. The channel of one that says no more would be readable for as
     /// long as it takes to end, which would be waited for in vain, and at the cost of a core.
     pub(super) fn wakers(&self) -> impl Iterator<Item = PollFd<'_>> {
@@ -106,6 +113,11 @@ impl Process {
     /// How it ended, if it has.
     pub(super) fn ended(&mut self) -> io::Result<Option<ExitStatus>> {
         self.child.try_wait()
+    }
+
+    /// How much its first thread goes after others (nice(2)); 0: not at all. If the system refuses, it does not.
+    pub(super) fn go_after_others(&self, nice: i32) {
+        let _ = setpriority_process(Some(Pid::from_child(&self.child)), nice);
     }
 
     /// One that has ended already needs no signal.

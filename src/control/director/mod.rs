@@ -5,6 +5,7 @@
 //! it: to the workers as a snapshot, to the steering program as rules, to the kernel as addresses.
 
 mod change;
+mod heir;
 mod ports;
 mod reload;
 mod roles;
@@ -23,7 +24,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::task::{JoinError, JoinSet};
 use tokio::time::{Interval, MissedTickBehavior, interval, sleep};
 
-use super::admin::Change;
+use super::admin;
 use super::bfd::BfdError;
 use super::keeper::{Keeper, Wish};
 use super::kernel::{self, Kernel, KernelError, ReturnLink, VirtualAddresses};
@@ -43,7 +44,8 @@ use crate::io::xdp::SetupError;
 use crate::io::xdp::steer::Steering;
 use crate::service::{Network, Services, Snapshot};
 use crate::supervisor::Channel;
-use crate::sys::{capabilities, clock};
+use crate::sys::pulse::Hold;
+use crate::sys::{capabilities, clock, scheduling};
 use crate::wire::Addr;
 use crate::worker::stand_still_on_demand;
 use roles::Roles;
@@ -161,8 +163,8 @@ pub(crate) struct Director {
     /// The configuration as it was read last; in `config` are the changes that clients have asked for since.
     file: Config,
     keeper: Keeper,
-    /// What clients have changed since the configuration was read, in order.
-    changes: Vec<Change>,
+    /// The control thread's sign of life.
+    pulse: Hold,
     /// Why the last upgrade came to nothing.
     not_upgraded: Option<String>,
 }
@@ -194,10 +196,12 @@ pub async fn run(
     let mut signals = Signals::new()?;
     let system = |what| move |source| DirectorError::System { what, source };
     let mut keeper = Keeper::new(supervisor).map_err(system("listen to the supervisor"))?;
-    let prepared = Prepared::new(config).await?;
-    let estate = keeper.inherit().map_err(system("get from the supervisor what it holds"))?;
+    let mut prepared = Prepared::new(config).await?;
+    let inheritance = prepared.inherit(&mut keeper).await?;
     let mut socket = ControlSocket::bind(prepared.socket())?;
-    let mut director = prepared.start(keeper, estate).await?;
+    let mut director = prepared.start(keeper, inheritance).await?;
+    // A spare has gone first since it waited.
+    let _ = scheduling::go_along();
     director.announce();
     director.keeper.ready();
     match director.serve(&mut socket, &mut signals, &mut again).await {
@@ -289,7 +293,7 @@ impl Director {
     async fn beat(&mut self) {
         stand_still_on_demand();
         let now = clock::now();
-        self.keeper.beat(now);
+        self.pulse.turn();
         while let Some(next) = self.shared.wanted.pop() {
             self.kernel.resolve(next, now).await;
         }
@@ -362,7 +366,7 @@ impl Director {
                 steering: Steering::fingerprint(),
                 ids: self.ids.save(),
                 ledger: self.ledger.save(),
-                changes: self.changes.clone(),
+                changes: admin::difference(&self.file, &self.config),
                 masters: self.roles.masters(),
                 checks: self.health.found().map(|(spec, up)| (format!("{spec:?}"), up)).collect(),
             };
@@ -391,8 +395,7 @@ impl Director {
     /// Stops so that another director can go on: nothing is taken back, and nobody is told goodbye.
     fn make_way(mut self) {
         tracing::info!("another director goes on");
-        let workers = std::mem::replace(&mut self.workers, Workers::new());
-        let counters = workers.stop();
+        let counters = self.workers.stop();
         self.ledger.read(&self.services, |id| Counts::sum(counters.iter().filter_map(|counters| counters.pair(id))));
         self.save();
     }

@@ -34,6 +34,7 @@ impl Director {
             return;
         }
         self.file = new;
+        self.keeper.reloaded();
         tracing::info!("SIGHUP: reloaded, {} virtual services", self.config.services.len());
     }
 }
