@@ -10,7 +10,7 @@ use std::process::ExitCode;
 use tracing_subscriber::EnvFilter;
 
 use crate::config::{self, LoadOptions, Reading, Style};
-use crate::control::{self, helper};
+use crate::control::{self, DirectorError, helper};
 use crate::supervisor::{self, Channel};
 use crate::sys::{inherit, signals};
 
@@ -32,6 +32,9 @@ pub struct Args {
     /// The descriptor of the channel to the director whose helper this is
     #[arg(long, hide = true, value_name = "DESCRIPTOR", conflicts_with = "foreground_single")]
     pub helper: Option<i32>,
+    /// Say goodbye for a director that died, and end
+    #[arg(long, hide = true, requires = "supervised")]
+    pub resign: bool,
 }
 
 /// Runs a director, or the supervisor of one, to its end. Exit code 1: it did not start, or could not go on.
@@ -60,13 +63,16 @@ pub fn run(args: &Args) -> ExitCode {
 fn direct(args: &Args, supervisor: Option<Channel>) -> ExitCode {
     let Some((config, _)) = load(args, true) else { return ExitCode::FAILURE };
     abort_on_panic();
-    if !config.settings.keep_privileges
-        && let Err(error) = helper::start(&arguments_of_helper(args))
-    {
+    let helped = !config.settings.keep_privileges && !args.resign;
+    if helped && let Err(error) = helper::start(&arguments_of_helper(args)) {
         tracing::error!("the privileged helper cannot be started: {error}");
         return ExitCode::FAILURE;
     }
-    match control(config, || load_again(args), supervisor) {
+    let outcome = match supervisor {
+        Some(supervisor) if args.resign => on_this_thread(control::resign(config, supervisor)),
+        supervisor => on_this_thread(control::run(config, || load_again(args), supervisor)),
+    };
+    match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             tracing::error!("{}", with_causes(&*error));
@@ -122,14 +128,10 @@ fn help(args: &Args, channel: OwnedFd) -> std::io::Result<()> {
 }
 
 /// The control thread: everything that is not a packet happens on this one.
-fn control(
-    config: config::Config,
-    again: impl FnMut() -> Option<config::Config>,
-    supervisor: Option<Channel>,
-) -> Result<(), Box<dyn Error>> {
+fn on_this_thread(work: impl Future<Output = Result<(), DirectorError>>) -> Result<(), Box<dyn Error>> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let local = tokio::task::LocalSet::new();
-    Ok(local.block_on(&runtime, control::run(config, again, supervisor))?)
+    Ok(local.block_on(&runtime, work)?)
 }
 
 /// Log lines for transitions, on stderr; `RUST_LOG` chooses another level. The netlink library warns of answers that

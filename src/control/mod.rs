@@ -25,7 +25,7 @@ pub mod track;
 pub mod view;
 pub mod vrrp;
 
-pub use director::{Confinement, DirectorError, run};
+pub use director::{Confinement, DirectorError, resign, run};
 pub use ids::{Ids, PAIRS};
 pub use ledger::{Counts, Ledger};
 pub use plan::plan;

@@ -25,7 +25,7 @@ use crate::conn::table::TableConfig;
 use crate::conn::{HashSeed, Table};
 use crate::control::helper::black_box_beside;
 use crate::control::keeper::{Estate, Keeper};
-use crate::control::kernel::{Kernel, ReturnLink, VirtualAddresses};
+use crate::control::kernel::{Kernel, ReturnLink, Tuning, VirtualAddresses, VirtualMacs};
 use crate::control::state::State;
 use crate::control::sync::Synchronisation;
 use crate::control::{Ids, Ledger, PAIRS, plan};
@@ -149,6 +149,8 @@ impl Prepared {
             held.map_err(|source| DirectorError::System { what: "copy a descriptor", source })?;
         }
         let addresses = VirtualAddresses::load(VirtualAddresses::record_beside(&config.settings.socket))?;
+        let macs = VirtualMacs::load(&config.settings.socket, config.virtual_macs.clone())?;
+        let tuning = Tuning::load(&config)?;
         let resumed = memory.is_some();
         let (state, mut ids, ledger, shared) = match memory {
             Some(Memory { state, ids, ledger, shared }) => (state, ids, ledger, shared),
@@ -182,6 +184,8 @@ impl Prepared {
             probes: JoinSet::new(),
             kernel,
             addresses,
+            macs,
+            tuning,
             roles: Roles::new(&config, &state.masters),
             steering,
             sweep: Sweep::new(sweeper, shared.clone(), workers),
@@ -237,6 +241,8 @@ impl Director {
         }
         self.steering.set_fallback(Fallback::Drop)?;
         self.steer()?;
+        // Packets are forwarded. All that follows may need what the last director had open.
+        self.keeper.alone().await;
         self.clear_leftovers().await?;
         self.confirm().await;
         let mut salt = 5;

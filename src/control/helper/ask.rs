@@ -24,8 +24,8 @@ pub(super) enum Ask {
     Pipe(PathBuf),
     /// Remove this pipe.
     RemovePipe(PathBuf),
-    /// Write what comes along into the record of virtual addresses.
-    Record,
+    /// Write what comes along into this record of what of the kernel's state is the director's.
+    Record(PathBuf),
     /// Write what comes along beside the control socket: the packets that a director had in hand when it died.
     BlackBox,
     /// Remove the control socket, if it has this number.

@@ -105,9 +105,9 @@ impl Helper {
         self.ask(&Ask::RemovePipe(path.to_owned()), None).map(drop)
     }
 
-    /// Writes the record of virtual addresses.
-    pub fn record(&self, text: &[u8]) -> io::Result<()> {
-        self.ask(&Ask::Record, Some(parcel(text)?)).map(drop)
+    /// Writes a record of what of the kernel's state is the director's.
+    pub fn record(&self, file: &Path, text: &[u8]) -> io::Result<()> {
+        self.ask(&Ask::Record(file.to_owned()), Some(parcel(text)?)).map(drop)
     }
 
     /// Keeps the packets that the last director had in hand when it died, as a capture.

@@ -14,7 +14,7 @@ use tokio::time::sleep;
 use super::ask::{Answer, Ask};
 use super::{black_box_beside, parcel, unpack};
 use crate::config::{Config, Reading};
-use crate::control::kernel::VirtualAddresses;
+use crate::control::kernel::record;
 use crate::control::line::Line;
 use crate::control::notify::pipe;
 use crate::control::programs::{Attended, Programs};
@@ -112,9 +112,12 @@ impl Allowed {
                 self.pipe(&path)?;
                 std::fs::remove_file(path).map(done)
             }
-            Ask::Record => {
+            Ask::Record(file) => {
+                if !record::is_beside(&file, self.socket()?) {
+                    return Err(io::Error::other("the configuration keeps no such record"));
+                }
                 let text = unpack(thing.ok_or(io::ErrorKind::InvalidInput)?)?;
-                VirtualAddresses::record_text(&VirtualAddresses::record_beside(self.socket()?), &text).map(done)
+                record::replace(&file, &text).map(done)
             }
             Ask::BlackBox => {
                 let capture = unpack(thing.ok_or(io::ErrorKind::InvalidInput)?)?;
@@ -183,7 +186,8 @@ mod tests {
         assert_eq!(allowed.answer(Ask::Pipe(path("pipe")), None).unwrap().0, Answer::Made);
         assert_eq!(allowed.answer(Ask::Pipe(path("pipe")), None).unwrap().0, Answer::Done);
         assert_eq!(refusal(Ask::RemovePipe(path("pipe"))), Ok(()));
-        allowed.answer(Ask::Record, Some(parcel(b"[]").unwrap())).unwrap();
+        let record = |name| allowed.answer(Ask::Record(path(name)), Some(parcel(b"[]").unwrap()));
+        assert!(record("sock.passwd").is_err() && record("sock.addresses").is_ok());
         assert!(path("sock.addresses").exists());
         let (known, _) = allowed.programs[0].clone();
         let local = tokio::task::LocalSet::new();
