@@ -165,17 +165,11 @@ impl Supervisor {
 
     /// Until somebody says something or ends, or a deadline has passed.
     fn wait(&self) -> io::Result<()> {
-        let mut fds = vec![
-            PollFd::new(&self.signals, PollFlags::IN),
-            PollFd::new(&self.director.channel, PollFlags::IN),
-            PollFd::new(self.director.end(), PollFlags::IN),
-        ];
-        if let Some((successor, _)) = &self.successor {
-            fds.push(PollFd::new(&successor.channel, PollFlags::IN));
-            fds.push(PollFd::new(successor.end(), PollFlags::IN));
-        }
+        let mut fds = vec![PollFd::new(&self.signals, PollFlags::IN)];
+        fds.extend(self.director.wakers());
+        fds.extend(self.successor.iter().flat_map(|(successor, _)| successor.wakers()));
         fds.extend(self.spare.wakers());
-        fds.extend(self.dying.iter().map(|process| PollFd::new(process.end(), PollFlags::IN)));
+        fds.extend(self.dying.iter().map(Process::end));
         let turn = if self.watch.is_some() { LOOK } else { IDLE };
         let turn = Timespec::try_from(turn).map_err(io::Error::other)?;
         match poll(&mut fds, Some(&turn)) {
@@ -185,8 +179,8 @@ impl Supervisor {
     }
 
     fn hear_director(&mut self) {
-        // One that is gone says no more; how it went is told by its status.
-        while let Ok(Some((message, thing))) = self.director.channel.receive() {
+        // How one went that says no more is told by its status.
+        while let Some((message, thing)) = self.director.hear() {
             let now = clock::now();
             match (message, thing) {
                 (Message::Hold(name), Some(thing)) => {
@@ -314,7 +308,7 @@ impl Supervisor {
     fn hear_successor(&mut self) -> io::Result<()> {
         let Some((successor, _)) = &mut self.successor else { return Ok(()) };
         let now = clock::now();
-        if let Ok(Some((Message::Prepared, _))) = successor.channel.receive() {
+        if let Some((Message::Prepared, _)) = successor.hear() {
             successor.enter(Phase::Beginning, now);
             self.director.enter(Phase::GivingWay, now);
             // One that does not hear is killed when its time is up.
@@ -464,5 +458,7 @@ impl Supervisor {
         // First of all: every moment counts, and the log may be slow.
         self.director.signal(Signal::KILL);
         tracing::error!("director {} {why}: it is killed", self.director.id());
+        // It takes a while to end, and is not to be killed again meanwhile.
+        self.director.since = now;
     }
 }

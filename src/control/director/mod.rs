@@ -25,7 +25,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::task::{JoinError, JoinSet};
 use tokio::time::{Interval, MissedTickBehavior, interval, sleep};
 
-use super::admin::Change;
+use super::admin;
 use super::bfd::BfdError;
 use super::keeper::{Keeper, Wish};
 use super::kernel::{self, Kernel, KernelError, ReturnLink, VirtualAddresses};
@@ -167,8 +167,6 @@ pub(crate) struct Director {
     keeper: Keeper,
     /// The control thread's sign of life.
     pulse: Hold,
-    /// What clients have changed since the configuration was read, in order.
-    changes: Vec<Change>,
     /// Why the last upgrade came to nothing.
     not_upgraded: Option<String>,
 }
@@ -373,7 +371,7 @@ impl Director {
                 steering: Steering::fingerprint(),
                 ids: self.ids.save(),
                 ledger: self.ledger.save(),
-                changes: self.changes.clone(),
+                changes: admin::difference(&self.file, &self.config),
                 masters: self.roles.masters(),
                 checks: self.health.found().map(|(spec, up)| (format!("{spec:?}"), up)).collect(),
             };
