@@ -52,7 +52,7 @@ fn scene(lab: Lab, family: crate::support::hosts::Family, workers: usize) -> Sce
         servers: vec![lab.servers[0].address(family).to_string()],
         ..lab.service(family)
     };
-    Scene::beside(lab, family, &format!("workers {workers}"), vec![paced])
+    Scene::with(lab, family, &format!("workers {workers}"), vec![paced])
 }
 
 #[test]

@@ -13,3 +13,4 @@ mod lab;
 mod rejections;
 mod rows;
 mod troubles;
+mod virtual_mac;

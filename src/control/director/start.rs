@@ -23,7 +23,7 @@ use crate::config::model::Settings;
 use crate::conn::table::TableConfig;
 use crate::conn::{HashSeed, Table};
 use crate::control::keeper::{Estate, Keeper};
-use crate::control::kernel::{Kernel, ReturnLink, VirtualAddresses};
+use crate::control::kernel::{Kernel, ReturnLink, Tuning, VirtualAddresses, VirtualMacs};
 use crate::control::state::State;
 use crate::control::sync::Synchronisation;
 use crate::control::{Ids, Ledger, PAIRS, plan};
@@ -145,6 +145,8 @@ impl Prepared {
             held.map_err(|source| DirectorError::System { what: "copy a descriptor", source })?;
         }
         let addresses = VirtualAddresses::load(VirtualAddresses::record_beside(&config.settings.socket))?;
+        let macs = VirtualMacs::load(&config.settings.socket, config.virtual_macs.clone())?;
+        let tuning = Tuning::load(&config)?;
         let (state, mut ids, ledger, shared) = match memory {
             Some(Memory { state, ids, ledger, shared }) => (state, ids, ledger, shared),
             None => {
@@ -174,6 +176,8 @@ impl Prepared {
             probes: JoinSet::new(),
             kernel,
             addresses,
+            macs,
+            tuning,
             roles: Roles::new(&config, &state.masters),
             steering,
             sweep: Sweep::new(sweeper, shared.clone(), workers),
