@@ -32,6 +32,9 @@ pub struct Args {
     /// The descriptor of the channel to the director whose helper this is
     #[arg(long, hide = true, value_name = "DESCRIPTOR", conflicts_with = "foreground_single")]
     pub helper: Option<i32>,
+    /// Keep what there is to say of the configuration to oneself, for it has been said
+    #[arg(long, hide = true, requires = "supervised")]
+    pub spare: bool,
     /// Say goodbye for a director that died, and end
     #[arg(long, hide = true, requires = "supervised")]
     pub resign: bool,
@@ -61,7 +64,7 @@ pub fn run(args: &Args) -> ExitCode {
 }
 
 fn direct(args: &Args, supervisor: Option<Channel>) -> ExitCode {
-    let Some((config, _)) = load(args, true) else { return ExitCode::FAILURE };
+    let Some((config, _)) = load(args, !(args.spare || args.resign)) else { return ExitCode::FAILURE };
     abort_on_panic();
     let helped = !config.settings.keep_privileges && !args.resign;
     if helped && let Err(error) = helper::start(&arguments_of_helper(args)) {
@@ -81,22 +84,22 @@ fn direct(args: &Args, supervisor: Option<Channel>) -> ExitCode {
     }
 }
 
-/// Reads the configuration, and tells its problems if that is wanted.
+/// Reads the configuration. What does not keep it from loading is told only if that is wanted.
 fn load(args: &Args, tell: bool) -> Option<(config::Config, Reading)> {
     let style = if std::io::stderr().is_terminal() { Style::Colour } else { Style::Plain };
     let show = |problems: &config::Problems| {
-        problems.0.iter().filter(|_| tell).for_each(|problem| eprint!("{}", config::render(problem, style)));
+        problems.0.iter().for_each(|problem| eprint!("{}", config::render(problem, style)));
     };
     match Reading::load(&args.file, &LoadOptions { config_id: args.config_id.clone() }) {
         Ok((loaded, reading)) => {
-            show(&loaded.problems);
+            if tell {
+                show(&loaded.problems);
+            }
             Some((loaded.config, reading))
         }
         Err(problems) => {
             show(&problems);
-            if tell {
-                eprint!("{}", config::summary(&problems));
-            }
+            eprint!("{}", config::summary(&problems));
             None
         }
     }

@@ -8,6 +8,7 @@
 
 use std::io;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::os::unix::net;
 use std::path::{Path, PathBuf};
 use std::pin::Pin;
 use std::time::Duration;
@@ -55,7 +56,8 @@ pub enum SocketError {
 pub struct ControlSocket {
     listener: UnixListener,
     path: PathBuf,
-    inode: u64,
+    /// Of the socket's file; `None` if the helper knows it.
+    inode: Option<u64>,
     clients: FuturesUnordered<Pin<Box<dyn Future<Output = io::Result<()>>>>>,
     queries: mpsc::Receiver<Query>,
     ask: mpsc::Sender<Query>,
@@ -78,9 +80,14 @@ impl Query {
 impl ControlSocket {
     /// Listens at `path`, in place of what a director that was killed may have left there.
     pub fn bind(path: &Path) -> Result<Self, SocketError> {
-        check_vacant(path)?;
         let failed = |source| SocketError::Bind { path: path.to_owned(), source };
-        let (listener, inode) = listen(path).map_err(failed)?;
+        let (listener, inode) = match helper::get() {
+            // The place may be root's alone.
+            Some(helper) => (helper.listen().map_err(failed)?, None),
+            None => listen(path).map(|(listener, inode)| (listener, Some(inode)))?,
+        };
+        listener.set_nonblocking(true).map_err(failed)?;
+        let listener = UnixListener::from_std(listener).map_err(failed)?;
         let (ask, queries) = mpsc::channel(CLIENTS);
         Ok(Self { listener, path: path.to_owned(), inode, clients: FuturesUnordered::new(), queries, ask })
     }
@@ -111,9 +118,10 @@ impl ControlSocket {
 impl Drop for ControlSocket {
     fn drop(&mut self) {
         // What is left behind is replaced by the next director.
-        let _ = match helper::get() {
-            Some(helper) => helper.remove_socket(self.inode),
-            None => remove(&self.path, self.inode),
+        let _ = match (self.inode, helper::get()) {
+            (Some(inode), _) => remove(&self.path, inode),
+            (None, Some(helper)) => helper.remove_socket(),
+            (None, None) => Ok(()),
         };
     }
 }
@@ -139,17 +147,22 @@ fn check_vacant(path: &Path) -> Result<(), SocketError> {
     }
 }
 
-/// Binds elsewhere and moves into place: nobody can connect before the mode is set, and a leftover is replaced at once.
-fn listen(path: &Path) -> io::Result<(UnixListener, u64)> {
-    if let Some(directory) = path.parent() {
-        std::fs::create_dir_all(directory)?;
-    }
-    let fresh = path.with_extension(format!("new-{}", std::process::id()));
-    let _ = std::fs::remove_file(&fresh);
-    let listener = UnixListener::bind(&fresh)?;
-    std::fs::set_permissions(&fresh, std::fs::Permissions::from_mode(0o600))?;
-    std::fs::rename(&fresh, path)?;
-    Ok((listener, std::fs::symlink_metadata(path)?.ino()))
+/// Listens at `path`, in place of what a director that was killed may have left there. Binds elsewhere and moves into place:
+/// nobody can connect before the mode is set, and a leftover is replaced at once. Gives the file's number, too.
+pub(super) fn listen(path: &Path) -> Result<(net::UnixListener, u64), SocketError> {
+    check_vacant(path)?;
+    let listen = || -> io::Result<_> {
+        if let Some(directory) = path.parent() {
+            std::fs::create_dir_all(directory)?;
+        }
+        let fresh = path.with_extension(format!("new-{}", std::process::id()));
+        let _ = std::fs::remove_file(&fresh);
+        let listener = net::UnixListener::bind(&fresh)?;
+        std::fs::set_permissions(&fresh, std::fs::Permissions::from_mode(0o600))?;
+        std::fs::rename(&fresh, path)?;
+        Ok((listener, std::fs::symlink_metadata(path)?.ino()))
+    };
+    listen().map_err(|source| SocketError::Bind { path: path.to_owned(), source })
 }
 
 /// One client, to its end.

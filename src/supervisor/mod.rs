@@ -58,6 +58,8 @@ use watch::{Hang, LOOK, Watch};
 pub const OPTION: &str = "--supervised";
 /// The option of `ringmaster run` that has it give up the roles of a director that died.
 pub const RESIGN: &str = "--resign";
+/// The option of `ringmaster run` that has it not repeat what the director at work has said of the configuration.
+pub const SPARE: &str = "--spare";
 /// What the names of things begin with that are no longer wanted once rings are opened anew.
 pub const RINGS: &str = "rings.";
 
@@ -168,7 +170,8 @@ impl Supervisor {
         let mut fds = vec![PollFd::new(&self.signals, PollFlags::IN)];
         fds.extend(self.director.wakers());
         fds.extend(self.successor.iter().flat_map(|(successor, _)| successor.wakers()));
-        if self.may_have_spare() {
+        // What nobody would listen to must not wake anybody: one that goes first would take a core.
+        if self.has_spare() {
             fds.extend(self.spare.wakers());
         }
         fds.extend(self.dying.iter().map(Process::end));
@@ -216,16 +219,14 @@ impl Supervisor {
         watch.inspect_err(|error| tracing::warn!("whether the director hangs cannot be seen: {error}")).ok()
     }
 
-    /// Whether it is time for a spare. What one says at another time is left for later, and must wake nobody: it would do so
-    /// again and again.
-    fn may_have_spare(&self) -> bool {
+    /// Whether there is to be a spare: there is a director that forwards, and nobody else is to take its place.
+    fn has_spare(&self) -> bool {
         matches!(self.director.phase, Phase::Ready(_)) && self.successor.is_none() && !self.ending
     }
 
-    /// Has a spare, as long as there is a director that forwards and nobody is to take its place. The spare may know before
-    /// anybody else that the director has died.
+    /// Looks after the spare, which may know before anybody else that the director has died.
     fn keep_spare(&mut self) -> io::Result<()> {
-        if !self.may_have_spare() {
+        if !self.has_spare() {
             return Ok(());
         }
         let now = clock::now();

@@ -28,11 +28,10 @@ pub(super) enum Ask {
     Record(PathBuf),
     /// Write what comes along beside the control socket: the packets that a director had in hand when it died.
     BlackBox,
-    /// Remove the control socket, if it has this number.
-    RemoveSocket {
-        /// `st_ino`.
-        inode: u64,
-    },
+    /// Listen on the control socket; it comes along with the answer.
+    Listen,
+    /// Remove the control socket, if it is still that one.
+    RemoveSocket,
     /// Read the configuration anew; its words come along with the answer, if it loads.
     Configuration,
 }

@@ -20,6 +20,7 @@ mod process;
 use std::fs::File;
 use std::io::{self, Read, Seek, Write};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, OnceLock, PoisonError};
 use std::time::Duration;
@@ -115,9 +116,14 @@ impl Helper {
         self.ask(&Ask::BlackBox, Some(parcel(capture)?)).map(drop)
     }
 
-    /// Removes the control socket, if it is still the one with this number.
-    pub fn remove_socket(&self, inode: u64) -> io::Result<()> {
-        self.ask(&Ask::RemoveSocket { inode }, None).map(drop)
+    /// Listens on the control socket.
+    pub fn listen(&self) -> io::Result<UnixListener> {
+        self.ask(&Ask::Listen, None)?.1.map(UnixListener::from).ok_or_else(|| io::ErrorKind::InvalidData.into())
+    }
+
+    /// Removes the control socket, unless another director has put its own into the place.
+    pub fn remove_socket(&self) -> io::Result<()> {
+        self.ask(&Ask::RemoveSocket, None).map(drop)
     }
 
     /// The configuration, read anew; `None` if it does not load, which the helper has said why.

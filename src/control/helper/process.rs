@@ -1,6 +1,8 @@
 //! The helper itself: it waits for a question, sees whether the configuration allows it, and does it.
 
+use std::cell::Cell;
 use std::collections::BTreeMap;
+use std::error::Error;
 use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
@@ -38,6 +40,8 @@ struct Allowed {
     pipes: BTreeMap<PathBuf, Pipe>,
     /// The control socket, as it was at the start: it cannot change later.
     socket: Option<PathBuf>,
+    /// The number of its file, once it is listened on.
+    listens: Cell<Option<u64>>,
 }
 
 /// Answers a director's questions until that ends. `load` reads the configuration, and tells problems if it is asked to. Must
@@ -123,7 +127,17 @@ impl Allowed {
                 let capture = unpack(thing.ok_or(io::ErrorKind::InvalidInput)?)?;
                 std::fs::write(black_box_beside(self.socket()?), capture).map(done)
             }
-            Ask::RemoveSocket { inode } => socket::remove(self.socket()?, inode).map(done),
+            Ask::Listen => {
+                let listening =
+                    socket::listen(self.socket()?).map_err(|refusal| io::Error::other(with_cause(&refusal)));
+                let (listener, inode) = listening?;
+                self.listens.set(Some(inode));
+                Ok((Answer::Done, Some(listener.into())))
+            }
+            Ask::RemoveSocket => match self.listens.take() {
+                Some(inode) => socket::remove(self.socket()?, inode).map(done),
+                None => Ok((Answer::Done, None)),
+            },
             Ask::Configuration => Err(io::ErrorKind::Unsupported.into()),
         }
     }
@@ -148,6 +162,11 @@ impl Allowed {
     fn socket(&self) -> io::Result<&Path> {
         self.socket.as_deref().ok_or_else(|| io::Error::other("the configuration did not load"))
     }
+}
+
+/// The sentence, and what is behind it: only text travels.
+fn with_cause(error: &dyn Error) -> String {
+    error.source().map_or_else(|| error.to_string(), |cause| format!("{error}: {cause}"))
 }
 
 #[cfg(test)]
