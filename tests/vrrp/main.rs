@@ -9,6 +9,7 @@ mod support;
 mod belongings;
 mod capture;
 mod lab;
+mod mail;
 mod rejections;
 mod rows;
 mod troubles;
