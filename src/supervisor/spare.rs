@@ -8,7 +8,7 @@ use std::ffi::OsString;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::Duration;
 
-use rustix::event::{PollFd, PollFlags};
+use rustix::event::PollFd;
 
 use super::channel::Message;
 use super::process::{Phase, Process, Program};
@@ -53,7 +53,7 @@ impl Spare {
             None => {}
             Some(process) => match process.ended() {
                 Ok(None) if process.phase == Phase::Preparing => self.hear(held, now),
-                Ok(None) => return matches!(process.channel.receive(), Ok(Some((Message::Orphaned, _)))),
+                Ok(None) => return matches!(process.hear(), Some((Message::Orphaned, _))),
                 Ok(Some(status)) => self.failed(&status, now),
                 Err(error) => self.failed(&error, now),
             },
@@ -63,10 +63,11 @@ impl Spare {
 
     fn hear(&mut self, held: &BTreeMap<String, OwnedFd>, now: Duration) {
         let Some(process) = &mut self.process else { return };
-        if let Ok(Some((Message::Prepared, _))) = process.channel.receive() {
+        if let Some((Message::Prepared, _)) = process.hear() {
             process.enter(Phase::Waiting, now);
             process.go_after_others(0);
             self.pause = Duration::ZERO;
+            tracing::info!("process {} waits as a spare", process.id());
             for (name, thing) in held {
                 self.tell(&Message::Hold(name.clone()), Some(thing.as_fd()), now);
             }
@@ -100,9 +101,7 @@ impl Spare {
 
     /// What to wait for.
     pub(super) fn wakers(&self) -> impl Iterator<Item = PollFd<'_>> {
-        self.process.iter().flat_map(|process| {
-            [PollFd::new(&process.channel, PollFlags::IN), PollFd::new(process.end(), PollFlags::IN)]
-        })
+        self.process.iter().flat_map(Process::wakers)
     }
 
     fn failed(&mut self, why: &dyn std::fmt::Display, now: Duration) {

@@ -8,6 +8,7 @@ mod change;
 mod heir;
 mod ports;
 mod reload;
+mod resign;
 mod roles;
 mod shortage;
 mod source;
@@ -48,6 +49,7 @@ use crate::sys::pulse::Hold;
 use crate::sys::{capabilities, clock, scheduling};
 use crate::wire::Addr;
 use crate::worker::stand_still_on_demand;
+pub use resign::resign;
 use roles::Roles;
 use shortage::Shortage;
 use start::Prepared;
@@ -200,8 +202,11 @@ pub async fn run(
     let mut keeper = Keeper::new(supervisor).map_err(system("listen to the supervisor"))?;
     let mut prepared = Prepared::new(config).await?;
     let inheritance = prepared.inherit(&mut keeper).await?;
-    let mut socket = ControlSocket::bind(prepared.socket())?;
+    let at = prepared.socket().to_owned();
+    // Without anything to go on with, whoever listens there would be disturbed.
+    let first = inheritance.estate.is_empty().then(|| ControlSocket::bind(&at)).transpose()?;
     let mut director = prepared.start(keeper, inheritance).await?;
+    let mut socket = first.map_or_else(|| ControlSocket::bind(&at), Ok)?;
     // A spare has gone first since it waited.
     let _ = scheduling::go_along();
     director.announce();
@@ -415,7 +420,7 @@ impl Director {
         }
         let _ = self.sync.stop(SyncRole::Master);
         self.roles.stop();
-        self.remove_paths().await;
+        self.roles.remove_paths(self.kernel.handle()).await;
         let cleared = self.addresses.clear(self.kernel.handle()).await;
         let cleared = cleared.and(self.macs.clear(self.kernel.handle()).await).and(self.tuning.restore());
         // The program stays attached for as long as anybody holds it.

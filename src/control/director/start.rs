@@ -232,6 +232,8 @@ impl Director {
         }
         self.steering.set_fallback(Fallback::Drop)?;
         self.steer()?;
+        // Packets are forwarded. All that follows may need what the last director had open.
+        self.keeper.alone().await;
         self.clear_leftovers().await?;
         self.confirm().await;
         let mut salt = 5;
