@@ -11,7 +11,7 @@ pub use crate::io::options::{Attach, BusyPoll, Driver, Poll, Transfer};
 use crate::notify::{Hooks, Pipe};
 use crate::program::User;
 use crate::sched;
-use crate::service::{FullNat, LOCAL_PORTS, Limits, MarkRule, Method, Options, Persistence, Thresholds};
+use crate::service::{Engine, FullNat, LOCAL_PORTS, Limits, MarkRule, Method, Options, Persistence, Thresholds};
 use crate::track;
 use crate::vrrp;
 use crate::wire::{Endpoint, ServiceKey};
@@ -178,6 +178,8 @@ pub struct VirtualServer {
     pub scheduler: sched::Setup,
     /// `persistence_timeout` and `persistence_granularity`.
     pub persistence: Option<Persistence>,
+    /// `persistence_engine`.
+    pub engine: Option<Engine>,
     /// `limit` in the `ringmaster` block.
     pub limits: Limits,
     /// `ops`.
