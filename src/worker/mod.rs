@@ -30,6 +30,7 @@ use crate::forward::{Decision, Forwarder, Gathering, Reason, Verdict, Whole};
 use crate::io::options::Poll;
 use crate::io::{BATCH, Batch, Frame, PacketIo, PortId};
 use crate::service::Snapshot;
+use crate::sys::pulse::Pulse;
 use crate::time::Tick;
 use crate::wire::parse;
 use outbox::Outbox;
@@ -221,11 +222,18 @@ impl<I: PacketIo, O: Observer> Worker<I, O> {
         self.outbox.empty(&mut self.io, self.forwarder.counters());
     }
 
-    /// Turns until `stop` says so. `clock` is read once a turn.
-    pub fn run(mut self, poll: Poll, clock: impl Fn() -> Tick, stop: &Arc<std::sync::atomic::AtomicBool>) -> Self {
+    /// Turns until `stop` says so, and tells `pulse`. `clock` is read once a turn.
+    pub fn run(
+        mut self,
+        poll: Poll,
+        clock: impl Fn() -> Tick,
+        stop: &Arc<std::sync::atomic::AtomicBool>,
+        pulse: &Pulse,
+    ) -> Self {
         let mut empty = 0;
         self.member.unpark();
         while !stop.load(std::sync::atomic::Ordering::Relaxed) {
+            pulse.turn();
             if self.turn(clock()) != 0 {
                 empty = 0;
                 continue;
@@ -234,6 +242,7 @@ impl<I: PacketIo, O: Observer> Worker<I, O> {
             if poll == Poll::Adaptive && empty > SPINS {
                 let at_most = if self.waiting.is_empty() { SLEEP } else { SHORT_SLEEP };
                 self.member.park();
+                pulse.wait();
                 self.io.wait(at_most);
                 self.member.unpark();
             } else {

@@ -12,3 +12,4 @@ mod lab;
 mod rejections;
 mod rows;
 mod troubles;
+mod virtual_mac;

@@ -7,6 +7,7 @@
 
 mod apply;
 mod change;
+mod difference;
 mod model;
 mod refusal;
 mod removed;
@@ -16,6 +17,7 @@ pub use change::{
     Change, Family, Netmask, PersistenceSpec, ServerSpec, ServiceName, ServiceSpec, TunnelChecksum, TunnelKind,
     TunnelSpec,
 };
+pub use difference::difference;
 pub use model::name_of;
 pub use refusal::Refusal;
 pub use removed::Removed;

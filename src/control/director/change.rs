@@ -12,11 +12,6 @@ impl Director {
         let before = self.config.clone();
         let mut removed = Removed::default();
         let outcome: Vec<_> = changes.iter().map(|change| self.apply(change, &mut removed).err()).collect();
-        let known = self.changes.len();
-        let lasting = |(change, refusal): (&Change, &Option<Refusal>)| {
-            (refusal.is_none() && !matches!(change, Change::Zero(_))).then(|| change.clone())
-        };
-        self.changes.extend(changes.iter().zip(&outcome).filter_map(lasting));
         if outcome.iter().all(Option::is_some) {
             return outcome;
         }
@@ -26,7 +21,6 @@ impl Director {
         let Err(error) = self.publish() else { return outcome };
         tracing::error!("a change is taken back, since the steering program refuses it: {error}");
         self.config = before;
-        self.changes.truncate(known);
         self.watch();
         self.replan();
         vec![Some(Refusal::NoRoom); changes.len()]

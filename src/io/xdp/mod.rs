@@ -41,8 +41,7 @@ use std::time::Duration;
 use super::{Batch, Frame, PacketIo, PortId, PortInfo};
 use crate::io::options::RingOptions;
 use crate::sys::interface::Interface;
-pub use attach::Descriptors;
-pub use black_box::in_hand;
+pub use attach::{Descriptors, Mapped};
 pub use error::SetupError;
 pub use gauge::Gauge;
 pub use kernel::KernelPort;
@@ -140,6 +139,11 @@ impl<R: Rings> XdpIo<R> {
         self.pool.census()
     }
 
+    /// The way to the kernel, if there is one.
+    pub fn way_back(&self) -> Option<&KernelPort> {
+        self.kernel.as_deref()
+    }
+
     /// What should not have happened.
     pub fn faults(&self) -> Faults {
         self.faults
@@ -164,7 +168,12 @@ impl XdpIo<Own> {
     ///
     /// The steering program still leads to these sockets.
     pub fn attach(ports: &[PortSetup], frames: usize, descriptors: Descriptors) -> Result<Self, SetupError> {
-        let (pool, sockets) = attach::attach(ports, frames, descriptors)?;
+        Self::go_on(Mapped::map(ports, frames, descriptors)?, ports)
+    }
+
+    /// The second half of [`attach`](Self::attach), for the same ports.
+    pub fn go_on(mapped: Mapped, ports: &[PortSetup]) -> Result<Self, SetupError> {
+        let (pool, sockets) = mapped.take()?;
         let zero_copy = sockets.first().is_some_and(|socket| socket.rings().is_zero_copy());
         Ok(Self::with(ports, pool, sockets, zero_copy))
     }
