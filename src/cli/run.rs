@@ -7,8 +7,8 @@ use std::process::ExitCode;
 
 use tracing_subscriber::EnvFilter;
 
-use crate::config::{self, LoadOptions, Style};
-use crate::control;
+use crate::config::{self, Config, LoadOptions, Reading, Style};
+use crate::control::{self, Given};
 use crate::supervisor::{self, Channel};
 use crate::sys::{inherit, signals};
 
@@ -27,6 +27,9 @@ pub struct Args {
     /// The descriptor of the supervisor's channel
     #[arg(long, hide = true, value_name = "DESCRIPTOR", conflicts_with = "foreground_single")]
     pub supervised: Option<i32>,
+    /// The channel brings the configuration that the last director had read
+    #[arg(long, hide = true, requires = "supervised")]
+    pub kept_configuration: bool,
 }
 
 /// Runs a director, or the supervisor of one, to its end. Exit code 1: it did not start, or could not go on.
@@ -48,25 +51,11 @@ pub fn run(args: &Args) -> ExitCode {
 }
 
 fn direct(args: &Args, supervisor: Option<Channel>) -> ExitCode {
-    let style = if std::io::stderr().is_terminal() { Style::Colour } else { Style::Plain };
-    let show = |problems: &config::Problems| {
-        problems.0.iter().for_each(|problem| eprint!("{}", config::render(problem, style)));
-    };
-    let options = LoadOptions { config_id: args.config_id.clone() };
-    let load = || match config::load(&args.file, &options) {
-        Ok(loaded) => {
-            show(&loaded.problems);
-            Some(loaded.config)
-        }
-        Err(problems) => {
-            show(&problems);
-            eprint!("{}", config::summary(&problems));
-            None
-        }
-    };
-    let Some(config) = load() else { return ExitCode::FAILURE };
+    let kept = supervisor.as_ref().filter(|_| args.kept_configuration).and_then(kept_configuration);
+    let goes_on = kept.is_some();
+    let Some((config, reading)) = kept.or_else(|| load(args)) else { return ExitCode::FAILURE };
     abort_on_panic();
-    match control(config, load, supervisor) {
+    match control(Given { config, reading, goes_on }, || load(args), supervisor) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             tracing::error!("{}", with_causes(&*error));
@@ -75,15 +64,43 @@ fn direct(args: &Args, supervisor: Option<Channel>) -> ExitCode {
     }
 }
 
+/// Reads the configuration, and shows its problems; `None` if it does not load.
+fn load(args: &Args) -> Option<(Config, Reading)> {
+    let style = if std::io::stderr().is_terminal() { Style::Colour } else { Style::Plain };
+    let show = |problems: &config::Problems| {
+        problems.0.iter().for_each(|problem| eprint!("{}", config::render(problem, style)));
+    };
+    match Reading::load(&args.file, &LoadOptions { config_id: args.config_id.clone() }) {
+        Ok((loaded, reading)) => {
+            show(&loaded.problems);
+            Some((loaded.config, reading))
+        }
+        Err(problems) => {
+            show(&problems);
+            eprint!("{}", config::summary(&problems));
+            None
+        }
+    }
+}
+
+/// What the last director had read; `None` if that cannot be had, or means nothing to this version.
+fn kept_configuration(supervisor: &Channel) -> Option<(Config, Reading)> {
+    let kept = control::kept_configuration(supervisor);
+    kept.inspect_err(|error| {
+        tracing::warn!("what the last director had read cannot be had, the files are read: {error}")
+    })
+    .ok()
+}
+
 /// The control thread: everything that is not a packet happens on this one.
 fn control(
-    config: config::Config,
-    again: impl FnMut() -> Option<config::Config>,
+    given: Given,
+    again: impl FnMut() -> Option<(Config, Reading)>,
     supervisor: Option<Channel>,
 ) -> Result<(), Box<dyn Error>> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let local = tokio::task::LocalSet::new();
-    Ok(local.block_on(&runtime, control::run(config, again, supervisor))?)
+    Ok(local.block_on(&runtime, control::run(given, again, supervisor))?)
 }
 
 /// Log lines for transitions, on stderr; `RUST_LOG` chooses another level. The netlink library warns of answers that

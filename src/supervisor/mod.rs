@@ -59,6 +59,11 @@ pub const RINGS: &str = "rings.";
 
 /// What has this name is looked into by the supervisor itself: the signs of life of a director's threads.
 pub const PULSES: &str = "pulses";
+/// The option that says that the first message on the channel brings the configuration, since a death is no reason to read
+/// another one.
+pub const KEPT: &str = "--kept-configuration";
+/// What has this name is the configuration.
+pub const CONFIGURATION: &str = "configuration";
 
 /// How long a director may take to go on with what is held. The first one may take its time.
 const TO_BEGIN: Duration = Duration::from_secs(5);
@@ -112,7 +117,7 @@ impl Supervisor {
         let _ = scheduling::go_first();
         let arguments: Vec<OsString> = std::env::args_os().collect();
         let (program, now) = (Program::own()?, clock::now());
-        let director = Process::start(&program, &arguments, now)?;
+        let director = Process::start(&program, &arguments, None, now)?;
         Ok(Self {
             signals,
             arguments,
@@ -155,7 +160,9 @@ impl Supervisor {
         let mut fds = vec![PollFd::new(&self.signals, PollFlags::IN)];
         fds.extend(self.director.wakers());
         fds.extend(self.successor.iter().flat_map(|(successor, _)| successor.wakers()));
-        fds.extend(self.spare.wakers());
+        if self.minds_spare() {
+            fds.extend(self.spare.wakers());
+        }
         fds.extend(self.dying.iter().map(|process| PollFd::new(process.end(), PollFlags::IN)));
         let turn = if self.watch.is_some() { LOOK } else { IDLE };
         let turn = Timespec::try_from(turn).map_err(io::Error::other)?;
@@ -201,10 +208,15 @@ impl Supervisor {
         watch.inspect_err(|error| tracing::warn!("whether the director hangs cannot be seen: {error}")).ok()
     }
 
-    /// Has a spare, as long as there is a director that forwards and nobody is to take its place. The spare may know before
-    /// anybody else that the director has died.
+    /// Whether what a spare says or does matters: there is a director that forwards, and nobody is to take its place. At any
+    /// other time one that has ended would be a reason to wake up that nobody takes away.
+    fn minds_spare(&self) -> bool {
+        matches!(self.director.phase, Phase::Ready(_)) && self.successor.is_none() && !self.ending
+    }
+
+    /// Has a spare, if that matters. The spare may know before anybody else that the director has died.
     fn keep_spare(&mut self) -> io::Result<()> {
-        if !matches!(self.director.phase, Phase::Ready(_)) || self.successor.is_some() || self.ending {
+        if !self.minds_spare() {
             return Ok(());
         }
         let now = clock::now();
@@ -247,7 +259,7 @@ impl Supervisor {
             return self.refuse_upgrade("another upgrade is under way");
         }
         let started = Program::at(path).and_then(|program| {
-            let process = Process::start(&program, &self.arguments, now)?;
+            let process = Process::start(&program, &self.arguments, None, now)?;
             Ok((process, program))
         });
         match started {
@@ -342,7 +354,7 @@ impl Supervisor {
         match next.estate {
             Estate::All => {}
             Estate::Connections => self.held.retain(|name, _| !name.starts_with(RINGS)),
-            Estate::Nothing => self.held.clear(),
+            Estate::Nothing => self.held.retain(|name, _| name == CONFIGURATION),
         }
         if !next.pause.is_zero() {
             tracing::error!("directors die again and again: the next one in {} s", next.pause.as_secs());
@@ -351,7 +363,7 @@ impl Supervisor {
                 return Ok(());
             }
         }
-        let next = Process::start(&self.program, &self.arguments, clock::now())?;
+        let next = Process::start(&self.program, &self.arguments, self.held.get(CONFIGURATION), clock::now())?;
         self.retire(next);
         Ok(())
     }

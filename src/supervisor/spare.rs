@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use rustix::event::PollFd;
 
+use super::CONFIGURATION;
 use super::channel::Message;
 use super::process::{Phase, Process, Program};
 
@@ -43,7 +44,7 @@ impl Spare {
         now: Duration,
     ) -> bool {
         match &mut self.process {
-            None if now >= self.not_before => match Process::start(program, arguments, now) {
+            None if now >= self.not_before => match Process::start(program, arguments, held.get(CONFIGURATION), now) {
                 Ok(process) => {
                     process.go_after_others(HUMILITY);
                     self.process = Some(process);

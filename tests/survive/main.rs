@@ -6,6 +6,7 @@ mod support;
 
 mod black_box;
 mod clients;
+mod replacement;
 mod schedule;
 mod spell;
 mod thousand;

@@ -33,6 +33,7 @@ use crate::io::options::{Driver, RingOptions};
 use crate::io::xdp::steer::{AttachMode, Fallback, Steering};
 use crate::io::xdp::{Gauge, KernelPort, Own, PortSetup, Rings, SetupError, XdpIo, XskRs};
 use crate::service::Network;
+use crate::supervisor::CONFIGURATION;
 use crate::supervisor::{PULSES, RINGS};
 use crate::sys::interface::Interface;
 use crate::sys::{affinity, clock, memory};
@@ -73,6 +74,8 @@ impl Prepared {
         mut keeper: Keeper,
         mut inheritance: Inheritance,
     ) -> Result<Director, DirectorError> {
+        // This director has it already.
+        inheritance.estate.take(CONFIGURATION);
         let resumes = !inheritance.estate.is_empty();
         inheritance.look_ahead(&self);
         let memory = takeover::memory(&mut inheritance, self.workers);
