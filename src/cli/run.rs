@@ -1,5 +1,6 @@
 //! `ringmaster run`: the director itself.
 
+use std::cell::Cell;
 use std::error::Error;
 use std::io::IsTerminal;
 use std::path::PathBuf;
@@ -8,7 +9,7 @@ use std::process::ExitCode;
 use tracing_subscriber::EnvFilter;
 
 use crate::config::{self, Config, LoadOptions, Reading, Style};
-use crate::control::{self, Given};
+use crate::control::{self, DirectorError, Given};
 use crate::supervisor::{self, Channel};
 use crate::sys::{inherit, signals};
 
@@ -30,6 +31,12 @@ pub struct Args {
     /// The channel brings the configuration that the last director had read
     #[arg(long, hide = true, requires = "supervised")]
     pub kept_configuration: bool,
+    /// Keep what there is to say of the configuration to oneself, for it has been said
+    #[arg(long, hide = true, requires = "supervised")]
+    pub spare: bool,
+    /// Say goodbye for a director that died, and end
+    #[arg(long, hide = true, requires = "supervised")]
+    pub resign: bool,
 }
 
 /// Runs a director, or the supervisor of one, to its end. Exit code 1: it did not start, or could not go on.
@@ -53,9 +60,16 @@ pub fn run(args: &Args) -> ExitCode {
 fn direct(args: &Args, supervisor: Option<Channel>) -> ExitCode {
     let kept = supervisor.as_ref().filter(|_| args.kept_configuration).and_then(kept_configuration);
     let goes_on = kept.is_some();
-    let Some((config, reading)) = kept.or_else(|| load(args)) else { return ExitCode::FAILURE };
+    // Once, for what there is to remark was remarked when the last director read it.
+    let silent = Cell::new(goes_on || args.spare || args.resign);
+    let load = || load(args, !silent.take());
+    let Some((config, reading)) = kept.or_else(load) else { return ExitCode::FAILURE };
     abort_on_panic();
-    match control(Given { config, reading, goes_on }, || load(args), supervisor) {
+    let outcome = match supervisor {
+        Some(supervisor) if args.resign => on_this_thread(control::resign(config, supervisor)),
+        supervisor => on_this_thread(control::run(Given { config, reading, goes_on }, load, supervisor)),
+    };
+    match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             tracing::error!("{}", with_causes(&*error));
@@ -64,15 +78,17 @@ fn direct(args: &Args, supervisor: Option<Channel>) -> ExitCode {
     }
 }
 
-/// Reads the configuration, and shows its problems; `None` if it does not load.
-fn load(args: &Args) -> Option<(Config, Reading)> {
+/// Reads the configuration, and shows its problems; `None` if it does not load. What is no error is shown if that is wanted.
+fn load(args: &Args, remarks: bool) -> Option<(Config, Reading)> {
     let style = if std::io::stderr().is_terminal() { Style::Colour } else { Style::Plain };
     let show = |problems: &config::Problems| {
         problems.0.iter().for_each(|problem| eprint!("{}", config::render(problem, style)));
     };
     match Reading::load(&args.file, &LoadOptions { config_id: args.config_id.clone() }) {
         Ok((loaded, reading)) => {
-            show(&loaded.problems);
+            if remarks {
+                show(&loaded.problems);
+            }
             Some((loaded.config, reading))
         }
         Err(problems) => {
@@ -93,14 +109,10 @@ fn kept_configuration(supervisor: &Channel) -> Option<(Config, Reading)> {
 }
 
 /// The control thread: everything that is not a packet happens on this one.
-fn control(
-    given: Given,
-    again: impl FnMut() -> Option<(Config, Reading)>,
-    supervisor: Option<Channel>,
-) -> Result<(), Box<dyn Error>> {
+fn on_this_thread(work: impl Future<Output = Result<(), DirectorError>>) -> Result<(), Box<dyn Error>> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let local = tokio::task::LocalSet::new();
-    Ok(local.block_on(&runtime, control::run(given, again, supervisor))?)
+    Ok(local.block_on(&runtime, work)?)
 }
 
 /// Log lines for transitions, on stderr; `RUST_LOG` chooses another level. The netlink library warns of answers that

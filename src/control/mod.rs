@@ -25,7 +25,7 @@ pub mod view;
 pub mod vrrp;
 
 pub use configuration::{Given, kept as kept_configuration};
-pub use director::{DirectorError, run};
+pub use director::{DirectorError, resign, run};
 pub use ids::{Ids, PAIRS};
 pub use ledger::{Counts, Ledger};
 pub use plan::plan;

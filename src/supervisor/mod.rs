@@ -21,6 +21,8 @@
 //! - It knows nothing of packets, configurations or what it holds: the less it does, the less it dies of.
 //! - A director that dies is followed by another at once, which gets less of what was held if the one before it did not
 //!   live (`Crashes`).
+//! - Roles are given up, so that backups lead, only if nobody can go on soon: after a spare and new rings have failed, or in a
+//!   loop of crashes.
 //! - A new program that does not forward, or dies within its first seconds, is followed by the one before it.
 //! - Whoever ends the director by its own rules ends the supervisor, with its exit code.
 //! - Its own death harms nobody: the director goes on, alone.
@@ -54,6 +56,10 @@ use watch::{Hang, LOOK, Watch};
 
 /// The option of `ringmaster run` that names the channel.
 pub const OPTION: &str = "--supervised";
+/// The option of `ringmaster run` that has it give up the roles of a director that died.
+pub const RESIGN: &str = "--resign";
+/// The option of `ringmaster run` that has it not repeat what the director at work has said of the configuration.
+pub const SPARE: &str = "--spare";
 /// What the names of things begin with that are no longer wanted once rings are opened anew.
 pub const RINGS: &str = "rings.";
 
@@ -65,8 +71,14 @@ pub const KEPT: &str = "--kept-configuration";
 /// What has this name is the configuration.
 pub const CONFIGURATION: &str = "configuration";
 
-/// How long a director may take to go on with what is held. The first one may take its time.
-const TO_BEGIN: Duration = Duration::from_secs(5);
+/// How long a spare may take to go on with what is held. Backups give a master three intervals, of a second as a rule.
+const TO_GO_ON: Duration = Duration::from_millis(1500);
+/// How long another director may take to begin. The first one may take its time.
+const TO_BEGIN: Duration = Duration::from_secs(3);
+/// The same for one that begins from the start: a large table takes long to make.
+const TO_BEGIN_ANEW: Duration = Duration::from_secs(60);
+/// How long it may take to give up roles.
+const TO_RESIGN: Duration = Duration::from_secs(2);
 /// How long a new program may take to read its configuration.
 const TO_PREPARE: Duration = Duration::from_secs(10);
 /// How long an old one may take to make way.
@@ -103,6 +115,8 @@ struct Supervisor {
     proven: bool,
     /// A signal has told the director to end.
     ending: bool,
+    /// How long the director may take to begin.
+    to_begin: Duration,
     /// Whether the director hangs.
     watch: Option<Watch>,
     /// Directors that are dead and not yet gone.
@@ -130,6 +144,7 @@ impl Supervisor {
             crashes: Crashes::default(),
             proven: false,
             ending: false,
+            to_begin: TO_BEGIN,
             watch: None,
             dying: Vec::new(),
         })
@@ -160,10 +175,11 @@ impl Supervisor {
         let mut fds = vec![PollFd::new(&self.signals, PollFlags::IN)];
         fds.extend(self.director.wakers());
         fds.extend(self.successor.iter().flat_map(|(successor, _)| successor.wakers()));
-        if self.minds_spare() {
+        // What nobody would listen to must not wake anybody: one that goes first would take a core.
+        if self.has_spare() {
             fds.extend(self.spare.wakers());
         }
-        fds.extend(self.dying.iter().map(|process| PollFd::new(process.end(), PollFlags::IN)));
+        fds.extend(self.dying.iter().map(Process::end));
         let turn = if self.watch.is_some() { LOOK } else { IDLE };
         let turn = Timespec::try_from(turn).map_err(io::Error::other)?;
         match poll(&mut fds, Some(&turn)) {
@@ -208,15 +224,14 @@ impl Supervisor {
         watch.inspect_err(|error| tracing::warn!("whether the director hangs cannot be seen: {error}")).ok()
     }
 
-    /// Whether what a spare says or does matters: there is a director that forwards, and nobody is to take its place. At any
-    /// other time one that has ended would be a reason to wake up that nobody takes away.
-    fn minds_spare(&self) -> bool {
+    /// Whether there is to be a spare: there is a director that forwards, and nobody else is to take its place.
+    fn has_spare(&self) -> bool {
         matches!(self.director.phase, Phase::Ready(_)) && self.successor.is_none() && !self.ending
     }
 
-    /// Has a spare, if that matters. The spare may know before anybody else that the director has died.
+    /// Looks after the spare, which may know before anybody else that the director has died.
     fn keep_spare(&mut self) -> io::Result<()> {
-        if !self.minds_spare() {
+        if !self.has_spare() {
             return Ok(());
         }
         let now = clock::now();
@@ -230,10 +245,13 @@ impl Supervisor {
 
     /// Takes leave of directors that were replaced before they were gone.
     fn bury(&mut self) {
-        self.dying.retain_mut(|process| match process.ended() {
+        let Self { dying, director, .. } = self;
+        dying.retain_mut(|process| match process.ended() {
             Ok(None) => true,
             Ok(Some(status)) => {
                 tracing::error!("director {} died ({status}): the spare one has taken over", process.id());
+                // One that does not hear it waits a little longer.
+                let _ = director.channel.send(&Message::Gone, None);
                 false
             }
             Err(_) => false,
@@ -242,15 +260,39 @@ impl Supervisor {
 
     /// Hands over everything that is held.
     fn begin(&mut self, now: Duration) {
-        let hand = |(name, thing): (&String, &OwnedFd)| {
-            self.director.channel.send(&Message::Hold(name.clone()), Some(thing.as_fd()))
-        };
-        let handed = self.held.iter().try_for_each(hand);
-        if let Err(error) = handed.and_then(|()| self.director.channel.send(&Message::Begin, None)) {
+        if let Err(error) = self.hand_over(&self.director) {
             tracing::error!("director {} does not take what is held: {error}", self.director.id());
             self.director.signal(Signal::KILL);
         }
         self.director.enter(Phase::Beginning, now);
+    }
+
+    fn hand_over(&self, to: &Process) -> io::Result<()> {
+        let hand =
+            |(name, thing): (&String, &OwnedFd)| to.channel.send(&Message::Hold(name.clone()), Some(thing.as_fd()));
+        self.held.iter().try_for_each(hand)?;
+        to.channel.send(&Message::Begin, None)?;
+        if self.dying.is_empty() { to.channel.send(&Message::Gone, None) } else { Ok(()) }
+    }
+
+    /// Has the roles given up that the last director had, so that others lead while nobody follows it here.
+    fn resign(&mut self) {
+        let arguments: Vec<_> = self.arguments.iter().cloned().chain([RESIGN.into()]).collect();
+        let begun = clock::now();
+        let process = match Process::start(&self.program, &arguments, self.held.get(CONFIGURATION), begun) {
+            Ok(process) => process,
+            Err(error) => return tracing::error!("roles are not given up in order: {error}"),
+        };
+        while clock::now() < begun + TO_RESIGN {
+            match process.channel.wait(IDLE) {
+                // One that does not take it says nothing more, either.
+                Ok(Some((Message::Prepared, _))) => _ = self.hand_over(&process),
+                Ok(Some((Message::Hold(name), Some(thing)))) => _ = self.held.insert(name, thing),
+                Ok(_) => {}
+                Err(_) => break,
+            }
+        }
+        process.kill();
     }
 
     /// Starts a new program beside the director.
@@ -319,6 +361,7 @@ impl Supervisor {
 
     /// The new program takes the old one's place.
     fn follow(&mut self, successor: Process, now: Duration) {
+        self.to_begin = TO_BEGIN;
         let prepared = successor.phase == Phase::Beginning;
         self.director = successor;
         if prepared {
@@ -347,10 +390,15 @@ impl Supervisor {
         if next == Next::AT_ONCE
             && let Some(spare) = self.spare.take()
         {
-            return Ok(self.wake(spare, now));
+            self.wake(spare, now);
+            return Ok(());
         }
         // What it waits for will not be.
         self.spare.dismiss();
+        if next.resign {
+            self.resign();
+        }
+        self.to_begin = if next.estate == Estate::Nothing { TO_BEGIN_ANEW } else { TO_BEGIN };
         match next.estate {
             Estate::All => {}
             Estate::Connections => self.held.retain(|name, _| !name.starts_with(RINGS)),
@@ -379,8 +427,11 @@ impl Supervisor {
     /// A spare takes the director's place. It has been told of everything.
     fn wake(&mut self, spare: Process, now: Duration) {
         self.retire(spare);
+        self.to_begin = TO_GO_ON;
         self.director.enter(Phase::Beginning, now);
-        if let Err(error) = self.director.channel.send(&Message::Begin, None) {
+        let begin = self.director.channel.send(&Message::Begin, None);
+        let gone = if self.dying.is_empty() { self.director.channel.send(&Message::Gone, None) } else { Ok(()) };
+        if let Err(error) = begin.and(gone) {
             tracing::error!("spare director {} does not begin: {error}", self.director.id());
             self.director.signal(Signal::KILL);
         }
@@ -407,7 +458,7 @@ impl Supervisor {
         let now = clock::now();
         let late = |limit| now > self.director.since + limit;
         let why = match self.director.phase {
-            Phase::Preparing | Phase::Beginning if self.proven && late(TO_BEGIN) => "does not begin",
+            Phase::Preparing | Phase::Beginning if self.proven && late(self.to_begin) => "does not begin",
             Phase::GivingWay if late(TO_GIVE_WAY) => "does not make way",
             Phase::Ready(since) => {
                 if now > since + PROBATION {
@@ -421,8 +472,8 @@ impl Supervisor {
         };
         // First of all: every moment counts, and the log may be slow.
         self.director.signal(Signal::KILL);
+        tracing::error!("director {} {why}: it is killed", self.director.id());
         // It takes a while to end, and is not to be killed again meanwhile.
         self.director.since = now;
-        tracing::error!("director {} {why}: it is killed", self.director.id());
     }
 }

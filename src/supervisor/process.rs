@@ -103,17 +103,17 @@ impl Process {
         heard.ok().flatten()
     }
 
-    /// Readable once it has ended.
-    pub(super) fn end(&self) -> &OwnedFd {
-        &self.end
-    }
-
     /// What becomes readable when it says something or ends. The channel of one that says no more would be readable for as
     /// long as it takes to end, which would be waited for in vain, and at the cost of a core.
     pub(super) fn wakers(&self) -> impl Iterator<Item = PollFd<'_>> {
         let channel = (!self.silent).then_some(&self.channel);
         let channel = channel.map(|channel| PollFd::new(channel, PollFlags::IN));
-        channel.into_iter().chain([PollFd::new(&self.end, PollFlags::IN)])
+        channel.into_iter().chain([self.end()])
+    }
+
+    /// What becomes readable when it ends.
+    pub(super) fn end(&self) -> PollFd<'_> {
+        PollFd::new(&self.end, PollFlags::IN)
     }
 
     pub(super) fn id(&self) -> u32 {

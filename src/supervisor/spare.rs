@@ -10,9 +10,9 @@ use std::time::Duration;
 
 use rustix::event::PollFd;
 
-use super::CONFIGURATION;
 use super::channel::Message;
 use super::process::{Phase, Process, Program};
+use super::{CONFIGURATION, SPARE};
 
 /// After a director has begun: it has the machine to itself so long.
 const SETTLING: Duration = Duration::from_millis(50);
@@ -44,13 +44,16 @@ impl Spare {
         now: Duration,
     ) -> bool {
         match &mut self.process {
-            None if now >= self.not_before => match Process::start(program, arguments, held.get(CONFIGURATION), now) {
-                Ok(process) => {
-                    process.go_after_others(HUMILITY);
-                    self.process = Some(process);
+            None if now >= self.not_before => {
+                let arguments: Vec<_> = arguments.iter().cloned().chain([SPARE.into()]).collect();
+                match Process::start(program, &arguments, held.get(CONFIGURATION), now) {
+                    Ok(process) => {
+                        process.go_after_others(HUMILITY);
+                        self.process = Some(process);
+                    }
+                    Err(error) => self.failed(&error, now),
                 }
-                Err(error) => self.failed(&error, now),
-            },
+            }
             None => {}
             Some(process) => match process.ended() {
                 Ok(None) if process.phase == Phase::Preparing => self.hear(held, now),
@@ -68,6 +71,7 @@ impl Spare {
             process.enter(Phase::Waiting, now);
             process.go_after_others(0);
             self.pause = Duration::ZERO;
+            tracing::info!("process {} waits as a spare", process.id());
             for (name, thing) in held {
                 self.tell(&Message::Hold(name.clone()), Some(thing.as_fd()), now);
             }

@@ -8,6 +8,7 @@ mod change;
 mod heir;
 mod ports;
 mod reload;
+mod resign;
 mod roles;
 mod shortage;
 mod source;
@@ -49,6 +50,7 @@ use crate::sys::pulse::Hold;
 use crate::sys::{capabilities, clock, scheduling};
 use crate::wire::Addr;
 use crate::worker::stand_still_on_demand;
+pub use resign::resign;
 use roles::Roles;
 use shortage::Shortage;
 use start::Prepared;
@@ -198,9 +200,13 @@ pub async fn run(
     let system = |what| move |source| DirectorError::System { what, source };
     let mut keeper = Keeper::new(supervisor).map_err(system("listen to the supervisor"))?;
     let mut prepared = Prepared::new(config).await?;
-    let inheritance = prepared.inherit(&mut keeper).await?;
-    let mut socket = ControlSocket::bind(prepared.socket())?;
+    let Some(inheritance) = prepared.inherit(&mut keeper).await? else { return Ok(()) };
+    let at = prepared.socket().to_owned();
+    // If nobody has died or made way, whoever listens there would be disturbed.
+    let is_first = inheritance.estate.is_empty() && !goes_on;
+    let first = is_first.then(|| ControlSocket::bind(&at)).transpose()?;
     let mut director = prepared.start(keeper, inheritance).await?;
+    let mut socket = first.map_or_else(|| ControlSocket::bind(&at), Ok)?;
     // A spare has gone first since it waited.
     let _ = scheduling::go_along();
     director.keep(&reading);
@@ -440,7 +446,7 @@ impl Director {
         }
         let _ = self.sync.stop(SyncRole::Master);
         self.roles.stop();
-        self.remove_paths().await;
+        self.roles.remove_paths(self.kernel.handle()).await;
         let cleared = self.addresses.clear(self.kernel.handle()).await;
         // The program stays attached for as long as anybody holds it.
         self.keeper.release("");

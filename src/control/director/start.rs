@@ -27,13 +27,12 @@ use crate::control::kernel::{Kernel, ReturnLink, VirtualAddresses};
 use crate::control::state::State;
 use crate::control::sync::Synchronisation;
 use crate::control::{Ids, Ledger, PAIRS, plan};
-use crate::forward::{Counters, Forwarder, Shared, lifecycle};
+use crate::forward::{Counters, Forwarder, Shared};
 use crate::io::PacketIo;
 use crate::io::options::{Driver, RingOptions};
 use crate::io::xdp::steer::{AttachMode, Fallback, Steering};
 use crate::io::xdp::{Gauge, KernelPort, Own, PortSetup, Rings, SetupError, XdpIo, XskRs};
 use crate::service::Network;
-use crate::supervisor::CONFIGURATION;
 use crate::supervisor::{PULSES, RINGS};
 use crate::sys::interface::Interface;
 use crate::sys::{affinity, clock, memory};
@@ -74,8 +73,6 @@ impl Prepared {
         mut keeper: Keeper,
         mut inheritance: Inheritance,
     ) -> Result<Director, DirectorError> {
-        // This director has it already.
-        inheritance.estate.take(CONFIGURATION);
         let resumes = !inheritance.estate.is_empty();
         inheritance.look_ahead(&self);
         let memory = takeover::memory(&mut inheritance, self.workers);
@@ -148,7 +145,6 @@ impl Prepared {
             held.map_err(|source| DirectorError::System { what: "copy a descriptor", source })?;
         }
         let addresses = VirtualAddresses::load(VirtualAddresses::record_beside(&config.settings.socket))?;
-        let resumed = memory.is_some();
         let (state, mut ids, ledger, shared) = match memory {
             Some(Memory { state, ids, ledger, shared }) => (state, ids, ledger, shared),
             None => {
@@ -156,9 +152,6 @@ impl Prepared {
                 (State::default(), Ids::with_seed(random(5)), Ledger::default(), shared)
             }
         };
-        if resumed {
-            lifecycle::resume(&shared, workers);
-        }
         takeover::hold_table(&mut keeper, &shared.table);
         let mut health = Health::new(random(1));
         let servers = config.services.iter().flat_map(|service| &service.servers);
@@ -231,6 +224,8 @@ impl Director {
         }
         self.steering.set_fallback(Fallback::Drop)?;
         self.steer()?;
+        // Packets are forwarded. All that follows may need what the last director had open.
+        self.keeper.alone().await;
         self.clear_leftovers().await?;
         self.confirm().await;
         let mut salt = 5;

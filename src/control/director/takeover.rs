@@ -12,7 +12,7 @@ use crate::conn::Table;
 use crate::control::keeper::Keeper;
 use crate::control::state::State;
 use crate::control::{Ids, Ledger, admin};
-use crate::forward::Shared;
+use crate::forward::{Shared, lifecycle};
 use crate::io::pcap::{Resolution, Writer};
 use crate::io::xdp::steer::{self, AttachMode, Steering};
 use crate::io::xdp::{Descriptors, KernelPort, Mapped, Own, PortSetup, Rings, SetupError, XdpIo};
@@ -53,7 +53,8 @@ pub(super) fn memory(inheritance: &mut Inheritance, workers: usize) -> Option<Me
         refused(&format_args!("their table is for {} workers, not {workers}", shared.table.workers()));
         return None;
     }
-    let recovered = shared.table.recover();
+    // In the lane of the sweeper.
+    let recovered = shared.table.recover(|connection| lifecycle::resume(&shared, workers, connection));
     tracing::info!("connections: {} kept, {} slots repaired", recovered.kept, recovered.freed);
     let ledger = Ledger::restore(&state.ledger);
     Some(Memory { state, ids, ledger, shared })
@@ -83,13 +84,16 @@ pub(super) fn steering(
     adopted.ok()
 }
 
+/// Rings, and frames that were in hand.
+type RingsAndFrames = (Vec<XdpIo<Own>>, Vec<Vec<u8>>);
+
 /// The rings of all workers, with the frames that the last director had in hand when it died; `None` if there are none, or
 /// they do not fit, and are let go.
 pub(super) fn rings(
     mapped: Option<Result<Vec<Mapped>, SetupError>>,
     setups: &[Vec<PortSetup>],
     keeper: &mut Keeper,
-) -> Option<(Vec<XdpIo<Own>>, Vec<Vec<u8>>)> {
+) -> Option<RingsAndFrames> {
     let mut in_hand = Vec::new();
     let go_on = |(mut mapped, ports): (Mapped, &Vec<_>)| {
         in_hand.extend(mapped.in_hand());
