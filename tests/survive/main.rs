@@ -41,16 +41,11 @@ struct Scene {
 
 impl Scene {
     fn new(lab: Lab, family: Family, workers: usize) -> Self {
-        Self::with(lab, family, &format!("workers {workers}"))
+        Self::with(lab, family, &format!("workers {workers}"), Vec::new())
     }
 
-    /// With these lines in the `ringmaster` block.
-    fn with(lab: Lab, family: Family, settings: &str) -> Self {
-        Self::beside(lab, family, settings, Vec::new())
-    }
-
-    /// The same beside other services.
-    fn beside(lab: Lab, family: Family, settings: &str, mut services: Vec<Service>) -> Self {
+    /// With these lines in the `ringmaster` block, and more services.
+    fn with(lab: Lab, family: Family, settings: &str, mut services: Vec<Service>) -> Self {
         let service = Service { port: PORT, real_port: PORT, protocol: "UDP", ..lab.service(family) };
         services.extend([service, lab.service(family)]);
         let director = lab.start_with(settings, &services);

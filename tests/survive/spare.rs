@@ -52,7 +52,7 @@ fn scene(lab: Lab, family: crate::support::hosts::Family, workers: usize) -> Sce
         servers: vec![lab.servers[0].address(family).to_string()],
         ..lab.service(family)
     };
-    Scene::beside(lab, family, &format!("workers {workers}"), vec![paced])
+    Scene::with(lab, family, &format!("workers {workers}"), vec![paced])
 }
 
 #[test]
@@ -65,7 +65,7 @@ fn a_spare_goes_on_within_milliseconds() {
     // In a build without optimisation, on a machine that does other things. Without a spare it is 120 ms.
     assert!(gaps[gaps.len() / 2] < Duration::from_millis(80));
     assert_eq!(scene.director.log().matches("the spare one has taken over").count(), 8, "none was started anew");
-    scene.end();
+    scene.end_without_reckoning();
 }
 
 #[test]

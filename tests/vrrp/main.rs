@@ -10,6 +10,8 @@ mod belongings;
 mod capture;
 mod crashes;
 mod lab;
+mod mail;
 mod rejections;
 mod rows;
 mod troubles;
+mod virtual_mac;

@@ -29,7 +29,7 @@ use super::admin;
 use super::bfd::BfdError;
 use super::configuration::{self, Given};
 use super::keeper::{Keeper, Wish};
-use super::kernel::{self, Kernel, KernelError, ReturnLink, VirtualAddresses};
+use super::kernel::{self, Kernel, KernelError, ReturnLink, Tuning, VirtualAddresses, VirtualMacs};
 use super::ledger::{Counts, ESTIMATE};
 use super::socket::{ControlSocket, SocketError};
 use super::state::State;
@@ -151,6 +151,8 @@ pub(crate) struct Director {
     probes: JoinSet<Probed>,
     kernel: Kernel,
     addresses: VirtualAddresses,
+    macs: VirtualMacs,
+    tuning: Tuning,
     roles: Roles,
     steering: Steering,
     shared: Shared,
@@ -448,6 +450,7 @@ impl Director {
         self.roles.stop();
         self.roles.remove_paths(self.kernel.handle()).await;
         let cleared = self.addresses.clear(self.kernel.handle()).await;
+        let cleared = cleared.and(self.macs.clear(self.kernel.handle()).await).and(self.tuning.restore());
         // The program stays attached for as long as anybody holds it.
         self.keeper.release("");
         drop(self.steering);

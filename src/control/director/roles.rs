@@ -273,15 +273,24 @@ impl Director {
         for instance in self.roles.instances.iter().filter(|instance| !instance.master) {
             instance.paths.remove(self.kernel.handle()).await;
         }
-        self.addresses.set(self.kernel.handle(), &self.roles.wanted()).await
+        self.tuning.apply()?;
+        self.macs.make(self.kernel.handle()).await?;
+        self.place_addresses().await
     }
 
     /// An address that cannot be placed is told of; the others are, and a director with some of its addresses serves more
     /// than none.
     pub(super) async fn place(&mut self) {
-        if let Err(error) = self.addresses.set(self.kernel.handle(), &self.roles.wanted()).await {
+        if let Err(error) = self.place_addresses().await {
             tracing::error!("{error}");
         }
+    }
+
+    async fn place_addresses(&mut self) -> Result<(), KernelError> {
+        let (handle, wanted) = (self.kernel.handle(), self.roles.wanted());
+        let raised = self.tuning.apply().and(self.macs.raise(handle, &wanted).await);
+        let placed = self.addresses.set(handle, &wanted).await;
+        raised.and(placed).and(self.macs.lower(handle, &wanted).await)
     }
 }
 

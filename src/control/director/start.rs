@@ -23,7 +23,7 @@ use crate::config::model::Settings;
 use crate::conn::table::TableConfig;
 use crate::conn::{HashSeed, Table};
 use crate::control::keeper::{Estate, Keeper};
-use crate::control::kernel::{Kernel, ReturnLink, VirtualAddresses};
+use crate::control::kernel::{Kernel, ReturnLink, Tuning, VirtualAddresses, VirtualMacs};
 use crate::control::state::State;
 use crate::control::sync::Synchronisation;
 use crate::control::{Ids, Ledger, PAIRS, plan};
@@ -81,6 +81,10 @@ impl Prepared {
             takeover::repeat_changes(&mut self.config, &memory.state);
         }
         let left = takeover::steering(inheritance.steering.take(), &mut keeper, memory.as_ref());
+        if left.is_none() {
+            // A program stays attached for as long as anybody holds it.
+            inheritance.estate.release(takeover::STEERING);
+        }
         let mut steering = left.map_or_else(Steering::load, Ok)?;
         let modes = attach(&mut steering, &self.interfaces, &self.config.settings)?;
         let setups = ports_of_workers(&self.interfaces, &modes, self.workers);
@@ -93,7 +97,11 @@ impl Prepared {
                 let black_box = self.config.settings.socket.with_extension("died.pcap");
                 let (rings, in_hand) = match left {
                     Some(left) => left,
-                    None => (open_rings::<Own>(&setups, &self.config.settings)?, Vec::new()),
+                    None => {
+                        // A queue stays bound for as long as anybody holds its socket.
+                        inheritance.estate.release(RINGS);
+                        (open_rings::<Own>(&setups, &self.config.settings)?, Vec::new())
+                    }
                 };
                 for (worker, io) in rings.iter().enumerate() {
                     takeover::hold_rings(&mut keeper, worker, io).map_err(failed)?;
@@ -145,6 +153,8 @@ impl Prepared {
             held.map_err(|source| DirectorError::System { what: "copy a descriptor", source })?;
         }
         let addresses = VirtualAddresses::load(VirtualAddresses::record_beside(&config.settings.socket))?;
+        let macs = VirtualMacs::load(&config.settings.socket, config.virtual_macs.clone())?;
+        let tuning = Tuning::load(&config)?;
         let (state, mut ids, ledger, shared) = match memory {
             Some(Memory { state, ids, ledger, shared }) => (state, ids, ledger, shared),
             None => {
@@ -174,6 +184,8 @@ impl Prepared {
             probes: JoinSet::new(),
             kernel,
             addresses,
+            macs,
+            tuning,
             roles: Roles::new(&config, &state.masters),
             steering,
             sweep: Sweep::new(sweeper, shared.clone(), workers),
