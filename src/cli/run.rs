@@ -1,5 +1,6 @@
 //! `ringmaster run`: the director itself.
 
+use std::cell::Cell;
 use std::error::Error;
 use std::ffi::OsString;
 use std::io::IsTerminal;
@@ -9,8 +10,8 @@ use std::process::ExitCode;
 
 use tracing_subscriber::EnvFilter;
 
-use crate::config::{self, LoadOptions, Reading, Style};
-use crate::control::{self, DirectorError, helper};
+use crate::config::{self, Config, LoadOptions, Reading, Style};
+use crate::control::{self, DirectorError, Given, helper};
 use crate::supervisor::{self, Channel};
 use crate::sys::{inherit, signals};
 
@@ -32,6 +33,9 @@ pub struct Args {
     /// The descriptor of the channel to the director whose helper this is
     #[arg(long, hide = true, value_name = "DESCRIPTOR", conflicts_with = "foreground_single")]
     pub helper: Option<i32>,
+    /// The channel brings the configuration that the last director had read
+    #[arg(long, hide = true, requires = "supervised")]
+    pub kept_configuration: bool,
     /// Keep what there is to say of the configuration to oneself, for it has been said
     #[arg(long, hide = true, requires = "supervised")]
     pub spare: bool,
@@ -64,16 +68,23 @@ pub fn run(args: &Args) -> ExitCode {
 }
 
 fn direct(args: &Args, supervisor: Option<Channel>) -> ExitCode {
-    let Some((config, _)) = load(args, !(args.spare || args.resign)) else { return ExitCode::FAILURE };
+    let kept = supervisor.as_ref().filter(|_| args.kept_configuration).and_then(kept_configuration);
+    let goes_on = kept.is_some();
+    // Once, for what there is to remark was remarked when the last director read it.
+    let silent = Cell::new(goes_on || args.spare || args.resign);
+    let Some((config, reading)) = kept.or_else(|| load(args, !silent.take())) else { return ExitCode::FAILURE };
     abort_on_panic();
     let helped = !config.settings.keep_privileges && !args.resign;
-    if helped && let Err(error) = helper::start(&arguments_of_helper(args)) {
+    if helped && let Err(error) = helper::start(&arguments_of_helper(args), &reading) {
         tracing::error!("the privileged helper cannot be started: {error}");
         return ExitCode::FAILURE;
     }
     let outcome = match supervisor {
         Some(supervisor) if args.resign => on_this_thread(control::resign(config, supervisor)),
-        supervisor => on_this_thread(control::run(config, || load_again(args), supervisor)),
+        supervisor => {
+            let again = || load_again(args, !silent.take());
+            on_this_thread(control::run(Given { config, reading, goes_on }, again, supervisor))
+        }
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
@@ -84,15 +95,15 @@ fn direct(args: &Args, supervisor: Option<Channel>) -> ExitCode {
     }
 }
 
-/// Reads the configuration. What does not keep it from loading is told only if that is wanted.
-fn load(args: &Args, tell: bool) -> Option<(config::Config, Reading)> {
+/// Reads the configuration, and shows its problems; `None` if it does not load. What is no error is shown if that is wanted.
+fn load(args: &Args, remarks: bool) -> Option<(Config, Reading)> {
     let style = if std::io::stderr().is_terminal() { Style::Colour } else { Style::Plain };
     let show = |problems: &config::Problems| {
         problems.0.iter().for_each(|problem| eprint!("{}", config::render(problem, style)));
     };
     match Reading::load(&args.file, &LoadOptions { config_id: args.config_id.clone() }) {
         Ok((loaded, reading)) => {
-            if tell {
+            if remarks {
                 show(&loaded.problems);
             }
             Some((loaded.config, reading))
@@ -106,13 +117,13 @@ fn load(args: &Args, tell: bool) -> Option<(config::Config, Reading)> {
 }
 
 /// Reads the configuration once more, by whoever may.
-fn load_again(args: &Args) -> Option<config::Config> {
+fn load_again(args: &Args, remarks: bool) -> Option<(Config, Reading)> {
     match helper::get() {
-        Some(helper) => helper.configuration().unwrap_or_else(|error| {
+        Some(helper) => helper.configuration(remarks).unwrap_or_else(|error| {
             tracing::error!("the configuration cannot be read: {error}");
             None
         }),
-        None => load(args, true).map(|(config, _)| config),
+        None => load(args, remarks),
     }
 }
 
@@ -127,7 +138,16 @@ fn arguments_of_helper(args: &Args) -> Vec<OsString> {
 fn help(args: &Args, channel: OwnedFd) -> std::io::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let local = tokio::task::LocalSet::new();
-    local.block_on(&runtime, helper::serve(channel, |tell| load(args, tell)))
+    local.block_on(&runtime, helper::serve(channel, |remarks| load(args, remarks)))
+}
+
+/// What the last director had read; `None` if that cannot be had, or means nothing to this version.
+fn kept_configuration(supervisor: &Channel) -> Option<(Config, Reading)> {
+    let kept = control::kept_configuration(supervisor);
+    kept.inspect_err(|error| {
+        tracing::warn!("what the last director had read cannot be had, the files are read: {error}")
+    })
+    .ok()
 }
 
 /// The control thread: everything that is not a packet happens on this one.

@@ -9,7 +9,7 @@ use super::text::{self, Reports, Sources, Token};
 use super::{Config, LoadOptions, Loaded, Problems, build};
 
 /// The words of a configuration that had no errors.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Reading(Vec<Token>);
 
 impl Reading {

@@ -80,11 +80,21 @@ impl Query {
 impl ControlSocket {
     /// Listens at `path`, in place of what a director that was killed may have left there.
     pub fn bind(path: &Path) -> Result<Self, SocketError> {
+        Self::listening(path, false)
+    }
+
+    /// Listens at `path`, in place of a director that is known to have died, or to have stopped answering. Its socket may outlive
+    /// it for as long as its memory takes to be given back.
+    pub fn take_over(path: &Path) -> Result<Self, SocketError> {
+        Self::listening(path, true)
+    }
+
+    fn listening(path: &Path, known_dead: bool) -> Result<Self, SocketError> {
         let failed = |source| SocketError::Bind { path: path.to_owned(), source };
         let (listener, inode) = match helper::get() {
             // The place may be root's alone.
-            Some(helper) => (helper.listen().map_err(failed)?, None),
-            None => listen(path).map(|(listener, inode)| (listener, Some(inode)))?,
+            Some(helper) => (helper.listen(known_dead).map_err(failed)?, None),
+            None => open(path, known_dead).map(|(listener, inode)| (listener, Some(inode)))?,
         };
         listener.set_nonblocking(true).map_err(failed)?;
         let listener = UnixListener::from_std(listener).map_err(failed)?;
@@ -131,26 +141,32 @@ pub(super) fn remove(path: &Path, inode: u64) -> io::Result<()> {
     if std::fs::symlink_metadata(path)?.ino() == inode { std::fs::remove_file(path) } else { Ok(()) }
 }
 
-fn check_vacant(path: &Path) -> Result<(), SocketError> {
+/// Whether there is a socket, which may be replaced; an error if there is something else.
+fn is_socket(path: &Path) -> Result<bool, SocketError> {
     use std::os::unix::fs::FileTypeExt;
-    let failed = |source| SocketError::Bind { path: path.to_owned(), source };
     match std::fs::symlink_metadata(path) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
-        Err(error) => return Err(failed(error)),
-        Ok(file) if !file.file_type().is_socket() => return Err(SocketError::NotASocket(path.to_owned())),
-        Ok(_) => {}
-    }
-    match std::os::unix::net::UnixStream::connect(path) {
-        Ok(_) => Err(SocketError::Taken(path.to_owned())),
-        Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => Ok(()),
-        Err(error) => Err(failed(error)),
+        Ok(file) if file.file_type().is_socket() => Ok(true),
+        Ok(_) => Err(SocketError::NotASocket(path.to_owned())),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+        Err(source) => Err(SocketError::Bind { path: path.to_owned(), source }),
     }
 }
 
-/// Listens at `path`, in place of what a director that was killed may have left there. Binds elsewhere and moves into place:
-/// nobody can connect before the mode is set, and a leftover is replaced at once. Gives the file's number, too.
-pub(super) fn listen(path: &Path) -> Result<(net::UnixListener, u64), SocketError> {
-    check_vacant(path)?;
+fn check_dead(path: &Path) -> Result<(), SocketError> {
+    match std::os::unix::net::UnixStream::connect(path) {
+        Ok(_) => Err(SocketError::Taken(path.to_owned())),
+        Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => Ok(()),
+        Err(source) => Err(SocketError::Bind { path: path.to_owned(), source }),
+    }
+}
+
+/// Listens at `path`, in place of what a director may have left there: one that is known to be dead, or is asked. Binds
+/// elsewhere and moves into place: nobody can connect before the mode is set, and a leftover is replaced at once. Gives the
+/// file's number, too.
+pub(super) fn open(path: &Path, known_dead: bool) -> Result<(net::UnixListener, u64), SocketError> {
+    if is_socket(path)? && !known_dead {
+        check_dead(path)?;
+    }
     let listen = || -> io::Result<_> {
         if let Some(directory) = path.parent() {
             std::fs::create_dir_all(directory)?;

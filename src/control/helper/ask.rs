@@ -9,6 +9,8 @@ use crate::program::Program;
 /// What is asked for. Each names something of the configuration.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) enum Ask {
+    /// Go by the configuration that comes along, in its words. The first question of all, and never asked again.
+    Begin,
     /// Start this program with further arguments. Its socket comes along with the answer.
     Start {
         /// As the configuration names it.
@@ -29,11 +31,17 @@ pub(super) enum Ask {
     /// Write what comes along beside the control socket: the packets that a director had in hand when it died.
     BlackBox,
     /// Listen on the control socket; it comes along with the answer.
-    Listen,
+    Listen {
+        /// Whoever listened there before is known to be dead.
+        known_dead: bool,
+    },
     /// Remove the control socket, if it is still that one.
     RemoveSocket,
     /// Read the configuration anew; its words come along with the answer, if it loads.
-    Configuration,
+    Configuration {
+        /// Tell what does not keep it from loading, too.
+        remarks: bool,
+    },
 }
 
 /// What comes of it; what does not is told in words.

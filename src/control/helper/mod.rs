@@ -3,8 +3,9 @@
 //!
 //! A director that runs as another user can neither start a program as root or as `script_user`, nor read a file that is
 //! root's alone. So before it gives its rights up it starts this program once more, as its helper, and asks that for
-//! such things. The helper reads the configuration for itself, and takes nobody's word for what is in it: it starts only
-//! programs and opens only files that are named there. Who takes over the director gains no more than that.
+//! such things. The helper goes by the configuration that the director has begun with, while it had all its rights, and by what it
+//! reads itself at each reload; it takes nobody's word for what is in it, and starts only programs and opens only files that are
+//! named there. Who takes over the director gains no more than that.
 //!
 //! ```text
 //!   director ── Ask: start this program ──▶ helper ── as script_user ──▶ program
@@ -61,9 +62,9 @@ pub fn get() -> Option<&'static Helper> {
     HELPER.get()
 }
 
-/// Starts the helper of this process: the same program with these arguments and one more. Once, and before any right is given
-/// up.
-pub fn start(arguments: &[std::ffi::OsString]) -> io::Result<()> {
+/// Starts the helper of this process: the same program with these arguments and one more. It goes by the configuration that
+/// was `read`. Once, and before any right is given up.
+pub fn start(arguments: &[std::ffi::OsString], read: &Reading) -> io::Result<()> {
     let (ours, theirs) = Channel::pair()?;
     fcntl_setfd(&theirs, FdFlags::empty())?;
     let mut command = std::process::Command::new("/proc/self/exe");
@@ -72,7 +73,9 @@ pub fn start(arguments: &[std::ffi::OsString]) -> io::Result<()> {
     }
     // Nobody waits for it: it ends with this process, or nearly so.
     command.arg(format!("{OPTION}={}", theirs.as_fd().as_raw_fd())).spawn()?;
-    let talk = Mutex::new(Talk { channel: ours, asked: 0 });
+    let mut talk = Talk { channel: ours, asked: 0 };
+    talk.say(&Ask::Begin, Some(parcel(&serde_json::to_vec(read)?)?))?;
+    let talk = Mutex::new(talk);
     HELPER.set(Helper { talk }).map_err(|_| io::ErrorKind::AlreadyExists.into())
 }
 
@@ -117,8 +120,11 @@ impl Helper {
     }
 
     /// Listens on the control socket.
-    pub fn listen(&self) -> io::Result<UnixListener> {
-        self.ask(&Ask::Listen, None)?.1.map(UnixListener::from).ok_or_else(|| io::ErrorKind::InvalidData.into())
+    pub fn listen(&self, known_dead: bool) -> io::Result<UnixListener> {
+        self.ask(&Ask::Listen { known_dead }, None)?
+            .1
+            .map(UnixListener::from)
+            .ok_or_else(|| io::ErrorKind::InvalidData.into())
     }
 
     /// Removes the control socket, unless another director has put its own into the place.
@@ -127,11 +133,11 @@ impl Helper {
     }
 
     /// The configuration, read anew; `None` if it does not load, which the helper has said why.
-    pub fn configuration(&self) -> io::Result<Option<Config>> {
-        match self.ask(&Ask::Configuration, None)? {
+    pub fn configuration(&self, remarks: bool) -> io::Result<Option<(Config, Reading)>> {
+        match self.ask(&Ask::Configuration { remarks }, None)? {
             (Answer::Done, Some(file)) => {
                 let reading: Reading = serde_json::from_slice(&unpack(file)?)?;
-                Ok(reading.config())
+                Ok(reading.clone().config().map(|config| (config, reading)))
             }
             _ => Ok(None),
         }
@@ -148,11 +154,15 @@ impl Helper {
 }
 
 impl Talk {
-    fn ask(&mut self, ask: &Ask, thing: Option<OwnedFd>) -> io::Result<(Answer, Option<OwnedFd>)> {
-        let gone = |error: io::Error| io::Error::other(format!("the privileged helper does not answer: {error}"));
+    fn say(&mut self, ask: &Ask, thing: Option<OwnedFd>) -> io::Result<()> {
         self.asked += 1;
         let question: Channel<(u64, Ask)> = Channel::over(self.channel.as_fd().try_clone_to_owned()?);
-        question.send(&(self.asked, ask.clone()), thing.as_ref().map(AsFd::as_fd)).map_err(gone)?;
+        question.send(&(self.asked, ask.clone()), thing.as_ref().map(AsFd::as_fd))
+    }
+
+    fn ask(&mut self, ask: &Ask, thing: Option<OwnedFd>) -> io::Result<(Answer, Option<OwnedFd>)> {
+        let gone = |error: io::Error| io::Error::other(format!("the privileged helper does not answer: {error}"));
+        self.say(ask, thing).map_err(gone)?;
         loop {
             match self.channel.wait(PATIENCE).map_err(gone)? {
                 Some(((number, answer), thing)) if number == self.asked => {

@@ -44,21 +44,22 @@ struct Allowed {
     listens: Cell<Option<u64>>,
 }
 
-/// Answers a director's questions until that ends. `load` reads the configuration, and tells problems if it is asked to. Must
+/// Answers a director's questions until that ends. `load` reads the configuration, and tells its problems,
+/// remarks among them only if it is asked to. Must
 /// be called inside a `LocalSet`.
 pub async fn serve(channel: OwnedFd, mut load: impl FnMut(bool) -> Option<(Config, Reading)>) -> io::Result<()> {
     // They are for the director, whoever else gets them: it needs its helper until its own end.
     let kinds = [SignalKind::terminate(), SignalKind::interrupt(), SignalKind::hangup()];
     let _caught = kinds.map(signal);
     let mut allowed = Allowed::default();
-    // The director has just told the problems.
-    if let Some((config, _)) = load(false) {
-        allowed.add(&config);
-    }
     let questions: Line<(u64, Ask)> = Line::over(Channel::over(channel))?;
     let answers = Channel::<(u64, Result<Answer, String>)>::over(questions.channel.as_fd().try_clone_to_owned()?);
     while let Ok(((number, ask), thing)) = questions.next().await {
-        let outcome = if ask == Ask::Configuration { allowed.read(load(true)) } else { allowed.answer(ask, thing) };
+        let outcome = match ask {
+            Ask::Begin if number == 1 => allowed.begin(thing),
+            Ask::Configuration { remarks } => allowed.read(load(remarks)),
+            ask => allowed.answer(ask, thing),
+        };
         let (answer, thing) = match outcome {
             Ok((answer, thing)) => (Ok(answer), thing),
             Err(error) => (Err(error.to_string()), None),
@@ -91,6 +92,12 @@ impl Allowed {
         self.files.extend(tracked);
         self.pipes.extend(config.global.pipes.iter().map(|pipe| (pipe.path.clone(), pipe.clone())));
         self.socket.get_or_insert_with(|| config.settings.socket.clone());
+    }
+
+    fn begin(&mut self, words: Option<OwnedFd>) -> Outcome {
+        let reading: Reading = serde_json::from_slice(&unpack(words.ok_or(io::ErrorKind::InvalidInput)?)?)?;
+        reading.config().iter().for_each(|config| self.add(config));
+        Ok((Answer::Done, None))
     }
 
     fn read(&mut self, loaded: Option<(Config, Reading)>) -> Outcome {
@@ -127,9 +134,9 @@ impl Allowed {
                 let capture = unpack(thing.ok_or(io::ErrorKind::InvalidInput)?)?;
                 std::fs::write(black_box_beside(self.socket()?), capture).map(done)
             }
-            Ask::Listen => {
+            Ask::Listen { known_dead } => {
                 let listening =
-                    socket::listen(self.socket()?).map_err(|refusal| io::Error::other(with_cause(&refusal)));
+                    socket::open(self.socket()?, known_dead).map_err(|refusal| io::Error::other(with_cause(&refusal)));
                 let (listener, inode) = listening?;
                 self.listens.set(Some(inode));
                 Ok((Answer::Done, Some(listener.into())))
@@ -138,7 +145,7 @@ impl Allowed {
                 Some(inode) => socket::remove(self.socket()?, inode).map(done),
                 None => Ok((Answer::Done, None)),
             },
-            Ask::Configuration => Err(io::ErrorKind::Unsupported.into()),
+            Ask::Begin | Ask::Configuration { .. } => Err(io::ErrorKind::Unsupported.into()),
         }
     }
 
