@@ -10,7 +10,7 @@ use serde::Serialize;
 
 use crate::config::model::DEFAULT_SOCKET;
 use crate::control::protocol::{Body, Command, Request, Response};
-use crate::control::view::{ServiceView, Status};
+use crate::control::view::{ConnectionView, ServiceView, Status};
 
 /// How long the director may take for an answer.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -46,6 +46,23 @@ pub trait Ask {
         match self.ask(Command::Services)? {
             Body::Services(services) => Ok(services),
             _ => Err(ClientError::Unexpected),
+        }
+    }
+
+    /// Asks for all connections, page by page, and shows each, in the order of the table.
+    fn connections(&mut self, show: &mut dyn FnMut(&ConnectionView) -> io::Result<()>) -> Result<(), ClientError> {
+        let mut cursor = 0;
+        loop {
+            let Body::Connections(page) = self.ask(Command::Connections { cursor })? else {
+                return Err(ClientError::Unexpected);
+            };
+            page.entries.iter().try_for_each(&mut *show)?;
+            match page.next {
+                Some(next) if next > cursor => cursor = next,
+                // It would never end.
+                Some(_) => return Err(ClientError::Unexpected),
+                None => return Ok(()),
+            }
         }
     }
 }

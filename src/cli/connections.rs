@@ -5,7 +5,6 @@ use std::process::ExitCode;
 
 use super::client::{self, Ask, At, Client, ClientError};
 use super::layout;
-use crate::control::protocol::{Body, Command};
 
 /// List the connection table
 #[derive(Debug, clap::Args)]
@@ -27,22 +26,9 @@ pub(super) fn list(args: &Args, out: &mut impl Write) -> Result<(), ClientError>
     if !args.json {
         layout::connections::head(out, false)?;
     }
-    let mut cursor = 0;
-    loop {
-        let Body::Connections(page) = client.ask(Command::Connections { cursor })? else {
-            return Err(ClientError::Unexpected);
-        };
-        for connection in &page.entries {
-            match args.json {
-                true => client::json_line(out, connection)?,
-                false => layout::connections::line(out, None, connection)?,
-            }
-        }
-        match page.next {
-            Some(next) if next > cursor => cursor = next,
-            // It would never end.
-            Some(_) => return Err(ClientError::Unexpected),
-            None => return Ok(out.flush()?),
-        }
-    }
+    client.connections(&mut |connection| match args.json {
+        true => client::json_line(out, connection),
+        false => layout::connections::line(out, None, connection),
+    })?;
+    Ok(out.flush()?)
 }

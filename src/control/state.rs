@@ -24,7 +24,7 @@ pub(super) struct State {
     pub(super) ids: SavedIds,
     /// What has been counted.
     pub(super) ledger: SavedLedger,
-    /// What clients have changed since the configuration was read, in order.
+    /// What clients have made of the configuration since it was read.
     pub(super) changes: Vec<Change>,
     /// The names of the instances that are master.
     pub(super) masters: Vec<String>,

@@ -57,6 +57,8 @@ pub enum Input {
     Deadline,
     /// It can take part, sending from this address, or no longer.
     Usable(Option<Addr>),
+    /// The shell is awake, perhaps after a long sleep; to be said before what was received meanwhile.
+    Woke,
     /// Its effective priority.
     Priority(u8),
     /// The master is dead: somebody who looks more often than it advertises (BFD) has noticed.
@@ -105,6 +107,8 @@ pub enum Cause {
     Resumed,
     /// Another router leads.
     Higher(Addr, u8),
+    /// It stood still for so long that another one may lead.
+    Late,
     /// The group moved.
     Group,
     /// The director ends.
@@ -133,6 +137,7 @@ pub struct Machine {
     /// It was master before this machine was made, and nobody has heard otherwise.
     resumes: bool,
     manners: super::spec::Manners,
+    yields_after: Option<Duration>,
     /// Waits for its group before it becomes master.
     grouped: bool,
     /// Effective.
@@ -181,6 +186,7 @@ impl Machine {
             respectful: false,
             owner_from_start: spec.starts_as_master && spec.priority == u8::MAX,
             manners: spec.manners,
+            yields_after: spec.yields_after,
             grouped,
             priority: spec.priority,
             state: State::Fault,
@@ -269,7 +275,7 @@ impl Machine {
                 self.state = State::Backup(backup.down_by(soon, Cause::Lost));
             }
             Input::Lead => self.lead(backup.own, Cause::Group, now, actions),
-            Input::Deadline | Input::Yield | Input::Usable(_) => {}
+            Input::Deadline | Input::Yield | Input::Woke | Input::Usable(_) => {}
             // Seen to before.
             Input::Priority(_) | Input::Respect(_) | Input::Stop => {}
         }
@@ -319,10 +325,20 @@ impl Machine {
                 let backup = self.backup(master.own, self.interval, now);
                 self.leave(self.state, backup, Cause::Group, actions);
             }
-            Input::Deadline | Input::Lead | Input::Lost | Input::Usable(_) => {}
+            Input::Woke if self.is_late(master, now) => {
+                self.state = self.backup(master.own, self.interval, now);
+                actions.push(Action::Leave);
+                actions.push(Action::Entered(Role::Backup, Cause::Late));
+            }
+            Input::Deadline | Input::Woke | Input::Lead | Input::Lost | Input::Usable(_) => {}
             // Seen to before.
             Input::Priority(_) | Input::Respect(_) | Input::Stop => {}
         }
+    }
+
+    /// Whether the last advert was so long ago that another router has had the time to take over.
+    fn is_late(&self, master: Master, now: Duration) -> bool {
+        self.yields_after.is_some_and(|after| now + self.interval >= master.advert_at + after)
     }
 
     /// RFC 5798 6.4.3 (700) to (770).

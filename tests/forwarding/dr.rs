@@ -1,23 +1,17 @@
 //! DR: only the Ethernet header changes; servers answer the client themselves.
 
 use crate::support::config::Service;
-use crate::support::hosts::Family::{V4, V6};
+use crate::support::hosts::Family::V4;
 use crate::support::lab::Lab;
 use crate::support::netns;
-use crate::{alike, shares};
+use crate::{requests_are_shared_in_turn, shares};
 
 #[test]
 fn requests_are_shared_and_answered_by_the_servers_themselves() {
     if !netns::available() {
         return;
     }
-    let lab = Lab::dr();
-    let _director = lab.start(&[lab.service(V4), lab.service(V6)]);
-    for family in [V4, V6] {
-        let answers = lab.ask(family, 80, 0, 30);
-        assert_eq!(shares(&answers), alike(10), "{family:?}");
-        assert!(answers.iter().all(|answer| answer.client == lab.clients(family)[0]), "{family:?}: {answers:?}");
-    }
+    requests_are_shared_in_turn(&Lab::dr());
 }
 
 #[test]

@@ -8,20 +8,14 @@ use crate::support::http;
 use crate::support::lab::Lab;
 use crate::support::netns;
 use crate::support::udp::{self, Echo};
-use crate::{alike, shares};
+use crate::{alike, requests_are_shared_in_turn, shares};
 
 #[test]
 fn round_robin_shares_are_exact_and_servers_see_the_client() {
     if !netns::available() {
         return;
     }
-    let lab = Lab::nat();
-    let _director = lab.start(&[lab.service(V4), lab.service(V6)]);
-    for family in [V4, V6] {
-        let answers = lab.ask(family, 80, 0, 60);
-        assert_eq!(shares(&answers), alike(20), "{family:?}");
-        assert!(answers.iter().all(|answer| answer.client == lab.clients(family)[0]), "{family:?}: {answers:?}");
-    }
+    requests_are_shared_in_turn(&Lab::nat());
 }
 
 #[test]

@@ -5,20 +5,14 @@ use crate::support::config::Service;
 use crate::support::hosts::Family::{V4, V6};
 use crate::support::lab::Lab;
 use crate::support::netns;
-use crate::{alike, shares};
+use crate::{alike, requests_are_shared_in_turn, shares};
 
 #[test]
 fn requests_are_shared_over_servers_behind_a_router() {
     if !netns::available() {
         return;
     }
-    let lab = Lab::tun();
-    let _director = lab.start(&[lab.service(V4), lab.service(V6)]);
-    for family in [V4, V6] {
-        let answers = lab.ask(family, 80, 0, 30);
-        assert_eq!(shares(&answers), alike(10), "{family:?}");
-        assert!(answers.iter().all(|answer| answer.client == lab.clients(family)[0]), "{family:?}: {answers:?}");
-    }
+    requests_are_shared_in_turn(&Lab::tun());
 }
 
 #[test]

@@ -53,6 +53,8 @@ impl Director {
     fn launch(command: &str, host: &Namespace, directory: &Path, config: &str) -> Self {
         let (file, socket) = write_config(directory, config);
         let mut command = host.command(&format!("{command} {} run -f {}", program().display(), file.display()));
+        // Packets may ask it for faults (src/worker/faults.rs).
+        command.env("RINGMASTER_FAULTS", "on demand");
         let mut child = command.stdin(Stdio::null()).stderr(Stdio::piped()).spawn().expect("`ip` is installed");
         let lines = BufReader::new(child.stderr.take().expect("it was piped")).lines();
         let log = Arc::new(Mutex::new(Vec::new()));
@@ -113,11 +115,16 @@ impl Director {
         Pid::from_child(&self.child)
     }
 
-    /// The director itself, if this is its supervisor.
+    /// The director itself, if this is its supervisor: the one that was started first of those that are not dead. Others are
+    /// spares.
     fn supervised(&self) -> Option<Pid> {
         let id = self.pid().as_raw_nonzero();
         let children = std::fs::read_to_string(format!("/proc/{id}/task/{id}/children")).ok()?;
-        children.split_whitespace().find_map(|id| Pid::from_raw(id.parse().ok()?))
+        let lives = |id: &&str| {
+            let stat = std::fs::read_to_string(format!("/proc/{id}/stat")).unwrap_or_default();
+            !stat.rsplit(") ").next().is_none_or(|state| state.starts_with(['Z', 'X']))
+        };
+        children.split_whitespace().find(lives).and_then(|id| Pid::from_raw(id.parse().ok()?))
     }
 
     /// The director itself, which may be followed by another.

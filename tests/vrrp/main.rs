@@ -8,7 +8,10 @@ mod support;
 
 mod belongings;
 mod capture;
+mod crashes;
 mod lab;
+mod mail;
 mod rejections;
 mod rows;
 mod troubles;
+mod virtual_mac;

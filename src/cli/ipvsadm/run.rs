@@ -118,40 +118,33 @@ fn save(world: &mut World<'_>, numeric: bool) -> Result<(), Fault> {
 fn connections(world: &mut World<'_>, format: Format) -> Result<(), Fault> {
     let names = (!format.numeric).then_some(world.names);
     written(layout::connections::head(world.out, format.persistent_conn))?;
-    let mut cursor = 0;
-    loop {
-        let Body::Connections(page) = ask(world, Command::Connections { cursor })? else { return Err(unexpected()) };
-        for connection in &page.entries {
-            written(layout::connections::line(world.out, names, connection))?;
-        }
-        match page.next {
-            Some(next) if next > cursor => cursor = next,
-            // It would never end.
-            Some(_) => return Err(unexpected()),
-            None => return Ok(()),
-        }
+    let World { director, out, .. } = world;
+    let shown = director.connections(&mut |connection| layout::connections::line(out, names, connection));
+    match shown {
+        Err(ClientError::Output(error)) => written(Err(error)),
+        shown => shown.map_err(unanswered),
     }
 }
 
 fn table(world: &mut World<'_>) -> Result<(Vec<ServiceView>, Status), Fault> {
-    let Body::Services(services) = ask(world, Command::Services)? else { return Err(unexpected()) };
-    Ok((services, status(world)?))
+    Ok((world.director.services().map_err(unanswered)?, status(world)?))
 }
 
 pub(super) fn status(world: &mut World<'_>) -> Result<Status, Fault> {
-    match ask(world, Command::Status)? {
-        Body::Status(status) => Ok(*status),
-        _ => Err(unexpected()),
-    }
+    world.director.status().map_err(unanswered)
 }
 
 pub(super) fn ask(world: &mut World<'_>, command: Command) -> Result<Body, Fault> {
-    world.director.ask(command).map_err(|error| match error {
+    world.director.ask(command).map_err(unanswered)
+}
+
+fn unanswered(error: ClientError) -> Fault {
+    match error {
         // As without the module.
         ClientError::Forbidden(_) => Fault::usage("Can't initialize ipvs: Permission denied (you must be root)"),
         ClientError::Nobody(_) => Fault::usage(format!("Can't initialize ipvs: {error}")),
         error => Fault::refused(error),
-    })
+    }
 }
 
 pub(super) fn unexpected() -> Fault {

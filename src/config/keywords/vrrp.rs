@@ -1,6 +1,6 @@
 //! Keywords of VRRP, its trackers and BFD.
 
-use super::Support::{Deprecated, Later};
+use super::Support::Deprecated;
 use super::Takes::{Any, Choice, Number, Text, Words};
 use super::{Block, Keyword, MANY, Takes, acts, later, millis, other, seconds, tunes};
 
@@ -15,6 +15,12 @@ pub(super) const INSTANCE: &[Keyword] = &[
     acts("advert_int", seconds(10_000, 255), "1", "seconds between adverts; hundredths with version 3"),
     acts("version", Number(2, 3), "2; 3 for IPv6", "version of VRRP"),
     acts("authentication", Takes::Block(Block::Authentication), "", "password of adverts; version 2 only"),
+    acts(
+        "auth_hmac",
+        Takes::Block(Block::AuthHmac),
+        "",
+        "keys of adverts, of either version; as keepalived 2.4 has it",
+    ),
     acts(
         "unicast_peer",
         Takes::Block(Block::Lines),
@@ -44,21 +50,31 @@ pub(super) const INSTANCE: &[Keyword] = &[
     tunes("garp_master_refresh_repeat", Number(1, MANY), "1", "how often each address is told in a repetition"),
     tunes("garp_lower_prio_delay", seconds(0, 86400), "master's", "seconds to the second burst after a lower advert"),
     tunes("garp_lower_prio_repeat", Number(0, MANY), "master's", "how often each address is told in that burst"),
-    later("unicast_fault_no_peer", "fault without peers"),
+    acts("unicast_fault_no_peer", Takes::None, "", "fault without peers, instead of multicast"),
     later("old_unicast_checksum", "checksum of old versions"),
-    later("track_src_ip", "fault when that address goes"),
-    later("timer_expired_backup", "become backup when late"),
+    acts("track_src_ip", Takes::None, "", "fault while `unicast_src_ip` or `mcast_src_ip` is no address of this host"),
+    acts(
+        "timer_expired_backup",
+        Any,
+        "",
+        "with `nopreempt`: a master that stood still for long is backup: others' priority",
+    ),
     later("kernel_rx_buf_size", "receive buffer"),
     later("linkbeat_use_polling", "ask for link state"),
     later("debug", "log more"),
-    later("garp_extra_if", "announce on other interfaces too"),
+    acts(
+        "garp_extra_if",
+        Words,
+        "0",
+        "seconds between announcements on other interfaces with virtual MAC; `all` others",
+    ),
     later("lvs_sync_daemon_interface", "interface of connection synchronisation"),
-    later("promote_secondaries", "keep other addresses when one goes"),
+    acts("promote_secondaries", Takes::None, "", "the kernel keeps other addresses of a network when one goes"),
     later("accept", "take packets for the addresses"),
     later("no_accept", "take no packets for the addresses"),
-    later("use_vmac", "virtual MAC address"),
-    later("use_vmac_addr", "virtual MAC address for addresses of other interfaces"),
-    later("vmac_xmit_base", "adverts without the virtual MAC address"),
+    acts("use_vmac", Any, "", "a virtual MAC address, on an interface of this name: name MAC"),
+    acts("use_vmac_addr", Takes::None, "", "one too for addresses of other interfaces or of the other family"),
+    acts("vmac_xmit_base", Takes::None, "", "adverts without the virtual MAC address"),
     later("use_ipvlan", "an ipvlan instead of a virtual MAC address"),
     later("vrf", "the VRF that the instance is in"),
     acts("virtual_routes", Takes::Block(Block::Lines), "", "routes of the master, in the words of `ip route`"),
@@ -66,8 +82,26 @@ pub(super) const INSTANCE: &[Keyword] = &[
 ];
 
 pub(super) const AUTHENTICATION: &[Keyword] = &[
-    acts("auth_type", Choice(&["PASS", "AH"]), "", "kind of password; only PASS is done"),
+    acts(
+        "auth_type",
+        Choice(&["PASS", "AH"]),
+        "",
+        "PASS: in clear text; AH: what an authentication header is made with",
+    ),
     acts("auth_pass", Text, "", "the password; 8 characters"),
+];
+
+pub(super) const AUTH_HMAC: &[Keyword] = &[
+    acts("key", Words, "", "number and key of 32 to 64 bytes: text, hex:DIGITS or file:PATH"),
+    acts("active_key", Number(1, 255), "", "number of the key to send with"),
+    acts("anti_replay", Choice(&["time", "monotonic"]), "time", "whether clocks must agree, or numbers only grow"),
+    acts("time_window", Number(1, 300), "3 adverts, at least 5", "seconds that clocks may differ"),
+    acts(
+        "mode",
+        Choice(&["enforce", "permissive", "receive-only"]),
+        "enforce",
+        "what is sent, and whether it must be there",
+    ),
 ];
 
 /// May stand in an instance and in a sync group.
@@ -89,7 +123,7 @@ pub(super) const NOTIFY: &[Keyword] = &[
     later("notify_deleted", "run when the instance is removed"),
     acts("notify_master_rx_lower_pri", Words, "", "run when a lower advert comes; user and group may follow"),
     acts("notify_priority_changes", Takes::Flag, "no", "tell the pipes of changes of priority"),
-    other("smtp_alert", Any, Later, "mail on every change"),
+    tunes("smtp_alert", Takes::Flag, "no", "mail on every change"),
 ];
 
 pub(super) const SYNC_GROUP: &[Keyword] = &[
@@ -146,8 +180,8 @@ pub(super) const BFD_INSTANCE: &[Keyword] = &[
 ];
 
 pub(super) const GARP_GROUP: &[Keyword] = &[
-    other("garp_interval", seconds(1, 4294), Later, "seconds between gratuitous ARPs"),
-    other("gna_interval", seconds(1, 4294), Later, "seconds between unsolicited NAs"),
-    later("interface", "the interface"),
-    later("interfaces", "the interfaces").with_block(Block::Lines),
+    tunes("garp_interval", seconds(1, 4294), "0", "seconds between gratuitous ARPs on any of the interfaces"),
+    tunes("gna_interval", seconds(1, 4294), "0", "seconds between unsolicited NAs on any of the interfaces"),
+    acts("interface", Text, "", "the interface"),
+    acts("interfaces", Takes::Block(Block::Lines), "", "the interfaces"),
 ];

@@ -34,6 +34,7 @@ impl Director {
             return;
         }
         self.file = new;
+        self.keeper.reloaded();
         tracing::info!("SIGHUP: reloaded, {} virtual services", self.config.services.len());
     }
 }
@@ -43,7 +44,13 @@ fn needs_restart(old: &Config, new: &Config) -> Option<&'static str> {
     let fixed =
         |settings: &Settings| Settings { marks: Vec::new(), options: Settings::default().options, ..settings.clone() };
     let differs = [
-        (old.instances != new.instances || old.groups != new.groups, "elections (`vrrp_instance`, `vrrp_sync_group`)"),
+        (
+            old.instances != new.instances
+                || old.groups != new.groups
+                || old.virtual_macs != new.virtual_macs
+                || old.garp_groups != new.garp_groups,
+            "elections (`vrrp_instance`, `vrrp_sync_group`)",
+        ),
         (old.tracking != new.tracking || old.bfd != new.bfd, "what is tracked"),
         (old.global != new.global, "`global_defs` (but for `lvs_timeouts`)"),
         (fixed(&old.settings) != fixed(&new.settings), "interfaces, rings, workers or table of the `ringmaster` block"),

@@ -32,6 +32,7 @@ use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
 use super::view::RoleView;
 use crate::config::Config;
+use crate::config::model::{VirtualAddress, VrrpInstance};
 use crate::sys::clock;
 use crate::vrrp::announce::Site;
 use crate::vrrp::{Event, Routers, Spec};
@@ -203,21 +204,32 @@ fn routers(config: &Config) -> Routers {
 
 /// What each instance announces when it is master.
 fn sites(config: &Config) -> Vec<Vec<Site>> {
-    let site = |address: &crate::config::model::VirtualAddress| Site {
+    let of =
+        |instance: &VrrpInstance| instance.addresses.iter().map(|address| site(config, instance, address)).collect();
+    config.instances.iter().map(of).collect()
+}
+
+fn site(config: &Config, instance: &VrrpInstance, address: &VirtualAddress) -> Site {
+    let (how, port) = (instance.election.announcing, config.port_of(&address.device));
+    let group = config.garp_groups.iter().find(|group| group.interfaces.iter().any(|interface| interface == port));
+    let gaps = group.map_or([how.arp_gap, how.na_gap], |group| [group.arp_gap, group.na_gap]);
+    Site {
         address: address.address.into(),
         device: address.device.clone(),
-    };
-    config.instances.iter().map(|instance| instance.addresses.iter().map(site).collect()).collect()
+        pace: group.map_or(port, |group| &group.interfaces[0]).to_owned(),
+        gap: gaps[usize::from(address.address.is_ipv6())],
+        extra: address.device != instance.device && (how.extra_all || port != address.device),
+    }
 }
 
 fn check_devices(config: &Config, interfaces: &Interfaces) -> Result<(), ElectionError> {
     for instance in &config.instances {
-        let own = std::iter::once(&instance.election.interface);
+        let own = std::iter::once(instance.election.interface.as_str());
         let missing = own
-            .chain(instance.addresses.iter().map(|address| &address.device))
+            .chain(instance.addresses.iter().map(|address| config.port_of(&address.device)))
             .find(|device| interfaces.facts().link_named(device).is_none());
         if let Some(device) = missing {
-            let (device, instance) = (device.clone(), instance.election.name.clone());
+            let (device, instance) = (device.to_owned(), instance.election.name.clone());
             return Err(ElectionError::NoDevice { device, instance });
         }
     }
