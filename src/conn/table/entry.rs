@@ -330,7 +330,7 @@ impl Entry {
     pub fn set_hop(&self, hop: u32, epoch: u32) {
         let requests = self.epoch.load(Ordering::Relaxed) & !LAST_EPOCH;
         self.hop.store(hop, Ordering::Relaxed);
-        self.epoch.store(requests | epoch & LAST_EPOCH, Ordering::Release);
+        self.epoch.store(requests | (epoch & LAST_EPOCH), Ordering::Release);
     }
 
     /// Of a template: how many connections it controls.
