@@ -385,7 +385,8 @@ impl Supervisor {
         if next == Next::AT_ONCE
             && let Some(spare) = self.spare.take()
         {
-            return Ok(self.wake(spare, now));
+            self.wake(spare, now);
+            return Ok(());
         }
         // What it waits for will not be.
         self.spare.dismiss();

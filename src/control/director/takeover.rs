@@ -29,6 +29,9 @@ const STEERING: &str = "steer.";
 pub(super) const WAY_BACK: &str = "rings.way.";
 pub(super) const NATIVE: &str = "native";
 
+/// Packets, as they lay in their frames.
+pub(super) type Packets = Vec<Vec<u8>>;
+
 /// What a director before this one knew, and the connections that it is about.
 #[derive(Debug)]
 pub(super) struct Memory {
@@ -90,7 +93,7 @@ pub(super) fn rings(
     mapped: Option<Result<Vec<Mapped>, SetupError>>,
     setups: &[Vec<PortSetup>],
     keeper: &mut Keeper,
-) -> Option<(Vec<XdpIo<Own>>, Vec<Vec<u8>>)> {
+) -> Option<(Vec<XdpIo<Own>>, Packets)> {
     let mut in_hand = Vec::new();
     let go_on = |(mut mapped, ports): (Mapped, &Vec<_>)| {
         in_hand.extend(mapped.in_hand());
