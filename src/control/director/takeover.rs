@@ -29,9 +29,6 @@ const STEERING: &str = "steer.";
 pub(super) const WAY_BACK: &str = "rings.way.";
 pub(super) const NATIVE: &str = "native";
 
-/// Packets, as they lay in their frames.
-pub(super) type Packets = Vec<Vec<u8>>;
-
 /// What a director before this one knew, and the connections that it is about.
 #[derive(Debug)]
 pub(super) struct Memory {
@@ -87,13 +84,16 @@ pub(super) fn steering(
     adopted.ok()
 }
 
+/// Frames that a director had in hand.
+type InHand = Vec<Vec<u8>>;
+
 /// The rings of all workers, with the frames that the last director had in hand when it died; `None` if there are none, or
 /// they do not fit, and are let go.
 pub(super) fn rings(
     mapped: Option<Result<Vec<Mapped>, SetupError>>,
     setups: &[Vec<PortSetup>],
     keeper: &mut Keeper,
-) -> Option<(Vec<XdpIo<Own>>, Packets)> {
+) -> Option<(Vec<XdpIo<Own>>, InHand)> {
     let mut in_hand = Vec::new();
     let go_on = |(mut mapped, ports): (Mapped, &Vec<_>)| {
         in_hand.extend(mapped.in_hand());
