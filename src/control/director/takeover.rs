@@ -24,7 +24,7 @@ pub(super) const TABLE: &str = "table";
 pub(super) const STATE: &str = "state";
 pub(super) const MAPS: &str = "steer.map.";
 pub(super) const LINKS: &str = "steer.link.";
-const STEERING: &str = "steer.";
+pub(super) const STEERING: &str = "steer.";
 /// Below [`RINGS`], so that it goes with them.
 pub(super) const WAY_BACK: &str = "rings.way.";
 pub(super) const NATIVE: &str = "native";
