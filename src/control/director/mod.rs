@@ -410,6 +410,9 @@ impl Director {
     }
 
     fn snapshot(&self) -> Snapshot {
+        if self.services.list.iter().any(|service| service.engine.is_some()) {
+            self.shared.calls.make_room();
+        }
         Snapshot {
             generation: self.generation,
             services: Arc::clone(&self.services),

@@ -30,6 +30,7 @@ impl Source for Director {
             virtual_: address,
             destination: address,
             local: None,
+            call_id: None,
         };
         let entries = (cursor..end).map(|_| entry.clone()).collect();
         ConnectionPage { entries, next: (end < self.connections).then_some(end) }
