@@ -9,6 +9,7 @@ pub use super::virtual_mac::{VirtualMac, virtual_mac};
 use crate::bfd;
 use crate::check;
 pub use crate::io::options::{Attach, BusyPoll, Driver, Poll, Transfer};
+use crate::notify::mail::Post;
 use crate::notify::{Hooks, Pipe};
 use crate::program::User;
 use crate::sched;
@@ -69,6 +70,8 @@ pub struct Global {
     pub script_user: Option<User>,
     /// `notify_fifo` and `vrrp_notify_fifo`.
     pub pipes: Vec<Pipe>,
+    /// `smtp_server` and `notification_email`: where mails go, if both are given.
+    pub post: Option<Post>,
 }
 
 /// A `vrrp_instance`.

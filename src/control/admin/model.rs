@@ -47,7 +47,7 @@ pub(super) fn service_spec(service: &VirtualServer) -> Option<ServiceSpec> {
         flags: names.into_iter().filter(|(set, _)| *set).map(|(_, name)| name.to_owned()).collect(),
         persistence: service.persistence.map(affinity),
         one_packet: service.one_packet,
-        engine: None,
+        engine: service.engine.map(|engine| engine.name().to_owned()),
     })
 }
 

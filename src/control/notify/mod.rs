@@ -2,9 +2,10 @@
 //!
 //! Lines go into the pipes at once. Programs wait in one queue and run one at a time, in the order of the events; one
 //! that takes longer than `PATIENCE` is left alone and told of, so that it cannot hold up all others. Nothing here
-//! keeps the event loop waiting.
+//! keeps the event loop waiting. Mails have a queue of their own.
 
 mod pipe;
+mod postman;
 
 use std::time::Duration;
 
@@ -17,8 +18,9 @@ use super::programs::{Programs, Ready};
 use crate::config::Config;
 use crate::notify::{Herald, Notice};
 use crate::program::Program;
-use crate::vrrp::Event;
+use crate::vrrp::{Event, Role};
 use pipe::Pipe;
+use postman::Postman;
 
 /// How long the next program waits for the one before.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -31,6 +33,9 @@ pub struct Notifier {
     herald: Herald,
     programs: Programs,
     pipes: Vec<Pipe>,
+    postman: Option<Postman>,
+    /// `no_email_faults`.
+    spares_faults: bool,
     queue: UnboundedSender<Call>,
     runner: JoinHandle<()>,
 }
@@ -57,7 +62,8 @@ impl Notifier {
         let pipes = config.global.pipes.iter().filter_map(|pipe| Pipe::open(pipe, &programs)).collect();
         let (queue, calls) = unbounded_channel();
         let runner = tokio::task::spawn_local(run(calls));
-        Self { herald, programs, pipes, queue, runner }
+        let spares_faults = config.global.post.as_ref().is_some_and(|post| post.no_faults);
+        Self { herald, programs, pipes, postman: Postman::start(config), spares_faults, queue, runner }
     }
 
     /// Tells of an event.
@@ -66,6 +72,8 @@ impl Notifier {
             match notice {
                 Notice::Line(line) => self.pipes.iter_mut().for_each(|pipe| pipe.write(&line)),
                 Notice::Run { program, added } => self.call(program, added),
+                Notice::Mail(mail) if self.spares_faults && mail.role == Role::Fault => {}
+                Notice::Mail(mail) => self.postman.iter().for_each(|postman| postman.send(mail.clone())),
             }
         }
     }
@@ -80,6 +88,9 @@ impl Notifier {
         }
         for pipe in self.pipes {
             pipe.close().await;
+        }
+        if let Some(postman) = self.postman {
+            postman.finish(FAREWELL).await;
         }
     }
 
