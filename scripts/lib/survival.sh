@@ -88,7 +88,7 @@ try_ringmaster() {
     for ((fault = 1; fault <= kills; fault++)); do
         last=$(director_process)
         date +%s.%N >>"$work/faults"
-        kill -9 "$last"
+        kill -9 "$last" 2>/dev/null || true # it may be gone already
         wait_until 100 "another director follows" followed "$last"
         progress "$fault" "$kills"
         # One that lives shorter is taken for one that cannot live.
@@ -96,7 +96,8 @@ try_ringmaster() {
         if [ $((fault % (kills / upgrades))) -eq 0 ]; then
             date +%s.%N >>"$work/faults"
             quietly "$ringmaster" upgrade --socket "$control" "$(realpath "$ringmaster")"
-            sleep 1.1
+            # A new program that lives shorter is taken back.
+            sleep 3.1
         fi
     done
 }
@@ -106,7 +107,7 @@ try_keepalived() {
     for ((fault = 1; fault <= kills; fault++)); do
         child=$(keepalived_child)
         date +%s.%N >>"$work/faults"
-        kill -9 "$child"
+        kill -9 "$child" 2>/dev/null || true
         wait_until 100 "keepalived starts another child" respawned "$child"
         progress "$fault" "$kills"
         sleep 1.1
@@ -144,6 +145,7 @@ begin_clients() {
     visiting=$started
     download_on >"$work/downloads.log" 2>&1 &
     downloading=$!
+    helpers+=("$pinging" "$echoing" "$visiting" "$downloading")
     sleep 1
 }
 

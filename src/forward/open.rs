@@ -272,8 +272,14 @@ impl Forwarder {
             let slot = self.shared.table.slot_of(entry);
             return self.forward_full(view, packet, look, (slot, word), (id, pair), now);
         }
-        let its = wide::pair_of(view, pair, entry);
-        self.forward(view, packet, look, (id, &its), (entry, word), now)
+        let its;
+        let pair = if pair.flags.has(PairFlags::WIDE) {
+            its = wide::pair_of(view, pair, entry);
+            &its
+        } else {
+            pair
+        };
+        self.forward(view, packet, look, (id, pair), (entry, word), now)
     }
 }
 
