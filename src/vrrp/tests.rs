@@ -5,3 +5,4 @@ mod bytes;
 mod elections;
 mod groups;
 mod pains;
+mod reloads;

@@ -10,5 +10,6 @@ mod belongings;
 mod capture;
 mod lab;
 mod rejections;
+mod reloads;
 mod rows;
 mod troubles;

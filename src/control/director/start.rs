@@ -25,6 +25,7 @@ use crate::control::keeper::{Estate, Keeper};
 use crate::control::kernel::{Kernel, ReturnLink, VirtualAddresses};
 use crate::control::state::State;
 use crate::control::sync::Synchronisation;
+use crate::control::vrrp::Legacy;
 use crate::control::{Ids, Ledger, PAIRS, plan};
 use crate::forward::{Counters, Forwarder, Shared, lifecycle};
 use crate::io::PacketIo;
@@ -70,6 +71,7 @@ impl Prepared {
     pub(super) async fn start(mut self, mut keeper: Keeper, mut estate: Estate) -> Result<Director, DirectorError> {
         let resumes = !estate.is_empty();
         let memory = takeover::memory(&mut estate, self.workers);
+        let elections = takeover::elections(&mut estate);
         let file = self.config.clone();
         if let Some(memory) = &memory {
             takeover::repeat_changes(&mut self.config, &memory.state);
@@ -90,14 +92,14 @@ impl Prepared {
                 for (worker, io) in rings.iter().enumerate() {
                     takeover::hold_rings(&mut keeper, worker, io).map_err(failed)?;
                 }
-                self.start_with(rings, steering, memory, file, keeper).await
+                self.start_with(rings, steering, (memory, elections), file, keeper).await
             }
             Driver::XskRs => {
                 // They cannot be gone on with.
                 drop(estate);
                 keeper.release(RINGS);
                 let rings = open_rings::<XskRs>(&setups, &self.config.settings)?;
-                self.start_with(rings, steering, memory, file, keeper).await
+                self.start_with(rings, steering, (memory, elections), file, keeper).await
             }
         };
         match &started {
@@ -112,7 +114,7 @@ impl Prepared {
         self,
         mut rings: Vec<XdpIo<R>>,
         steering: Steering,
-        memory: Option<Memory>,
+        (memory, elections): (Option<Memory>, Legacy),
         file: Config,
         mut keeper: Keeper,
     ) -> Result<Director, DirectorError> {
@@ -157,7 +159,7 @@ impl Prepared {
             probes: JoinSet::new(),
             kernel,
             addresses,
-            roles: Roles::new(&config, &state.masters),
+            roles: Roles::new(&config, elections, state.readings),
             steering,
             sweep: Sweep::new(sweeper, shared.clone(), workers),
             sync: Synchronisation::new(
@@ -206,13 +208,8 @@ impl Director {
         self.steer()?;
         self.clear_leftovers().await?;
         self.confirm().await;
-        let mut salt = 5;
         let respectful = self.learn_before_leading();
-        self.roles.start(&self.config, respectful, || {
-            salt += 1;
-            // Half of the bits are as random as all.
-            random(salt) as u32
-        })
+        self.roles.start(&self.config, respectful, &mut self.keeper).await
     }
 
     /// Says what was obtained.
@@ -354,6 +351,15 @@ fn make_table(settings: &Settings, workers: usize) -> Result<Arc<Table>, Directo
 fn cores(settings: &Settings, workers: usize) -> Vec<Option<usize>> {
     let from = if settings.cpus.is_empty() { affinity::cores() } else { settings.cpus.clone() };
     (0..workers).map(|worker| (!from.is_empty()).then(|| from[worker % from.len()])).collect()
+}
+
+/// Numbers that nobody outside can guess; half of the bits are as random as all.
+pub(super) fn numbers() -> impl FnMut() -> u32 + Send + 'static {
+    let mut salt = 5;
+    move || {
+        salt += 1;
+        random(salt) as u32
+    }
 }
 
 /// A number that nobody outside can guess: the hash library draws its keys from the system's source.

@@ -28,6 +28,13 @@ pub(super) struct SyncControl {
     respects: bool,
 }
 
+impl SyncControl {
+    /// Whether a client of the control socket decides.
+    pub(super) fn is_by_hand(&self) -> bool {
+        self.by_hand
+    }
+}
+
 impl Director {
     /// Starts and stops daemons to fit the role. To be called whenever the role has changed, and now and then, so that
     /// what could not be started for want of an interface is once the interface is there.

@@ -12,6 +12,7 @@ use crate::config::Config;
 use crate::conn::Table;
 use crate::control::keeper::{Estate, Keeper};
 use crate::control::state::State;
+use crate::control::vrrp::{Legacy, Record};
 use crate::control::{Ids, Ledger, admin};
 use crate::io::pcap::{Resolution, Writer};
 use crate::io::xdp::steer::{self, AttachMode, Steering};
@@ -22,6 +23,7 @@ use crate::sys::interface::Interface;
 
 const TABLE: &str = "table";
 const STATE: &str = "state";
+const ELECTIONS: &str = "elections";
 const MAPS: &str = "steer.map.";
 const LINKS: &str = "steer.link.";
 const STEERING: &str = "steer.";
@@ -53,6 +55,17 @@ pub(super) fn memory(estate: &mut Estate, workers: usize) -> Option<Memory> {
     tracing::info!("connections: {} kept, {} slots repaired", recovered.kept, recovered.freed);
     let ledger = Ledger::restore(&state.ledger);
     Some(Memory { state, ids, ledger, table: Arc::new(table) })
+}
+
+/// How elections stood; nothing, if there is no knowing.
+pub(super) fn elections(estate: &mut Estate) -> Legacy {
+    let left = estate.take(ELECTIONS).map(Legacy::read).transpose();
+    left.inspect_err(|error| tracing::error!("elections begin anew: {error}")).ok().flatten().unwrap_or_default()
+}
+
+/// Has a record of elections held.
+pub(super) fn hold_elections(keeper: &mut Keeper, record: &Record) {
+    keeper.hold(ELECTIONS, record.fd());
 }
 
 /// Carries out what clients had changed before.

@@ -47,17 +47,31 @@ impl Notifier {
     /// Opens the pipes and starts their readers. Must be called inside a `LocalSet`.
     pub fn start(config: &Config) -> Self {
         let programs = Programs::new(config);
-        let mut herald = Herald::new();
-        for instance in &config.instances {
-            herald.instance(&instance.election.name, &instance.hooks, instance.election.priority);
-        }
-        for group in &config.groups {
-            herald.group(&group.name, &group.hooks, &group.members);
-        }
         let pipes = config.global.pipes.iter().filter_map(|pipe| Pipe::open(pipe, &programs)).collect();
         let (queue, calls) = unbounded_channel();
         let runner = tokio::task::spawn_local(run(calls));
-        Self { herald, programs, pipes, queue, runner }
+        Self { herald: herald(config), programs, pipes, queue, runner }
+    }
+
+    /// Goes over to another configuration: whoever was told of a role is not told of it again. `was` gives the number that
+    /// an instance had before. Pipes that are still wanted stay open.
+    pub fn follow(&mut self, config: &Config, was: impl Fn(usize) -> Option<usize>) {
+        let before = std::mem::replace(&mut self.herald, herald(config));
+        self.herald.goes_on(&before, was);
+        self.programs = Programs::new(config);
+        let wanted = &config.global.pipes;
+        let (mut kept, gone): (Vec<_>, Vec<_>) =
+            std::mem::take(&mut self.pipes).into_iter().partition(|pipe| wanted.contains(pipe.spec()));
+        for mut pipe in gone {
+            // At once: another one may come in its place.
+            pipe.take_away();
+            tokio::task::spawn_local(pipe.close());
+        }
+        for spec in wanted {
+            let same = kept.iter().position(|pipe| pipe.spec() == spec);
+            let pipe = same.map(|same| kept.swap_remove(same)).or_else(|| Pipe::open(spec, &self.programs));
+            self.pipes.extend(pipe);
+        }
     }
 
     /// Tells of an event.
@@ -90,6 +104,17 @@ impl Notifier {
             Err(refusal) => tracing::error!("notification: `{what}` was not run: {refusal}"),
         }
     }
+}
+
+fn herald(config: &Config) -> Herald {
+    let mut herald = Herald::new();
+    for instance in &config.instances {
+        herald.instance(&instance.election.name, &instance.hooks, instance.election.priority);
+    }
+    for group in &config.groups {
+        herald.group(&group.name, &group.hooks, &group.members);
+    }
+    herald
 }
 
 /// Runs programs one after the other, until there is nobody left to ask for one.
