@@ -6,6 +6,7 @@
 //! The loop around it sleeps until [`deadline`](Health::deadline), starts a probe for everything that is
 //! [`due`](Health::due), and brings each [`answer`](Health::answer) back.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,6 +19,8 @@ pub struct Health {
     /// In the order of the configuration, no spec twice.
     checks: Vec<Checker>,
     by_spec: hashbrown::HashMap<Arc<Spec>, usize, ahash::RandomState>,
+    /// Which checks wait, and until when: a loop with ten thousand checks asks at each turn.
+    waiting: BTreeSet<(Duration, usize)>,
     /// Spreads the first checks over their warm-up times.
     spread: ahash::RandomState,
 }
@@ -45,7 +48,7 @@ impl Health {
     /// An empty table. The seed decides when, within its warm-up time, each check starts.
     pub fn new(seed: u64) -> Self {
         let spread = ahash::RandomState::with_seeds(seed, seed, seed, seed);
-        Self { checks: Vec::new(), by_spec: hashbrown::HashMap::default(), spread }
+        Self { checks: Vec::new(), by_spec: hashbrown::HashMap::default(), waiting: BTreeSet::new(), spread }
     }
 
     /// From now on watches what is `wanted`, and nothing else. A check that is wanted still goes on undisturbed, with the
@@ -65,6 +68,23 @@ impl Health {
             self.by_spec.insert(Arc::clone(check.spec()), self.checks.len());
             self.checks.push(check);
         }
+        self.queue_anew();
+    }
+
+    fn queue_anew(&mut self) {
+        let deadlines = self.checks.iter().zip(0..).filter_map(|(check, at)| Some((check.deadline()?, at)));
+        self.waiting = deadlines.collect();
+    }
+
+    /// Lets a check take a step, and keeps its place in the queue.
+    fn step(&mut self, at: usize, input: Input, now: Duration) -> Option<Action> {
+        let check = &mut self.checks[at];
+        if let Some(deadline) = check.deadline() {
+            self.waiting.remove(&(deadline, at));
+        }
+        let action = check.handle(input, now);
+        self.waiting.extend(check.deadline().map(|deadline| (deadline, at)));
+        action
     }
 
     fn begin(&self, spec: &Spec, old: &[Checker], now: Duration) -> Checker {
@@ -90,6 +110,7 @@ impl Health {
                 *check = check.clone().knowing(up);
             }
         }
+        self.queue_anew();
     }
 
     /// Whether all of these checks pass. One that is not in the table counts as it would when it begins.
@@ -99,31 +120,29 @@ impl Health {
 
     /// When something will be due; `None` if nothing is before an answer comes.
     pub fn deadline(&self) -> Option<Duration> {
-        self.checks.iter().filter_map(Checker::deadline).min()
+        self.waiting.first().map(|&(deadline, _)| deadline)
     }
 
     /// The probes to start now. The answer to each must be brought back.
     pub fn due(&mut self, now: Duration) -> Vec<Arc<Spec>> {
-        let mut due = Vec::new();
-        for check in &mut self.checks {
-            if let Some(Action::Probe) = check.handle(Input::Deadline, now) {
-                due.push(Arc::clone(check.spec()));
-            }
-        }
-        due
+        let mut late: Vec<usize> =
+            self.waiting.iter().take_while(|(deadline, _)| *deadline <= now).map(|&(_, at)| at).collect();
+        // In the order of the configuration.
+        late.sort_unstable();
+        late.retain(|&at| matches!(self.step(at, Input::Deadline, now), Some(Action::Probe)));
+        late.into_iter().map(|at| Arc::clone(self.checks[at].spec())).collect()
     }
 
     /// Takes the answer to a probe, and says if it changes the server's state. The answer to a check that is no longer
     /// wanted is ignored.
     pub fn answer(&mut self, spec: &Spec, answer: Result<(), Failure>, now: Duration) -> Option<Change> {
         let at = self.find(spec)?;
-        let check = &mut self.checks[at];
-        let failure = match check.handle(Input::Answer(answer), now)? {
+        let failure = match self.step(at, Input::Answer(answer), now)? {
             Action::Up => None,
             Action::Down(failure) => Some(failure),
             Action::Probe => return None,
         };
-        Some(Change { spec: Arc::clone(check.spec()), failure })
+        Some(Change { spec: Arc::clone(self.checks[at].spec()), failure })
     }
 
     fn find(&self, spec: &Spec) -> Option<usize> {
@@ -152,6 +171,7 @@ mod tests {
                 let answer = if dead.contains(&&*spec) { Err(Failure::Refused) } else { Ok(()) };
                 changes.extend(health.answer(&spec, answer, now).map(|change| change.to_string()));
             }
+            assert_eq!(health.deadline(), health.checks.iter().filter_map(Checker::deadline).min(), "the queue agrees");
         }
         changes
     }

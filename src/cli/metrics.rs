@@ -9,7 +9,7 @@ use std::process::ExitCode;
 use super::client::{self, Ask, At, Client, ClientError};
 use crate::control::Counts;
 use crate::control::admin::ServiceName;
-use crate::control::view::{ServerView, ServiceView, Status};
+use crate::control::view::{ServerView, ServiceView, SlotsView, Status};
 
 /// Print all counters in the text form of Prometheus
 #[derive(Debug, clap::Args)]
@@ -72,6 +72,12 @@ fn write(out: &mut impl Write, services: &[ServiceView], status: &Status) -> io:
     ] {
         head(out, name, "gauge", meaning)?;
         writeln!(out, "{name} {value}")?;
+    }
+    let name = "ringmaster_slots";
+    head(out, name, "gauge", "Slots of packet memory by where they are.")?;
+    let SlotsView { free, receive, transmit, in_hand } = status.slots;
+    for (place, count) in [("free", free), ("receive", receive), ("transmit", transmit), ("in_hand", in_hand)] {
+        writeln!(out, "{name}{{where=\"{place}\"}} {count}")?;
     }
     let name = "ringmaster_events_total";
     head(out, name, "counter", "Frames by what became of them.")?;

@@ -4,7 +4,7 @@ use std::io::{self, BufWriter, Write};
 use std::process::ExitCode;
 
 use super::client::{self, Ask, At, Client, ClientError};
-use crate::control::view::{RoleView, Status, SyncDaemonView, SyncPeerView, SyncView};
+use crate::control::view::{RoleView, SlotsView, Status, SyncDaemonView, SyncPeerView, SyncView};
 
 /// Show the director's ports, table and counters
 #[derive(Debug, clap::Args)]
@@ -35,7 +35,18 @@ pub(super) fn print(args: &Args, out: &mut impl Write) -> Result<(), ClientError
 
 fn write(out: &mut impl Write, status: &Status, all: bool) -> io::Result<()> {
     let Status {
-        version, uptime, forwarding, table_size, connections, workers, ports, timeouts, counters, sync, ..
+        version,
+        uptime,
+        forwarding,
+        table_size,
+        connections,
+        workers,
+        ports,
+        slots,
+        timeouts,
+        counters,
+        sync,
+        ..
     } = status;
     let role = if *forwarding { "forwarding" } else { "standing by" };
     writeln!(out, "ringmaster {version}, up {}, {role}", duration(*uptime))?;
@@ -53,6 +64,8 @@ fn write(out: &mut impl Write, status: &Status, all: bool) -> io::Result<()> {
         writeln!(out, "bfd {}: {} for {}", session.name, session.state, duration(session.seconds))?;
     }
     writeln!(out, "workers: {workers}")?;
+    let SlotsView { free, receive, transmit, in_hand } = slots;
+    writeln!(out, "slots: {free} free, {receive} to receive, {transmit} being sent, {in_hand} in hand")?;
     writeln!(out, "connections: {connections} of {table_size}")?;
     writeln!(out, "timeouts: tcp {} s, tcpfin {} s, udp {} s", timeouts.tcp, timeouts.tcp_fin, timeouts.udp)?;
     if let Some(sync) = sync {
@@ -128,6 +141,7 @@ mod tests {
             table_size: 1024,
             connections: 2,
             workers: 1,
+            slots: SlotsView { free: 4090, receive: 4096, transmit: 5, in_hand: 1 },
             roles: vec![RoleView {
                 name: "VI_1".into(),
                 state: "MASTER".into(),
@@ -159,6 +173,7 @@ mod tests {
             "script x: down\n",
             "bfd peer: Up for 00:00:05\n",
             "workers: 1\n",
+            "slots: 4090 free, 4096 to receive, 5 being sent, 1 in hand\n",
             "connections: 2 of 1024\n",
             "timeouts: tcp 900 s, tcpfin 120 s, udp 300 s\n",
             "sync backup: eth0, group 224.0.0.81, port 8848, id 7\n",

@@ -13,11 +13,8 @@ use tokio::net::UnixDatagram;
 
 use crate::supervisor::{Channel, Message};
 
-/// How long the supervisor may take to hand over what it holds, or to let go of it. An upgrade waits for the old program
-/// meanwhile.
+/// How long the supervisor may take to let go of what it holds.
 const PATIENCE: Duration = Duration::from_secs(5);
-/// How often a sign of life is given.
-const BEAT: Duration = Duration::from_millis(250);
 
 /// The things that were held for this director, by name.
 #[derive(Debug, Default)]
@@ -27,6 +24,27 @@ impl Estate {
     /// Whether there is nothing.
     pub(super) fn is_empty(&self) -> bool {
         self.0.is_empty()
+    }
+
+    /// Puts a thing in, instead of what had its name.
+    fn put(&mut self, name: String, thing: OwnedFd) {
+        self.0.insert(name, thing);
+    }
+
+    /// Throws away what has a name that begins so.
+    fn release(&mut self, beginning: &str) {
+        self.0.retain(|name, _| !name.starts_with(beginning));
+    }
+
+    /// The same things, by descriptors of their own.
+    pub(super) fn copy(&self) -> io::Result<Self> {
+        let copy = |(name, thing): (&String, &OwnedFd)| Ok((name.clone(), thing.try_clone()?));
+        self.0.iter().map(copy).collect::<io::Result<_>>().map(Self)
+    }
+
+    /// The thing of this name, which stays.
+    pub(super) fn get(&self, name: &str) -> Option<&OwnedFd> {
+        self.0.get(name)
     }
 
     /// The thing of this name.
@@ -41,6 +59,15 @@ impl Estate {
         let taken: BTreeMap<String, OwnedFd> = taken;
         taken.into_iter().map(|(name, thing)| (name[beginning.len()..].to_owned(), thing)).collect()
     }
+}
+
+/// What a director is given before it begins.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Gift {
+    /// A thing of this name, or all whose names begin so, became another or went.
+    Changed(String),
+    /// The word to begin.
+    Begin,
 }
 
 /// What the supervisor wants.
@@ -68,12 +95,12 @@ impl Line {
     }
 
     /// The next message. May be dropped while waiting.
-    async fn next(&self) -> io::Result<Message> {
+    async fn next(&self) -> io::Result<(Message, Option<OwnedFd>)> {
         loop {
             self.readiness.readable().await?;
             let receive = || self.channel.receive()?.ok_or_else(|| io::ErrorKind::WouldBlock.into());
             match self.readiness.try_io(Interest::READABLE, receive) {
-                Ok((message, _)) => return Ok(message),
+                Ok(message) => return Ok(message),
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
                 Err(error) => return Err(error),
             }
@@ -85,14 +112,12 @@ impl Line {
 #[derive(Debug)]
 pub(super) struct Keeper {
     line: Option<Line>,
-    /// When the last sign of life was given.
-    beat: Duration,
 }
 
 impl Keeper {
     /// Over a channel, or without one.
     pub(super) fn new(channel: Option<Channel>) -> io::Result<Self> {
-        Ok(Self { line: channel.map(Line::over).transpose()?, beat: Duration::ZERO })
+        Ok(Self { line: channel.map(Line::over).transpose()? })
     }
 
     /// Whether anybody holds anything.
@@ -100,17 +125,32 @@ impl Keeper {
         self.line.is_some()
     }
 
-    /// Says that all is prepared, waits for the word to begin, and gives what was held.
-    pub(super) fn inherit(&mut self) -> io::Result<Estate> {
-        let mut estate = Estate::default();
-        let Some(Line { channel, .. }) = &self.line else { return Ok(estate) };
-        channel.send(&Message::Prepared, None)?;
+    /// Says that all is prepared for what is held to come.
+    pub(super) fn prepared(&mut self) {
+        self.say(&Message::Prepared, None);
+    }
+
+    /// For a thread that waits for the director at work to die, and will say so.
+    pub(super) fn herald(&self) -> Option<Channel> {
+        self.line.as_ref().and_then(|line| line.channel.try_clone().ok())
+    }
+
+    /// Takes in what the supervisor hands over or takes back, and says what that was. May be dropped while waiting; nothing is
+    /// lost. Without a supervisor it is time to begin at once.
+    pub(super) async fn receive(&mut self, estate: &mut Estate) -> io::Result<Gift> {
+        let Some(line) = &self.line else { return Ok(Gift::Begin) };
         loop {
-            match channel.wait(PATIENCE)? {
-                Some((Message::Hold(name), Some(thing))) => _ = estate.0.insert(name, thing),
-                Some((Message::Begin, _)) => return Ok(estate),
-                Some(_) => {}
-                None => return Err(io::ErrorKind::TimedOut.into()),
+            match line.next().await? {
+                (Message::Hold(name), Some(thing)) => {
+                    estate.put(name.clone(), thing);
+                    return Ok(Gift::Changed(name));
+                }
+                (Message::Release(beginning), _) => {
+                    estate.release(&beginning);
+                    return Ok(Gift::Changed(beginning));
+                }
+                (Message::Begin, _) => return Ok(Gift::Begin),
+                _ => {}
             }
         }
     }
@@ -137,12 +177,9 @@ impl Keeper {
         self.say(&Message::Ready, None);
     }
 
-    /// A sign of life, if it is time for one.
-    pub(super) fn beat(&mut self, now: Duration) {
-        if now >= self.beat + BEAT {
-            self.beat = now;
-            self.say(&Message::Beat, None);
-        }
+    /// A spare that has read the configuration before is out of date.
+    pub(super) fn reloaded(&mut self) {
+        self.say(&Message::Reloaded, None);
     }
 
     /// Wants this program in the director's place.
@@ -155,8 +192,8 @@ impl Keeper {
         loop {
             let Some(line) = &self.line else { return std::future::pending().await };
             match line.next().await {
-                Ok(Message::GiveWay) => return Wish::GiveWay,
-                Ok(Message::NotUpgraded(why)) => return Wish::NotUpgraded(why),
+                Ok((Message::GiveWay, _)) => return Wish::GiveWay,
+                Ok((Message::NotUpgraded(why), _)) => return Wish::NotUpgraded(why),
                 Ok(_) => {}
                 Err(error) => self.is_gone(&error),
             }
@@ -189,7 +226,9 @@ mod tests {
             theirs.send(&Message::Hold(name.to_owned()), Some(file.as_fd())).unwrap();
         }
         theirs.send(&Message::Begin, None).unwrap();
-        let mut estate = keeper.inherit().unwrap();
+        keeper.prepared();
+        let mut estate = Estate::default();
+        while keeper.receive(&mut estate).await.unwrap() != Gift::Begin {}
         assert!(matches!(theirs.receive().unwrap(), Some((Message::Prepared, None))));
         let rings: Vec<_> = estate.take_all("rings.").into_keys().collect();
         assert_eq!(rings, ["0.ledger", "0.slots"]);

@@ -25,7 +25,7 @@ pub(super) struct State {
     pub(super) ids: SavedIds,
     /// What has been counted.
     pub(super) ledger: SavedLedger,
-    /// What clients have changed since the configuration was read, in order.
+    /// What clients have made of the configuration since it was read.
     pub(super) changes: Vec<Change>,
     /// What trackers have read: their kinds and names, and the reading.
     #[serde(default)]

@@ -72,8 +72,6 @@ reasons! {
     HeaderOption = "header-option",
     /// An ICMP error about a tunnel packet that was understood and concerns nobody else.
     TunnelError = "tunnel-error",
-    /// A protocol that is not balanced, addressed to a virtual address.
-    Protocol = "protocol",
     /// A new connection from the director's own address, or from one that is no single host's.
     BadSource = "bad-source",
     /// A TCP segment that opens no connection and belongs to none.

@@ -35,8 +35,10 @@ pub enum Message {
     Begin,
     /// Director: packets are forwarded.
     Ready,
-    /// Director: its loop turns.
-    Beat,
+    /// Director: what it reads at its start is no longer what a spare has read.
+    Reloaded,
+    /// Spare: the director at work is dead.
+    Orphaned,
     /// Director: somebody wants this program in its place.
     Upgrade(PathBuf),
     /// Supervisor: stop using what is held, and end.
@@ -61,8 +63,24 @@ impl Channel {
         Self(socket)
     }
 
+    /// The same end once more.
+    pub fn try_clone(&self) -> io::Result<Self> {
+        self.0.try_clone().map(Self)
+    }
+
     /// Says something, with the thing that it is about. An end that does not listen for `PATIENCE` is an error.
     pub fn send(&self, message: &Message, thing: Option<BorrowedFd<'_>>) -> io::Result<()> {
+        match self.send_at_once(message, thing) {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                self.until(PollFlags::OUT, PATIENCE)?;
+                self.send_at_once(message, thing)
+            }
+            sent => sent,
+        }
+    }
+
+    /// The same; an end that has no room for it at this moment is an error of kind `WouldBlock`.
+    pub fn send_at_once(&self, message: &Message, thing: Option<BorrowedFd<'_>>) -> io::Result<()> {
         let bytes = serde_json::to_vec(message)?;
         let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
         let mut control = SendAncillaryBuffer::new(&mut space);
@@ -70,15 +88,7 @@ impl Channel {
             control.push(SendAncillaryMessage::ScmRights(std::slice::from_ref(thing)));
         }
         let flags = SendFlags::NOSIGNAL | SendFlags::DONTWAIT;
-        let mut send = || sendmsg(&self.0, &[IoSlice::new(&bytes)], &mut control, flags);
-        let sent = match send() {
-            Err(Errno::AGAIN) => {
-                self.until(PollFlags::OUT, PATIENCE)?;
-                send()
-            }
-            sent => sent,
-        };
-        Ok(sent.map(drop)?)
+        Ok(sendmsg(&self.0, &[IoSlice::new(&bytes)], &mut control, flags).map(drop)?)
     }
 
     /// The next message, if there is one: `None` if not. An error of kind `UnexpectedEof` says that the other end is gone.

@@ -34,6 +34,11 @@ pub(super) struct Next {
     pub(super) estate: Estate,
 }
 
+impl Next {
+    /// What to do about a death now and then.
+    pub(super) const AT_ONCE: Self = Self { pause: Duration::ZERO, estate: Estate::All };
+}
+
 /// The deaths of late.
 #[derive(Debug, Default)]
 pub(super) struct Crashes {
@@ -61,6 +66,11 @@ impl Crashes {
             return Next { pause: self.pause, estate: self.estate() };
         }
         Next { pause: Duration::ZERO, estate: self.estate() }
+    }
+
+    /// How long a director has to live before a spare is worth while.
+    pub(super) fn trial(&self) -> Duration {
+        if self.pause.is_zero() { Duration::ZERO } else { LIFE }
     }
 
     fn estate(&self) -> Estate {

@@ -13,6 +13,9 @@
 //!              ◀─ Hold …, Ready, Hold …
 //! ```
 //!
+//! Once a director forwards, a *spare* is started beside it (`Spare`): it says `Prepared`, is told all that is held and every
+//! change of that, and gets the word to begin when the director dies.
+//!
 //! # Promises
 //!
 //! - It knows nothing of packets, configurations or what it holds: the less it does, the less it dies of.
@@ -25,6 +28,8 @@
 pub mod channel;
 mod crashes;
 mod process;
+mod spare;
+mod watch;
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -42,13 +47,18 @@ use rustix::process::Signal;
 use crate::sys::signals::Signals;
 use crate::sys::{clock, scheduling};
 pub use channel::{Channel, Message};
-use crashes::{Crashes, Estate};
+use crashes::{Crashes, Estate, Next};
 use process::{Phase, Process, Program};
+use spare::Spare;
+use watch::{Hang, LOOK, Watch};
 
 /// The option of `ringmaster run` that names the channel.
 pub const OPTION: &str = "--supervised";
 /// What the names of things begin with that are no longer wanted once rings are opened anew.
 pub const RINGS: &str = "rings.";
+
+/// What has this name is looked into by the supervisor itself: the signs of life of a director's threads.
+pub const PULSES: &str = "pulses";
 
 /// How long a director may take to go on with what is held. The first one may take its time.
 const TO_BEGIN: Duration = Duration::from_secs(5);
@@ -56,8 +66,8 @@ const TO_BEGIN: Duration = Duration::from_secs(5);
 const TO_PREPARE: Duration = Duration::from_secs(10);
 /// How long an old one may take to make way.
 const TO_GIVE_WAY: Duration = Duration::from_secs(1);
-/// How long a director's loop may stand still.
-const SILENCE: Duration = Duration::from_secs(3);
+/// How often deadlines are looked at.
+const IDLE: Duration = Duration::from_millis(250);
 /// How long a new program must live before the one before it is forgotten.
 const PROBATION: Duration = Duration::from_secs(3);
 
@@ -81,13 +91,17 @@ struct Supervisor {
     director: Process,
     /// A new program that prepares itself.
     successor: Option<(Process, Program)>,
+    /// A director that waits for the present one to die.
+    spare: Spare,
     crashes: Crashes,
     /// Some director has forwarded.
     proven: bool,
     /// A signal has told the director to end.
     ending: bool,
-    /// When the director was last heard of.
-    heard: Duration,
+    /// Whether the director hangs.
+    watch: Option<Watch>,
+    /// Directors that are dead and not yet gone.
+    dying: Vec<Process>,
 }
 
 impl Supervisor {
@@ -107,10 +121,12 @@ impl Supervisor {
             held: BTreeMap::new(),
             director,
             successor: None,
+            spare: Spare::default(),
             crashes: Crashes::default(),
             proven: false,
             ending: false,
-            heard: now,
+            watch: None,
+            dying: Vec::new(),
         })
     }
 
@@ -129,21 +145,20 @@ impl Supervisor {
                 return Ok(code);
             }
             self.watch();
+            self.keep_spare()?;
+            self.bury();
         }
     }
 
     /// Until somebody says something or ends, or a deadline has passed.
     fn wait(&self) -> io::Result<()> {
-        let mut fds = vec![
-            PollFd::new(&self.signals, PollFlags::IN),
-            PollFd::new(&self.director.channel, PollFlags::IN),
-            PollFd::new(self.director.end(), PollFlags::IN),
-        ];
-        if let Some((successor, _)) = &self.successor {
-            fds.push(PollFd::new(&successor.channel, PollFlags::IN));
-            fds.push(PollFd::new(successor.end(), PollFlags::IN));
-        }
-        let turn = Timespec { tv_sec: 0, tv_nsec: 250_000_000 };
+        let mut fds = vec![PollFd::new(&self.signals, PollFlags::IN)];
+        fds.extend(self.director.wakers());
+        fds.extend(self.successor.iter().flat_map(|(successor, _)| successor.wakers()));
+        fds.extend(self.spare.wakers());
+        fds.extend(self.dying.iter().map(Process::end));
+        let turn = if self.watch.is_some() { LOOK } else { IDLE };
+        let turn = Timespec::try_from(turn).map_err(io::Error::other)?;
         match poll(&mut fds, Some(&turn)) {
             Ok(_) | Err(Errno::INTR) => Ok(()),
             Err(error) => Err(error.into()),
@@ -151,13 +166,19 @@ impl Supervisor {
     }
 
     fn hear_director(&mut self) {
-        // One that is gone says no more; how it went is told by its status.
-        while let Ok(Some((message, thing))) = self.director.channel.receive() {
+        // How one went that says no more is told by its status.
+        while let Some((message, thing)) = self.director.hear() {
             let now = clock::now();
-            self.heard = now;
             match (message, thing) {
-                (Message::Hold(name), Some(thing)) => _ = self.held.insert(name, thing),
+                (Message::Hold(name), Some(thing)) => {
+                    self.spare.tell(&Message::Hold(name.clone()), Some(thing.as_fd()), now);
+                    if name == PULSES {
+                        self.watch = self.begin_watch(&thing);
+                    }
+                    self.held.insert(name, thing);
+                }
                 (Message::Release(beginning), _) => {
+                    self.spare.tell(&Message::Release(beginning.clone()), None, now);
                     self.held.retain(|name, _| !name.starts_with(&beginning));
                     // One that does not hear asks no more.
                     let _ = self.director.channel.send(&Message::Released, None);
@@ -166,11 +187,45 @@ impl Supervisor {
                 (Message::Ready, _) => {
                     self.proven = true;
                     self.director.enter(Phase::Ready(now), now);
+                    self.spare.begin_after(now, self.crashes.trial());
                 }
+                (Message::Reloaded, _) => self.spare.dismiss(),
                 (Message::Upgrade(path), _) => self.upgrade(&path, now),
                 _ => {}
             }
         }
+    }
+
+    fn begin_watch(&self, pages: &OwnedFd) -> Option<Watch> {
+        let watch = pages.try_clone().and_then(|pages| Watch::new(pages, self.director.id()));
+        watch.inspect_err(|error| tracing::warn!("whether the director hangs cannot be seen: {error}")).ok()
+    }
+
+    /// Has a spare, as long as there is a director that forwards and nobody is to take its place. The spare may know before
+    /// anybody else that the director has died.
+    fn keep_spare(&mut self) -> io::Result<()> {
+        if !matches!(self.director.phase, Phase::Ready(_)) || self.successor.is_some() || self.ending {
+            return Ok(());
+        }
+        let now = clock::now();
+        if self.spare.keep(&self.program, &self.arguments, &self.held, now) {
+            // What it said last must be known to whoever comes next.
+            self.hear_director();
+            self.replace(None, now)?;
+        }
+        Ok(())
+    }
+
+    /// Takes leave of directors that were replaced before they were gone.
+    fn bury(&mut self) {
+        self.dying.retain_mut(|process| match process.ended() {
+            Ok(None) => true,
+            Ok(Some(status)) => {
+                tracing::error!("director {} died ({status}): the spare one has taken over", process.id());
+                false
+            }
+            Err(_) => false,
+        });
     }
 
     /// Hands over everything that is held.
@@ -213,7 +268,7 @@ impl Supervisor {
     fn hear_successor(&mut self) -> io::Result<()> {
         let Some((successor, _)) = &mut self.successor else { return Ok(()) };
         let now = clock::now();
-        if let Ok(Some((Message::Prepared, _))) = successor.channel.receive() {
+        if let Some((Message::Prepared, _)) = successor.hear() {
             successor.enter(Phase::Beginning, now);
             self.director.enter(Phase::GivingWay, now);
             // One that does not hear is killed when its time is up.
@@ -236,15 +291,17 @@ impl Supervisor {
         let by_its_own_rules = status.code().is_some() && (status.success() || !self.proven);
         if self.ending || (by_its_own_rules && self.director.phase != Phase::GivingWay) {
             self.successor.take().into_iter().for_each(|(successor, _)| successor.kill());
+            self.spare.dismiss();
             let code = status.code().and_then(|code| u8::try_from(code).ok());
             return Ok(Some(code.map_or(ExitCode::FAILURE, ExitCode::from)));
         }
         if let Some((successor, program)) = self.successor.take() {
             self.previous = Some(std::mem::replace(&mut self.program, program));
+            self.spare.dismiss();
             self.follow(successor, now);
             return Ok(None);
         }
-        self.replace(status, now)?;
+        self.replace(Some(status), now)?;
         Ok(None)
     }
 
@@ -252,25 +309,36 @@ impl Supervisor {
     fn follow(&mut self, successor: Process, now: Duration) {
         let prepared = successor.phase == Phase::Beginning;
         self.director = successor;
-        self.heard = now;
         if prepared {
             self.begin(now);
         }
     }
 
-    fn replace(&mut self, status: ExitStatus, now: Duration) -> io::Result<()> {
+    /// Has another director follow the present one, which is dead; its `status` may be yet to come.
+    fn replace(&mut self, status: Option<ExitStatus>, now: Duration) -> io::Result<()> {
+        self.watch = None;
         let life = match self.director.phase {
             Phase::Ready(since) => Some(now.saturating_sub(since)),
-            Phase::Preparing | Phase::Beginning | Phase::GivingWay => None,
+            Phase::Preparing | Phase::Waiting | Phase::Beginning | Phase::GivingWay => None,
         };
         if let Some(previous) = self.previous.take()
             && life.is_none_or(|life| life < PROBATION)
         {
-            tracing::error!("the new program died at once ({status}): the one before it takes over");
+            tracing::error!("the new program died at once: the one before it takes over");
             self.program = previous;
+            self.spare.dismiss();
         }
         let next = self.crashes.died(now, life);
-        tracing::error!("director {} died ({status}): the next one takes over", self.director.id());
+        if let Some(status) = status {
+            tracing::error!("director {} died ({status}): the next one takes over", self.director.id());
+        }
+        if next == Next::AT_ONCE
+            && let Some(spare) = self.spare.take()
+        {
+            return Ok(self.wake(spare, now));
+        }
+        // What it waits for will not be.
+        self.spare.dismiss();
         match next.estate {
             Estate::All => {}
             Estate::Connections => self.held.retain(|name, _| !name.starts_with(RINGS)),
@@ -283,10 +351,27 @@ impl Supervisor {
                 return Ok(());
             }
         }
-        let now = clock::now();
-        self.director = Process::start(&self.program, &self.arguments, now)?;
-        self.heard = now;
+        let next = Process::start(&self.program, &self.arguments, clock::now())?;
+        self.retire(next);
         Ok(())
+    }
+
+    /// Puts a process into the place of the director, which may not be gone yet.
+    fn retire(&mut self, next: Process) {
+        let mut last = std::mem::replace(&mut self.director, next);
+        if let Ok(None) = last.ended() {
+            self.dying.push(last);
+        }
+    }
+
+    /// A spare takes the director's place. It has been told of everything.
+    fn wake(&mut self, spare: Process, now: Duration) {
+        self.retire(spare);
+        self.director.enter(Phase::Beginning, now);
+        if let Err(error) = self.director.channel.send(&Message::Begin, None) {
+            tracing::error!("spare director {} does not begin: {error}", self.director.id());
+            self.director.signal(Signal::KILL);
+        }
     }
 
     /// Waits, unless a signal says that this is the end.
@@ -305,34 +390,27 @@ impl Supervisor {
         Ok(())
     }
 
-    /// Ends a director that takes too long. It is followed as one that died.
+    /// Ends a director that takes too long, or hangs. It is followed as one that died.
     fn watch(&mut self) {
         let now = clock::now();
         let late = |limit| now > self.director.since + limit;
         let why = match self.director.phase {
             Phase::Preparing | Phase::Beginning if self.proven && late(TO_BEGIN) => "does not begin",
             Phase::GivingWay if late(TO_GIVE_WAY) => "does not make way",
-            Phase::Ready(_) if now > self.heard + SILENCE => {
-                if self.is_stopped() {
-                    self.heard = now;
-                    return;
+            Phase::Ready(since) => {
+                if now > since + PROBATION {
+                    self.previous = None;
                 }
-                "hangs"
-            }
-            Phase::Ready(since) if now > since + PROBATION => {
-                self.previous = None;
-                return;
+                let Some((thread, hang)) = self.watch.as_mut().and_then(|watch| watch.look(now)) else { return };
+                self.watch = None;
+                &format!("hangs ({thread} {})", if hang == Hang::Loops { "loops" } else { "is blocked" })
             }
             _ => return,
         };
-        tracing::error!("director {} {why}: it is killed", self.director.id());
+        // First of all: every moment counts, and the log may be slow.
         self.director.signal(Signal::KILL);
-    }
-
-    /// Whether somebody has stopped it (SIGSTOP, a debugger), and will let it go on.
-    fn is_stopped(&self) -> bool {
-        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.director.id())).unwrap_or_default();
-        // The state follows the name, which may contain anything (proc_pid_stat(5)).
-        stat.rsplit(") ").next().is_some_and(|rest| rest.starts_with(['T', 't']))
+        tracing::error!("director {} {why}: it is killed", self.director.id());
+        // It takes a while to end, and is not to be killed again meanwhile.
+        self.director.since = now;
     }
 }

@@ -9,11 +9,12 @@ use std::path::Path;
 use std::process::{Child, Command, ExitStatus};
 use std::time::Duration;
 
+use rustix::event::{PollFd, PollFlags};
 use rustix::io::{FdFlags, fcntl_setfd};
-use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
+use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal, setpriority_process};
 
 use super::OPTION;
-use super::channel::Channel;
+use super::channel::{Channel, Message};
 
 /// A program file that stays what it is though another may take its name.
 #[derive(Debug)]
@@ -36,6 +37,8 @@ impl Program {
 pub(super) enum Phase {
     /// It reads its configuration.
     Preparing,
+    /// It has prepared all that can be, and waits for the word to begin.
+    Waiting,
     /// It has been told to begin.
     Beginning,
     /// It forwards, since then.
@@ -54,6 +57,8 @@ pub(super) struct Process {
     pub(super) phase: Phase,
     /// When it came into its phase.
     pub(super) since: Duration,
+    /// It will say no more: it has closed its end of the channel, and will have ended soon.
+    silent: bool,
 }
 
 impl Process {
@@ -74,16 +79,31 @@ impl Process {
                 return Err(error.into());
             }
         };
-        Ok(Self { child, end, channel: ours, phase: Phase::Preparing, since: now })
+        Ok(Self { child, end, channel: ours, phase: Phase::Preparing, since: now, silent: false })
     }
 
     pub(super) fn enter(&mut self, phase: Phase, now: Duration) {
         (self.phase, self.since) = (phase, now);
     }
 
-    /// Readable once it has ended.
-    pub(super) fn end(&self) -> &OwnedFd {
-        &self.end
+    /// What it says next, if it has said something.
+    pub(super) fn hear(&mut self) -> Option<(Message, Option<OwnedFd>)> {
+        let heard = self.channel.receive();
+        self.silent = heard.is_err();
+        heard.ok().flatten()
+    }
+
+    /// What becomes readable when it says something or ends. The channel of one that says no more would be readable for as
+    /// long as it takes to end, which would be waited for in vain, and at the cost of a core.
+    pub(super) fn wakers(&self) -> impl Iterator<Item = PollFd<'_>> {
+        let channel = (!self.silent).then_some(&self.channel);
+        let channel = channel.map(|channel| PollFd::new(channel, PollFlags::IN));
+        channel.into_iter().chain([self.end()])
+    }
+
+    /// What becomes readable when it ends.
+    pub(super) fn end(&self) -> PollFd<'_> {
+        PollFd::new(&self.end, PollFlags::IN)
     }
 
     pub(super) fn id(&self) -> u32 {
@@ -93,6 +113,11 @@ impl Process {
     /// How it ended, if it has.
     pub(super) fn ended(&mut self) -> io::Result<Option<ExitStatus>> {
         self.child.try_wait()
+    }
+
+    /// How much its first thread goes after others (nice(2)); 0: not at all. If the system refuses, it does not.
+    pub(super) fn go_after_others(&self, nice: i32) {
+        let _ = setpriority_process(Some(Pid::from_child(&self.child)), nice);
     }
 
     /// One that has ended already needs no signal.

@@ -13,6 +13,7 @@
 //! | [`memory`] | how much memory there is to be had |
 //! | [`names`] | names of hosts |
 //! | [`packet`] | packet sockets: frames out, IP packets in |
+//! | [`pulse`] | which threads of a process live, for other processes |
 //! | [`readable`] | waiting for descriptors that the runtime has no type for |
 //! | [`scheduling`] | to let a thread go first |
 //! | [`signals`] | signals as something to read |
@@ -29,6 +30,7 @@ pub mod memfd;
 pub mod memory;
 pub mod names;
 pub mod packet;
+pub mod pulse;
 pub mod readable;
 pub mod scheduling;
 pub mod signals;

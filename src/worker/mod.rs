@@ -7,12 +7,16 @@
 //! One [`turn`](Worker::turn) is one batch: adopt a newer snapshot, receive, decide and rewrite, transmit. Frames are
 //! conserved: each one received is transmitted, recycled, or held back because its neighbour is being resolved.
 
+#[cfg(debug_assertions)]
+mod faults;
 mod mailbox;
 mod offline;
 mod outbox;
 mod pieces;
 mod waiting;
 
+#[cfg(debug_assertions)]
+pub use faults::{OnDemand, stand_still_on_demand};
 pub use mailbox::{Inbox, Mailbox};
 pub use offline::{Offline, OfflineConfig};
 
@@ -26,11 +30,19 @@ use crate::forward::{Decision, Forwarder, Gathering, Reason, Verdict, Whole};
 use crate::io::options::Poll;
 use crate::io::{BATCH, Batch, Frame, PacketIo, PortId};
 use crate::service::Snapshot;
+use crate::sys::pulse::Pulse;
 use crate::time::Tick;
 use crate::wire::parse;
 use outbox::Outbox;
 use pieces::Parts;
 use waiting::Waiting;
+
+/// Faults on demand are for tests, and a build that is used has none.
+#[cfg(not(debug_assertions))]
+pub type OnDemand = ();
+/// As [`OnDemand`].
+#[cfg(not(debug_assertions))]
+pub const fn stand_still_on_demand() {}
 
 /// Empty turns before an adaptive worker sleeps: a few tens of microseconds.
 const SPINS: u32 = 200;
@@ -210,11 +222,18 @@ impl<I: PacketIo, O: Observer> Worker<I, O> {
         self.outbox.empty(&mut self.io, self.forwarder.counters());
     }
 
-    /// Turns until `stop` says so. `clock` is read once a turn.
-    pub fn run(mut self, poll: Poll, clock: impl Fn() -> Tick, stop: &Arc<std::sync::atomic::AtomicBool>) -> Self {
+    /// Turns until `stop` says so, and tells `pulse`. `clock` is read once a turn.
+    pub fn run(
+        mut self,
+        poll: Poll,
+        clock: impl Fn() -> Tick,
+        stop: &Arc<std::sync::atomic::AtomicBool>,
+        pulse: &Pulse,
+    ) -> Self {
         let mut empty = 0;
         self.member.unpark();
         while !stop.load(std::sync::atomic::Ordering::Relaxed) {
+            pulse.turn();
             if self.turn(clock()) != 0 {
                 empty = 0;
                 continue;
@@ -223,6 +242,7 @@ impl<I: PacketIo, O: Observer> Worker<I, O> {
             if poll == Poll::Adaptive && empty > SPINS {
                 let at_most = if self.waiting.is_empty() { SLEEP } else { SHORT_SLEEP };
                 self.member.park();
+                pulse.wait();
                 self.io.wait(at_most);
                 self.member.unpark();
             } else {

@@ -439,12 +439,13 @@ fn what_finds_no_room_is_counted<R: Rings + Send>() {
     let (_steering, mut io) = network.start::<R>(Attach::Auto, Transfer::Copy, &[0], BATCH);
     let front = network.director.enter(|| Interface::query("d0").unwrap().mac);
     let gauge = io.gauge().unwrap();
-    assert_eq!(gauge.read().unwrap(), Losses::default());
+    assert_eq!(gauge.losses().unwrap(), Losses::default());
+    assert_eq!(gauge.census(), io.census(), "the same file, seen twice");
     for number in 0..BATCH as u32 + 10 {
         client.send(front, (CLIENT, 40000), (VIP, 80), number);
     }
     assert_eq!(collect(&mut io, BATCH), (0..BATCH as u32).collect::<Vec<_>>());
-    let Losses { ring_full, no_slot, dropped, invalid } = gauge.read().unwrap();
+    let Losses { ring_full, no_slot, dropped, invalid } = gauge.losses().unwrap();
     assert_eq!((ring_full + no_slot, dropped, invalid), (10, no_slot, 0), "{ring_full} {no_slot}");
 }
 

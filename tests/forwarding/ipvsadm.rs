@@ -5,9 +5,12 @@ use std::os::unix::fs::symlink;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
+use rustix::process::{Signal, kill_process};
+
+use crate::support::config::Service;
 use crate::support::director::{Director, program};
 use crate::support::eventually;
-use crate::support::hosts::Family::V4;
+use crate::support::hosts::Family::{V4, V6};
 use crate::support::lab::Lab;
 use crate::support::netns;
 use crate::{alike, shares};
@@ -117,6 +120,32 @@ fn what_was_saved_is_restored_without_a_break() {
     let broken = format!("{saved}-a -t 10.0.0.100:80\n");
     assert_eq!(tools.run("ipvsadm-restore", &broken).0, 2);
     assert_eq!(tools.ok("ipvsadm-save -n"), saved, "nothing was changed");
+}
+
+#[test]
+fn what_was_changed_outlives_the_director() {
+    if !netns::available() {
+        return;
+    }
+    let lab = Lab::nat();
+    let director = lab.start(&[lab.service(V4), lab.service(V6)]);
+    let tools = Tools::of(&director);
+    let [one, two] = [0, 1].map(|server| lab.servers[server].address(V4));
+    tools.ok(&format!("ipvsadm -d -t 10.0.0.100:80 -r {one}"));
+    tools.ok("ipvsadm -C");
+    tools.ok("ipvsadm -A -t 10.0.0.100:80 -s wrr");
+    tools.ok(&format!("ipvsadm -a -t 10.0.0.100:80 -r {two} -m -w 7"));
+    // Of this service the file says something new, and of that one nothing.
+    let pair = Service { servers: lab.service(V4).servers[..2].to_vec(), ..lab.service(V4) };
+    director.reload(&lab.config(&[pair, lab.service(V6)]));
+    assert!(director.has_logged("reloaded"), "{}", director.log());
+    tools.ok(&format!("ipvsadm -e -t 10.0.0.100:80 -r {two} -m -w 9"));
+    tools.ok("ipvsadm -A -u 10.0.0.100:53 -s sh -b sh-port -p 77");
+    let before = tools.ok("ipvsadm -Sn");
+    assert_eq!(before.lines().count(), 4, "{before}");
+    kill_process(director.process(), Signal::KILL).expect("it is there");
+    eventually("the next director forwards", || director.log().matches("ready:").count() == 2);
+    assert_eq!(tools.ok("ipvsadm -Sn"), before);
 }
 
 #[test]

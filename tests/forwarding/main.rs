@@ -2,10 +2,17 @@
 //!
 //! `RINGMASTER=PATH` tests another build than the one of these tests.
 
+#[path = "../support/association.rs"]
+mod association;
+#[path = "../support/packets.rs"]
+mod packets;
+#[path = "../support/sctp.rs"]
+mod sctp_packets;
 #[path = "../support/mod.rs"]
 mod support;
 
 mod dr;
+mod flood;
 mod ftp;
 mod full_nat;
 mod health;
@@ -16,6 +23,7 @@ mod movement;
 mod nat;
 mod returned;
 mod rings;
+mod sctp;
 mod sizes;
 mod synchronisation;
 mod takeover;

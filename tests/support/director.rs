@@ -53,6 +53,8 @@ impl Director {
     fn launch(command: &str, host: &Namespace, directory: &Path, config: &str) -> Self {
         let (file, socket) = write_config(directory, config);
         let mut command = host.command(&format!("{command} {} run -f {}", program().display(), file.display()));
+        // Packets may ask it for faults (src/worker/faults.rs).
+        command.env("RINGMASTER_FAULTS", "on demand");
         let mut child = command.stdin(Stdio::null()).stderr(Stdio::piped()).spawn().expect("`ip` is installed");
         let lines = BufReader::new(child.stderr.take().expect("it was piped")).lines();
         let log = Arc::new(Mutex::new(Vec::new()));

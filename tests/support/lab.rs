@@ -206,6 +206,11 @@ impl Lab {
         }
     }
 
+    /// `lb_kind`.
+    pub fn method(&self) -> &'static str {
+        self.plan.method
+    }
+
     /// The services' address.
     pub fn vip(&self, family: Family) -> IpAddr {
         self.plan.virtuals.addresses(VIRTUAL)[family as usize]

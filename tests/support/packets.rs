@@ -1,5 +1,6 @@
 //! Frames for tests and benchmarks, built and taken apart by `etherparse`: an implementation other than ours.
 
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
 #![allow(dead_code, unreachable_pub, reason = "each test target uses its part")]
 
 use std::net::IpAddr;

@@ -1,5 +1,6 @@
 //! SCTP packets for tests, made over from UDP datagrams of `etherparse`, with a CRC32c of our own.
 
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
 #![allow(dead_code, unreachable_pub, reason = "each test target uses its part")]
 
 use crate::packets::{self, udp};

@@ -58,6 +58,11 @@ impl Word {
         Positions(HIGH_BITS & !zero_bytes(self.0) & !zero_bytes(!self.0))
     }
 
+    /// The positions that hold anything.
+    pub(super) const fn taken(self) -> Positions {
+        Positions(HIGH_BITS & !zero_bytes(self.0))
+    }
+
     /// Whether no position is taken.
     #[inline(always)]
     pub(super) const fn is_vacant(self) -> bool {
@@ -65,6 +70,7 @@ impl Word {
     }
 
     /// The byte at a position, 0 for free.
+    #[cfg(test)]
     pub(super) const fn byte(self, position: u32) -> u8 {
         (self.0 >> (position * 8)) as u8
     }

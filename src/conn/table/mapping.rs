@@ -45,7 +45,7 @@ impl fmt::Display for Residence {
 pub(super) struct Mapping {
     file: OwnedFd,
     /// Keeps the pages mapped that the pointers below lead to.
-    _region: Region,
+    region: Region,
     geometry: Geometry,
     residence: Residence,
     header: NonNull<Header>,
@@ -55,7 +55,7 @@ pub(super) struct Mapping {
     vips: NonNull<[VipCell]>,
 }
 
-// SAFETY: the pointers lead into `_region`, which the value owns, and to atomics only.
+// SAFETY: the pointers lead into `region`, which the value owns, and to atomics only.
 unsafe impl Send for Mapping {}
 // SAFETY: as above; atomics may be used from several threads.
 unsafe impl Sync for Mapping {}
@@ -101,11 +101,17 @@ impl Mapping {
         let index = region.slice(geometry.index_offset(), geometry.groups());
         let entries = region.slice(geometry.entries_offset(), geometry.slots());
         let vips = region.slice(geometry.vips_offset(), geometry.slots());
-        Self { file, _region: region, geometry, residence, header, counters, index, entries, vips }
+        Self { file, region, geometry, residence, header, counters, index, entries, vips }
     }
 
     pub(super) fn fd(&self) -> BorrowedFd<'_> {
         self.file.as_fd()
+    }
+
+    /// Brings the pages that a new table would have in memory into this process's page table.
+    pub(super) fn touch(&self) {
+        // Only a matter of speed; older kernels lack it.
+        let _ = self.region.advise(libc::MADV_POPULATE_WRITE, self.geometry.vips_offset());
     }
 
     pub(super) fn geometry(&self) -> Geometry {
@@ -118,35 +124,35 @@ impl Mapping {
 
     #[inline(always)]
     pub(super) fn header(&self) -> &Header {
-        // SAFETY: inside `_region`, which lives as long as `self`; aligned; atomics, valid for any bytes.
+        // SAFETY: inside `region`, which lives as long as `self`; aligned; atomics, valid for any bytes.
         unsafe { self.header.as_ref() }
     }
 
     /// The workers' batch counters.
     #[inline(always)]
     pub(super) fn counters(&self) -> &[BatchCounter] {
-        // SAFETY: inside `_region`, which lives as long as `self`; aligned; atomics, valid for any bytes.
+        // SAFETY: inside `region`, which lives as long as `self`; aligned; atomics, valid for any bytes.
         unsafe { self.counters.as_ref() }
     }
 
     /// The index words, one a group.
     #[inline(always)]
     pub(super) fn index(&self) -> &[AtomicU64] {
-        // SAFETY: inside `_region`, which lives as long as `self`; aligned; atomics, valid for any bytes.
+        // SAFETY: inside `region`, which lives as long as `self`; aligned; atomics, valid for any bytes.
         unsafe { self.index.as_ref() }
     }
 
     /// The entries, by slot number.
     #[inline(always)]
     pub(super) fn entries(&self) -> &[Entry] {
-        // SAFETY: inside `_region`, which lives as long as `self`; aligned; atomics, valid for any bytes.
+        // SAFETY: inside `region`, which lives as long as `self`; aligned; atomics, valid for any bytes.
         unsafe { self.entries.as_ref() }
     }
 
     /// The addresses of connections that have one of their own, by slot number.
     #[inline(always)]
     pub(super) fn vips(&self) -> &[VipCell] {
-        // SAFETY: inside `_region`, which lives as long as `self`; aligned; atomics, valid for any bytes.
+        // SAFETY: inside `region`, which lives as long as `self`; aligned; atomics, valid for any bytes.
         unsafe { self.vips.as_ref() }
     }
 }

@@ -111,11 +111,22 @@ impl Table {
     /// Takes over the table in `file`, which another process made and has left, and repairs what that process was
     /// in the middle of. Nobody else may be using the table.
     pub fn attach(file: OwnedFd) -> Result<(Self, Recovered), TableError> {
-        let mapping = Mapping::attach(file)?;
-        let (geometry, seed) = (mapping.geometry(), mapping.header().seed());
-        let table = Self::over(mapping, geometry, seed);
+        let table = Self::map(file)?;
         let recovered = table.recover();
         Ok((table, recovered))
+    }
+
+    /// Maps the table in `file`, which another process made and may still be using. It may be used only after
+    /// [`Table::recover`].
+    pub fn map(file: OwnedFd) -> Result<Self, TableError> {
+        let mapping = Mapping::attach(file)?;
+        let (geometry, seed) = (mapping.geometry(), mapping.header().seed());
+        Ok(Self::over(mapping, geometry, seed))
+    }
+
+    /// Has all pages of a mapped table known to this process, so that no packet waits for that.
+    pub fn touch(&self) {
+        self.mapping.touch();
     }
 
     fn over(mapping: Mapping, geometry: Geometry, seed: HashSeed) -> Self {

@@ -2,6 +2,9 @@
 //!
 //! With no worker running, what is live is the truth: every other claimed slot becomes free, the lock bits and overflow
 //! counts follow from the live entries, and so do the bonds between connections and templates.
+//!
+//! The index says where to look: a slot's byte is set before its entry is touched, and taken back after the entry was cleared. So
+//! the repair takes a time that grows with the connections, not with the table.
 
 use super::index::Word;
 use super::layout::{Geometry, Slot};
@@ -22,8 +25,8 @@ pub struct Recovered {
 }
 
 impl Table {
-    /// Repairs the table. Nobody else may be using it.
-    pub(super) fn recover(&self) -> Recovered {
+    /// Repairs a table that was only mapped. Whoever used it before must have stopped, and nobody may use it yet.
+    pub fn recover(&self) -> Recovered {
         self.park_all();
         let mut recovered = Recovered::default();
         let elsewhere = self.settle_entries(&mut recovered);
@@ -35,21 +38,29 @@ impl Table {
     /// Frees every slot that holds no connection; counts, by home group, the connections that live elsewhere.
     fn settle_entries(&self, recovered: &mut Recovered) -> Vec<u8> {
         let mut elsewhere = vec![0u8; self.geometry.groups() as usize];
-        for slot in (0..self.geometry.slots()).map(Slot::new) {
-            let entry = self.entry(slot);
-            let word = Word(self.word(slot.group()).load(Ordering::Relaxed));
-            if let Some(home) = self.belongs(slot, word, entry) {
-                recovered.kept += 1;
-                if home != slot.group() {
-                    elsewhere[home as usize] = elsewhere[home as usize].saturating_add(1);
+        for (group, word) in self.claimed_groups() {
+            for position in word.taken() {
+                let slot = Slot::of(group, position);
+                let entry = self.entry(slot);
+                if let Some(home) = self.belongs(slot, word, entry) {
+                    recovered.kept += 1;
+                    if home != group {
+                        elsewhere[home as usize] = elsewhere[home as usize].saturating_add(1);
+                    }
+                } else {
+                    recovered.freed += 1;
+                    entry.clear();
+                    self.word(group).fetch_and(Word::freed(position), Ordering::Relaxed);
                 }
-            } else if word.byte(slot.position()) != 0 || !entry.is_blank() {
-                recovered.freed += 1;
-                entry.clear();
-                self.word(slot.group()).fetch_and(Word::freed(slot.position()), Ordering::Relaxed);
             }
         }
         elsewhere
+    }
+
+    /// The groups with any slot that is not free, and their words.
+    fn claimed_groups(&self) -> impl Iterator<Item = (u32, Word)> {
+        let words = (0..).zip(self.mapping.index()).map(|(group, word)| (group, Word(word.load(Ordering::Relaxed))));
+        words.filter(|(_, word)| !word.is_vacant())
     }
 
     /// The home group of the live entry in a slot, if that entry is sound and where a lookup would find it.
@@ -81,7 +92,9 @@ impl Table {
 
     /// Gives every template its count of connections, and cuts bonds that lead to no template.
     fn settle_bonds(&self, recovered: &mut Recovered) {
-        let live = || self.mapping.entries().iter().filter(|entry| entry.state_word().is_live());
+        let claimed =
+            || self.claimed_groups().flat_map(|(group, word)| word.tagged().map(move |at| Slot::of(group, at)));
+        let live = || claimed().map(|slot| self.entry(slot)).filter(|entry| entry.state_word().is_live());
         for template in live().filter(|entry| entry.key().is_template()) {
             template.forget_children();
         }

@@ -53,13 +53,6 @@ pub enum Change {
     },
 }
 
-impl Change {
-    /// Whether something goes. A plan must know of that before the same thing comes again: it comes back as new.
-    pub fn removes(&self) -> bool {
-        matches!(self, Change::DeleteService(_) | Change::Clear | Change::DeleteServer { .. })
-    }
-}
-
 /// What a virtual service is known by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(untagged)]

@@ -7,13 +7,17 @@
 
 mod apply;
 mod change;
+mod difference;
 mod model;
 mod refusal;
+mod removed;
 
 pub use apply::{apply, service_id};
 pub use change::{
     Change, Family, Netmask, PersistenceSpec, ServerSpec, ServiceName, ServiceSpec, TunnelChecksum, TunnelKind,
     TunnelSpec,
 };
+pub use difference::difference;
 pub use model::name_of;
 pub use refusal::Refusal;
+pub use removed::Removed;

@@ -8,7 +8,7 @@ use crate::control::view::{self, Forward, Protocol};
 use crate::sched::{Flags, Kind, Setup};
 use crate::service::{GueChecksum, Limits, Method, Persistence, Thresholds, Tunnel};
 use crate::time::Ticks;
-use crate::wire::{Family, Mask, ServiceKey};
+use crate::wire::{Family, Mask, ServiceKey, Shape};
 
 /// The key that workers know a service by.
 pub(super) fn key_of(name: &ServiceName) -> Result<ServiceKey, Refusal> {
@@ -28,6 +28,27 @@ pub fn name_of(key: &ServiceKey) -> Option<ServiceName> {
     }
     let protocol = Protocol::from_number(key.protocol)?;
     Some(ServiceName::Address { protocol, address: view::socket(key.virtual_) })
+}
+
+/// What clients would say of a service; `None` if they have no name for it.
+pub(super) fn service_spec(service: &VirtualServer) -> Option<ServiceSpec> {
+    let Setup { kind, flags } = service.scheduler;
+    let names = [(flags.fallback, "flag-1"), (flags.port, "flag-2"), (flags.third, "flag-3")];
+    let affinity = |with: Persistence| PersistenceSpec {
+        timeout: with.timeout.as_secs(),
+        netmask: match with.mask.shape(service.key.family()) {
+            Shape::Prefix(length) => Netmask::Prefix(length),
+            Shape::Netmask(mask) => Netmask::Mask(mask),
+        },
+    };
+    Some(ServiceSpec {
+        name: name_of(&service.key)?,
+        scheduler: kind.to_string(),
+        flags: names.into_iter().filter(|(set, _)| *set).map(|(_, name)| name.to_owned()).collect(),
+        persistence: service.persistence.map(affinity),
+        one_packet: service.one_packet,
+        engine: None,
+    })
 }
 
 /// A service without servers.
@@ -69,6 +90,18 @@ fn persistence(spec: PersistenceSpec, family: Family) -> Result<Persistence, Ref
         (Netmask::Prefix(_) | Netmask::Mask(_), _) => return Err(Refusal::Invalid),
     };
     Ok(Persistence { timeout: Ticks::from_secs(spec.timeout), mask })
+}
+
+/// What clients would say of a server.
+pub(super) fn server_spec(server: &RealServer) -> ServerSpec {
+    ServerSpec {
+        address: view::socket(server.real),
+        method: server.method.into(),
+        tunnel: TunnelSpec::of(server.method).unwrap_or_default(),
+        weight: server.weight,
+        upper: server.thresholds.upper,
+        lower: server.thresholds.lower,
+    }
 }
 
 /// A server without health checks.

@@ -2,7 +2,7 @@
 
 use super::Director;
 use crate::control::Counts;
-use crate::control::admin::{self, Change, Refusal};
+use crate::control::admin::{self, Change, Refusal, Removed};
 use crate::sys::clock;
 
 impl Director {
@@ -10,12 +10,8 @@ impl Director {
     /// program has no room for the result, nothing has happened.
     pub(super) fn carry_out(&mut self, changes: &[Change]) -> Vec<Option<Refusal>> {
         let before = self.config.clone();
-        let outcome: Vec<_> = changes.iter().map(|change| self.apply(change).err()).collect();
-        let known = self.changes.len();
-        let lasting = |(change, refusal): (&Change, &Option<Refusal>)| {
-            (refusal.is_none() && !matches!(change, Change::Zero(_))).then(|| change.clone())
-        };
-        self.changes.extend(changes.iter().zip(&outcome).filter_map(lasting));
+        let mut removed = Removed::default();
+        let outcome: Vec<_> = changes.iter().map(|change| self.apply(change, &mut removed).err()).collect();
         if outcome.iter().all(Option::is_some) {
             return outcome;
         }
@@ -25,18 +21,18 @@ impl Director {
         let Err(error) = self.publish() else { return outcome };
         tracing::error!("a change is taken back, since the steering program refuses it: {error}");
         self.config = before;
-        self.changes.truncate(known);
         self.watch();
         self.replan();
         vec![Some(Refusal::NoRoom); changes.len()]
     }
 
-    fn apply(&mut self, change: &Change) -> Result<(), Refusal> {
-        admin::apply(&mut self.config, change)?;
-        // What was removed must be known to be gone before it may be added again.
-        if change.removes() {
+    fn apply(&mut self, change: &Change, removed: &mut Removed) -> Result<(), Refusal> {
+        if removed.comes_back(change) {
             self.work_out();
+            *removed = Removed::default();
         }
+        admin::apply(&mut self.config, change)?;
+        removed.note(change);
         if let Change::Zero(only) = change {
             self.work_out();
             let only = only.as_ref().and_then(|name| admin::service_id(&self.services, name));

@@ -5,6 +5,7 @@
 //! it: to the workers as a snapshot, to the steering program as rules, to the kernel as addresses.
 
 mod change;
+mod heir;
 mod ports;
 mod reload;
 mod roles;
@@ -21,10 +22,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
-use tokio::task::JoinSet;
+use tokio::task::{JoinError, JoinSet};
 use tokio::time::{Interval, MissedTickBehavior, interval, sleep};
 
-use super::admin::Change;
+use super::admin;
 use super::bfd::BfdError;
 use super::keeper::{Keeper, Wish};
 use super::kernel::{self, Kernel, KernelError, ReturnLink, VirtualAddresses};
@@ -39,13 +40,15 @@ use crate::config::Config;
 use crate::conn::table::TableError;
 use crate::forward::{Reason, Shared};
 use crate::io::PortInfo;
-use crate::io::xdp::LossGauge;
+use crate::io::xdp::Gauge;
 use crate::io::xdp::SetupError;
 use crate::io::xdp::steer::Steering;
 use crate::service::{Network, Services, Snapshot};
 use crate::supervisor::Channel;
-use crate::sys::{capabilities, clock};
+use crate::sys::pulse::Hold;
+use crate::sys::{capabilities, clock, scheduling};
 use crate::wire::Addr;
+use crate::worker::stand_still_on_demand;
 use roles::Roles;
 use shortage::Shortage;
 use start::Prepared;
@@ -143,7 +146,7 @@ pub(crate) struct Director {
     /// Neighbours are to be looked up at the next beat: a client has changed who is needed.
     confirm_soon: bool,
     health: Health,
-    probes: JoinSet<(Arc<Spec>, Result<(), Failure>)>,
+    probes: JoinSet<Probed>,
     kernel: Kernel,
     addresses: VirtualAddresses,
     roles: Roles,
@@ -156,16 +159,19 @@ pub(crate) struct Director {
     sync_control: SyncControl,
     workers: Workers,
     ports: Vec<PortInfo>,
-    gauges: Vec<LossGauge>,
+    gauges: Vec<Gauge>,
     started: Duration,
     /// The configuration as it was read last; in `config` are the changes that clients have asked for since.
     file: Config,
     keeper: Keeper,
-    /// What clients have changed since the configuration was read, in order.
-    changes: Vec<Change>,
+    /// The control thread's sign of life.
+    pulse: Hold,
     /// Why the last upgrade came to nothing.
     not_upgraded: Option<String>,
 }
+
+/// A check, and what its probe has found.
+type Probed = (Arc<Spec>, Result<(), Failure>);
 
 /// How a director ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -191,10 +197,12 @@ pub async fn run(
     let mut signals = Signals::new()?;
     let system = |what| move |source| DirectorError::System { what, source };
     let mut keeper = Keeper::new(supervisor).map_err(system("listen to the supervisor"))?;
-    let prepared = Prepared::new(config).await?;
-    let estate = keeper.inherit().map_err(system("get from the supervisor what it holds"))?;
+    let mut prepared = Prepared::new(config).await?;
+    let inheritance = prepared.inherit(&mut keeper).await?;
     let mut socket = ControlSocket::bind(prepared.socket())?;
-    let mut director = prepared.start(keeper, estate).await?;
+    let mut director = prepared.start(keeper, inheritance).await?;
+    // A spare has gone first since it waited.
+    let _ = scheduling::go_along();
     director.announce();
     director.keeper.ready();
     match director.serve(&mut socket, &mut signals, &mut again).await {
@@ -225,7 +233,7 @@ impl Director {
             tokio::select! {
                 network = self.kernel.changed() => self.network_changed(network?).await,
                 () = until(deadline) => self.start_probes(),
-                Some(answer) = self.probes.join_next() => self.probe_ended(answer),
+                Some(end) = self.probes.join_next() => self.probes_ended(end),
                 _ = beat.tick() => self.beat().await,
                 _ = confirm.tick() => self.confirm().await,
                 () = self.sync.readable() => self.sync.receive(clock::now()),
@@ -265,17 +273,28 @@ impl Director {
         }
     }
 
-    fn probe_ended(&mut self, ended: Result<(Arc<Spec>, Result<(), Failure>), tokio::task::JoinError>) {
-        let Ok((spec, answer)) = ended else { return };
-        if let Some(change) = self.health.answer(&spec, answer, clock::now()) {
-            tracing::info!("{change}");
+    /// Takes in an answer, and all others that are there: with a rack of servers gone, one plan says it.
+    fn probes_ended(&mut self, first: Result<Probed, JoinError>) {
+        let mut changed = false;
+        let mut ended = Some(first);
+        while let Some(end) = ended {
+            if let Ok((spec, answer)) = end
+                && let Some(change) = self.health.answer(&spec, answer, clock::now())
+            {
+                tracing::info!("{change}");
+                changed = true;
+            }
+            ended = self.probes.try_join_next();
+        }
+        if changed {
             self.replan();
         }
     }
 
     async fn beat(&mut self) {
+        stand_still_on_demand();
         let now = clock::now();
-        self.keeper.beat(now);
+        self.pulse.turn();
         while let Some(next) = self.shared.wanted.pop() {
             self.kernel.resolve(next, now).await;
         }
@@ -351,7 +370,7 @@ impl Director {
                 steering: Steering::fingerprint(),
                 ids: self.ids.save(),
                 ledger: self.ledger.save(),
-                changes: self.changes.clone(),
+                changes: admin::difference(&self.file, &self.config),
                 readings: self.roles.readings(),
                 checks: self.health.found().map(|(spec, up)| (format!("{spec:?}"), up)).collect(),
             };
@@ -380,8 +399,7 @@ impl Director {
     /// Stops so that another director can go on: nothing is taken back, and nobody is told goodbye.
     fn make_way(mut self) {
         tracing::info!("another director goes on");
-        let workers = std::mem::replace(&mut self.workers, Workers::new());
-        let counters = workers.stop();
+        let counters = self.workers.stop();
         self.ledger.read(&self.services, |id| Counts::sum(counters.iter().filter_map(|counters| counters.pair(id))));
         self.save();
     }

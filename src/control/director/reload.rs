@@ -56,6 +56,7 @@ impl Director {
             self.restart_sync_daemons();
         }
         self.file = new;
+        self.keeper.reloaded();
         tracing::info!(
             "SIGHUP: reloaded, {} virtual services, {} instances",
             self.config.services.len(),

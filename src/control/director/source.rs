@@ -5,9 +5,9 @@ use std::path::Path;
 
 use super::Director;
 use crate::control::admin::{Change, Refusal};
-use crate::control::view::{self, ConnectionPage, PortView, ServiceView, Source, Status, SyncDaemonView};
+use crate::control::view::{self, ConnectionPage, PortView, ServiceView, SlotsView, Source, Status, SyncDaemonView};
 use crate::forward::{Counter, Counters, Reason};
-use crate::io::xdp::Losses;
+use crate::io::xdp::{Census, Gauge, Losses};
 use crate::sys::clock;
 
 /// Slots looked at for one page, so that a large and nearly empty table does not hold up the loop.
@@ -71,12 +71,22 @@ impl Source for Director {
             ports: self.ports.iter().map(port).collect(),
             timeouts: self.config.settings.options.timeouts.into(),
             listing: (&self.config.settings.options).into(),
+            slots: self.gauges.iter().map(Gauge::census).fold(SlotsView::default(), add),
             counters: self.counters(),
             sync: self.sync.view(clock::now()),
             roles: self.roles.views(),
             trackers: self.roles.tracked(),
             bfd: self.roles.neighbours(),
         }
+    }
+}
+
+fn add(sum: SlotsView, Census { free, receive, transmit, in_hand }: Census) -> SlotsView {
+    SlotsView {
+        free: sum.free + free,
+        receive: sum.receive + receive,
+        transmit: sum.transmit + transmit,
+        in_hand: sum.in_hand + in_hand,
     }
 }
 
@@ -98,7 +108,7 @@ impl Director {
         all.extend(self.sync.counters());
         all.insert("culled".to_owned(), self.shared.defence.culled());
         let losses =
-            self.gauges.iter().filter_map(|gauge| gauge.read().ok()).fold(Losses::default(), |sum, of| sum + of);
+            self.gauges.iter().filter_map(|gauge| gauge.losses().ok()).fold(Losses::default(), |sum, of| sum + of);
         let Losses { ring_full, no_slot, dropped, invalid } = losses;
         let lost = [("ring-full", ring_full), ("no-slot", no_slot), ("dropped", dropped), ("invalid", invalid)];
         all.extend(lost.map(|(why, count)| (format!("lost-{why}"), count)));

@@ -10,6 +10,7 @@ use ahash::RandomState;
 use rtnetlink::Handle;
 use tokio::task::JoinSet;
 
+use super::heir::Inheritance;
 use super::roles::Roles;
 use super::sweep::Sweep;
 use super::synchronise::{SyncControl, describe};
@@ -31,21 +32,21 @@ use crate::forward::{Counters, Forwarder, Shared, lifecycle};
 use crate::io::PacketIo;
 use crate::io::options::{Driver, RingOptions};
 use crate::io::xdp::steer::{AttachMode, Fallback, Steering};
-use crate::io::xdp::{KernelPort, LossGauge, Own, PortSetup, Rings, SetupError, XdpIo, XskRs};
+use crate::io::xdp::{Gauge, KernelPort, Own, PortSetup, Rings, SetupError, XdpIo, XskRs};
 use crate::service::Network;
-use crate::supervisor::RINGS;
+use crate::supervisor::{PULSES, RINGS};
 use crate::sys::interface::Interface;
 use crate::sys::{affinity, clock, memory};
 use crate::wire::Addr;
-use crate::worker::{Mailbox, Worker};
+use crate::worker::{Mailbox, OnDemand, Worker};
 
 /// A director that has looked around and touched nothing yet: another one may still be at work.
 pub(super) struct Prepared {
-    config: Config,
-    kernel: Kernel,
-    network: Network,
-    interfaces: Vec<Interface>,
-    workers: usize,
+    pub(super) config: Config,
+    pub(super) kernel: Kernel,
+    pub(super) network: Network,
+    pub(super) interfaces: Vec<Interface>,
+    pub(super) workers: usize,
 }
 
 impl Prepared {
@@ -68,15 +69,20 @@ impl Prepared {
     }
 
     /// Brings everything up, or goes on with what was left: when this returns, packets are being forwarded.
-    pub(super) async fn start(mut self, mut keeper: Keeper, mut estate: Estate) -> Result<Director, DirectorError> {
-        let resumes = !estate.is_empty();
-        let memory = takeover::memory(&mut estate, self.workers);
-        let elections = takeover::elections(&mut estate);
+    pub(super) async fn start(
+        mut self,
+        mut keeper: Keeper,
+        mut inheritance: Inheritance,
+    ) -> Result<Director, DirectorError> {
+        let resumes = !inheritance.estate.is_empty();
+        inheritance.look_ahead(&self);
+        let memory = takeover::memory(&mut inheritance, self.workers);
+        let elections = takeover::elections(&mut inheritance.estate);
         let file = self.config.clone();
         if let Some(memory) = &memory {
             takeover::repeat_changes(&mut self.config, &memory.state);
         }
-        let left = takeover::steering(&mut estate, &mut keeper, &self.interfaces, memory.as_ref());
+        let left = takeover::steering(inheritance.steering.take(), &mut keeper, memory.as_ref());
         let mut steering = left.map_or_else(Steering::load, Ok)?;
         let modes = attach(&mut steering, &self.interfaces, &self.config.settings)?;
         let setups = ports_of_workers(&self.interfaces, &modes, self.workers);
@@ -85,21 +91,25 @@ impl Prepared {
         let return_link = ReturnLink::of(self.socket());
         let started = match self.config.settings.driver {
             Driver::Own => {
-                let Settings { frames, ref socket, .. } = self.config.settings;
-                let black_box = socket.with_extension("died.pcap");
-                let left = takeover::rings(&mut estate, &mut keeper, &setups, frames, &black_box);
-                let rings = left.map_or_else(|| open_rings::<Own>(&setups, &self.config.settings), Ok)?;
+                let left = takeover::rings(inheritance.rings.take(), &setups, &mut keeper);
+                let black_box = self.config.settings.socket.with_extension("died.pcap");
+                let (rings, in_hand) = match left {
+                    Some(left) => left,
+                    None => (open_rings::<Own>(&setups, &self.config.settings)?, Vec::new()),
+                };
                 for (worker, io) in rings.iter().enumerate() {
                     takeover::hold_rings(&mut keeper, worker, io).map_err(failed)?;
                 }
-                self.start_with(rings, steering, (memory, elections), file, keeper).await
+                let started = self.start_with(rings, steering, (memory, elections), file, inheritance, keeper).await;
+                takeover::save_frames(&in_hand, &black_box);
+                started
             }
             Driver::XskRs => {
                 // They cannot be gone on with.
-                drop(estate);
+                inheritance.estate = Estate::default();
                 keeper.release(RINGS);
                 let rings = open_rings::<XskRs>(&setups, &self.config.settings)?;
-                self.start_with(rings, steering, (memory, elections), file, keeper).await
+                self.start_with(rings, steering, (memory, elections), file, inheritance, keeper).await
             }
         };
         match &started {
@@ -116,27 +126,35 @@ impl Prepared {
         steering: Steering,
         (memory, elections): (Option<Memory>, Legacy),
         file: Config,
+        mut inheritance: Inheritance,
         mut keeper: Keeper,
     ) -> Result<Director, DirectorError> {
         let Self { config, kernel, network, interfaces, workers } = self;
         let return_link = ReturnLink::of(&config.settings.socket);
-        // A director before this one has left its own, whose sockets were not for others.
-        return_link.remove().await;
-        if let Err(error) = open_way_back(&mut rings, &return_link, kernel.handle(), &interfaces).await {
+        if !takeover::way_back(inheritance.way_back.take(), &mut rings) {
+            // A director before this one has left its own, whose sockets are not for this one.
             return_link.remove().await;
-            tracing::warn!(
-                "what is steered here and is the kernel's cannot go back, and is dropped: {}",
-                describe(&error)
-            );
+            if let Err(error) = open_way_back(&mut rings, &return_link, kernel.handle(), &interfaces).await {
+                return_link.remove().await;
+                tracing::warn!(
+                    "what is steered here and is the kernel's cannot go back, and is dropped: {}",
+                    describe(&error)
+                );
+            }
+        }
+        for (worker, way) in rings.iter().enumerate().filter_map(|(worker, io)| Some((worker, io.way_back()?))) {
+            let held = takeover::hold_way_back(&mut keeper, worker, way);
+            held.map_err(|source| DirectorError::System { what: "copy a descriptor", source })?;
         }
         let addresses = VirtualAddresses::load(VirtualAddresses::record_beside(&config.settings.socket))?;
-        let (state, mut ids, ledger, table) = match memory {
-            Some(Memory { state, ids, ledger, table }) => (state, ids, ledger, Some(table)),
-            None => (State::default(), Ids::with_seed(random(5)), Ledger::default(), None),
+        let resumed = memory.is_some();
+        let (state, mut ids, ledger, shared) = match memory {
+            Some(Memory { state, ids, ledger, shared }) => (state, ids, ledger, shared),
+            None => {
+                let shared = Shared::new(make_table(&config.settings, workers)?, workers, PAIRS);
+                (State::default(), Ids::with_seed(random(5)), Ledger::default(), shared)
+            }
         };
-        let resumed = table.is_some();
-        let table = table.map_or_else(|| make_table(&config.settings, workers), Ok)?;
-        let shared = Shared::new(table, workers, PAIRS);
         if resumed {
             lifecycle::resume(&shared, workers);
         }
@@ -148,7 +166,10 @@ impl Prepared {
         health.recall(|spec| found.get(format!("{spec:?}").as_str()).copied());
         let services = plan(&config, |checks| health.is_up(checks), &mut ids, &network, None);
         let sweeper = shared.table.sweeper().expect("a new table's sweeper has not been taken");
+        let threads = Workers::new(workers)?;
+        keeper.hold(PULSES, threads.pulses());
         let mut director = Director {
+            pulse: threads.control_pulse()?,
             network: Arc::new(network),
             services: Arc::new(services),
             ids,
@@ -172,36 +193,39 @@ impl Prepared {
             sync_control: SyncControl::default(),
             shared,
             shortage: Default::default(),
-            workers: Workers::new(),
+            workers: threads,
             ports: rings[0].ports().to_vec(),
             gauges: gauges(&rings)?,
             started: clock::now(),
             file,
             keeper,
-            changes: state.changes,
             not_upgraded: None,
             config,
         };
         director.sync.plan_changed(&director.services);
-        director.open_for_traffic(rings).await?;
+        director.open_for_traffic(rings, inheritance.counters).await?;
         Ok(director)
     }
 }
 
 impl Director {
     /// Workers first, then the steering program's rules, then the elections that bring addresses and traffic.
-    async fn open_for_traffic<R: Rings + 'static>(&mut self, rings: Vec<XdpIo<R>>) -> Result<(), DirectorError> {
+    async fn open_for_traffic<R: Rings + 'static>(
+        &mut self,
+        rings: Vec<XdpIo<R>>,
+        counters: Vec<Arc<Counters>>,
+    ) -> Result<(), DirectorError> {
         for io in &rings {
             io.connect(&mut self.steering)?;
         }
         self.save();
         let snapshot = Arc::new(self.snapshot());
         let cores = cores(&self.config.settings, rings.len());
-        for (number, (io, core)) in rings.into_iter().zip(cores).enumerate() {
+        for (number, ((io, core), counters)) in rings.into_iter().zip(cores).zip(counters).enumerate() {
             let (mailbox, inbox) = Mailbox::new(Arc::clone(&snapshot));
-            let forwarder = Forwarder::new(self.shared.clone(), Arc::new(Counters::new(PAIRS)), number);
+            let forwarder = Forwarder::new(self.shared.clone(), counters, number);
             let member = self.shared.table.member(number).expect("the table was made for as many workers");
-            let worker = Worker::new(io, forwarder, member, inbox);
+            let worker = Worker::observed(io, forwarder, member, inbox, OnDemand::default());
             self.workers.start(worker, mailbox, core, self.config.settings.poll)?;
         }
         self.steering.set_fallback(Fallback::Drop)?;
@@ -279,8 +303,8 @@ fn attach(
     Ok(attached?)
 }
 
-fn gauges<R: Rings>(rings: &[XdpIo<R>]) -> Result<Vec<LossGauge>, DirectorError> {
-    let failed = |source| DirectorError::System { what: "keep a descriptor of a socket", source };
+fn gauges<R: Rings>(rings: &[XdpIo<R>]) -> Result<Vec<Gauge>, DirectorError> {
+    let failed = |source| DirectorError::System { what: "keep an eye on the rings", source };
     rings.iter().map(|io| io.gauge().map_err(failed)).collect()
 }
 
@@ -298,7 +322,7 @@ fn worker_count(settings: &Settings, interfaces: &[Interface]) -> Result<usize, 
 }
 
 /// Queue `q` of every port belongs to worker `q` modulo their number.
-fn ports_of_workers(interfaces: &[Interface], modes: &[AttachMode], workers: usize) -> Vec<Vec<PortSetup>> {
+pub(super) fn ports_of_workers(interfaces: &[Interface], modes: &[AttachMode], workers: usize) -> Vec<Vec<PortSetup>> {
     let of = |worker: usize| {
         interfaces
             .iter()

@@ -4,29 +4,32 @@
 //! Each part that does not fit (another layout, other ports, other queues) is let go and made anew, and that is said.
 
 use std::io;
-use std::os::fd::OwnedFd;
 use std::path::Path;
-use std::sync::Arc;
 
+use super::heir::Inheritance;
 use crate::config::Config;
 use crate::conn::Table;
 use crate::control::keeper::{Estate, Keeper};
 use crate::control::state::State;
 use crate::control::vrrp::{Legacy, Record};
 use crate::control::{Ids, Ledger, admin};
+use crate::forward::Shared;
 use crate::io::pcap::{Resolution, Writer};
 use crate::io::xdp::steer::{self, AttachMode, Steering};
-use crate::io::xdp::{Descriptors, Own, PortSetup, SetupError, XdpIo, in_hand};
+use crate::io::xdp::{Descriptors, KernelPort, Mapped, Own, PortSetup, Rings, SetupError, XdpIo};
 use crate::supervisor::RINGS;
 use crate::sys::clock;
 use crate::sys::interface::Interface;
 
-const TABLE: &str = "table";
-const STATE: &str = "state";
+pub(super) const TABLE: &str = "table";
+pub(super) const STATE: &str = "state";
 const ELECTIONS: &str = "elections";
-const MAPS: &str = "steer.map.";
-const LINKS: &str = "steer.link.";
+pub(super) const MAPS: &str = "steer.map.";
+pub(super) const LINKS: &str = "steer.link.";
 const STEERING: &str = "steer.";
+/// Below [`RINGS`], so that it goes with them.
+pub(super) const WAY_BACK: &str = "rings.way.";
+pub(super) const NATIVE: &str = "native";
 
 /// What a director before this one knew, and the connections that it is about.
 #[derive(Debug)]
@@ -34,12 +37,12 @@ pub(super) struct Memory {
     pub(super) state: State,
     pub(super) ids: Ids,
     pub(super) ledger: Ledger,
-    pub(super) table: Arc<Table>,
+    pub(super) shared: Shared,
 }
 
-/// The connections and what their ids mean; neither is of use without the other.
-pub(super) fn memory(estate: &mut Estate, workers: usize) -> Option<Memory> {
-    let (table, state) = (estate.take(TABLE)?, estate.take(STATE)?);
+/// The connections, repaired, and what their ids mean; neither is of use without the other.
+pub(super) fn memory(inheritance: &mut Inheritance, workers: usize) -> Option<Memory> {
+    let (shared, state) = (inheritance.shared.take()?, inheritance.estate.take(STATE)?);
     let refused = |why: &dyn std::fmt::Display| tracing::error!("connections are lost: {why}");
     let state = State::read(state).inspect_err(|error| refused(&format_args!("what the last director knew: {error}")));
     let state = state.ok()?;
@@ -47,14 +50,15 @@ pub(super) fn memory(estate: &mut Estate, workers: usize) -> Option<Memory> {
         refused(&"what the last director knew contradicts itself");
         return None;
     };
-    let (table, recovered) = Table::attach(table).inspect_err(|error| refused(error)).ok()?;
-    if table.workers() != workers {
-        refused(&format_args!("their table is for {} workers, not {workers}", table.workers()));
+    let shared = shared.inspect_err(|error| refused(error)).ok()?;
+    if shared.table.workers() != workers {
+        refused(&format_args!("their table is for {} workers, not {workers}", shared.table.workers()));
         return None;
     }
+    let recovered = shared.table.recover();
     tracing::info!("connections: {} kept, {} slots repaired", recovered.kept, recovered.freed);
     let ledger = Ledger::restore(&state.ledger);
-    Some(Memory { state, ids, ledger, table: Arc::new(table) })
+    Some(Memory { state, ids, ledger, shared })
 }
 
 /// How elections stood; nothing, if there is no knowing.
@@ -79,23 +83,12 @@ pub(super) fn repeat_changes(config: &mut Config, state: &State) {
 
 /// The steering program as it is attached; `None` if there is none, or another one, which is then let go.
 pub(super) fn steering(
-    estate: &mut Estate,
+    adopted: Option<io::Result<Steering>>,
     keeper: &mut Keeper,
-    interfaces: &[Interface],
     memory: Option<&Memory>,
 ) -> Option<Steering> {
-    let (maps, links) = (estate.take_all(MAPS), estate.take_all(LINKS));
-    if links.is_empty() {
-        return None;
-    }
-    let links = links.into_iter().filter_map(|(name, link)| {
-        let (index, mode) = name.split_once('.')?;
-        let mode = if mode == NATIVE { AttachMode::Native } else { AttachMode::Generic };
-        Some((index.parse().ok()?, (mode, link)))
-    });
     let same = memory.is_some_and(|memory| memory.state.steering == Steering::fingerprint());
-    let descriptors = steer::Descriptors { maps, links: links.collect() };
-    let adopted = if same { Steering::adopt(descriptors, interfaces) } else { Err(io::ErrorKind::InvalidData.into()) };
+    let adopted = if same { adopted? } else { adopted?.and(Err(io::ErrorKind::InvalidData.into())) };
     if let Err(error) = &adopted {
         tracing::warn!("the steering program is attached anew, which loses packets: {error}");
         keeper.release(STEERING);
@@ -103,67 +96,40 @@ pub(super) fn steering(
     adopted.ok()
 }
 
-/// The rings of all workers; `None` if there are none, or they do not fit, and are let go.
+/// The rings of all workers, with the frames that the last director had in hand when it died; `None` if there are none, or
+/// they do not fit, and are let go.
 pub(super) fn rings(
-    estate: &mut Estate,
+    mapped: Option<Result<Vec<Mapped>, SetupError>>,
+    setups: &[Vec<PortSetup>],
     keeper: &mut Keeper,
-    ports: &[Vec<PortSetup>],
-    frames: usize,
-    black_box: &Path,
-) -> Option<Vec<XdpIo<Own>>> {
-    let things = estate.take_all(RINGS);
-    if things.is_empty() {
-        return None;
-    }
-    let mut things: Vec<_> = things.into_iter().collect();
-    let mut lost = Vec::new();
-    let attached: Result<Vec<_>, SetupError> = (0..)
-        .zip(ports)
-        .map(|(worker, ports)| {
-            let left = descriptors(&mut things, worker)?;
-            lost.extend(in_hand(ports, frames, &left).unwrap_or_default());
-            XdpIo::attach(ports, frames, left)
-        })
-        .collect();
-    save_frames(&lost, black_box);
-    match attached {
-        Ok(_) if !things.is_empty() => {
-            tracing::warn!("rings are opened anew, which loses packets: there were more workers before");
-            drop((attached, things));
-            keeper.release(RINGS);
-            None
-        }
-        Ok(rings) => Some(rings),
+) -> Option<(Vec<XdpIo<Own>>, Vec<Vec<u8>>)> {
+    let mut in_hand = Vec::new();
+    let go_on = |(mut mapped, ports): (Mapped, &Vec<_>)| {
+        in_hand.extend(mapped.in_hand());
+        XdpIo::go_on(mapped, ports)
+    };
+    match mapped?.and_then(|mapped| mapped.into_iter().zip(setups).map(go_on).collect()) {
+        Ok(rings) => Some((rings, in_hand)),
         Err(error) => {
             tracing::warn!("rings are opened anew, which loses packets: {error}");
-            drop(things);
             keeper.release(RINGS);
             None
         }
     }
 }
 
-/// Takes the things of one worker out: `0.slots`, `0.ledger`, `0.socket.0000`, …
-fn descriptors(things: &mut Vec<(String, OwnedFd)>, worker: usize) -> Result<Descriptors, SetupError> {
-    let missing = || SetupError::NotTakenOver { source: io::ErrorKind::NotFound.into() };
-    let own = format!("{worker}.");
-    let (mine, others) = std::mem::take(things).into_iter().partition(|(name, _)| name.starts_with(&own));
-    *things = others;
-    let (mut slots, mut ledger, mut sockets) = (None, None, Vec::new());
-    let mine: Vec<(String, OwnedFd)> = mine;
-    // By name, so that sockets come in their order.
-    for (name, thing) in mine {
-        match &name[own.len()..] {
-            "slots" => slots = Some(thing),
-            "ledger" => ledger = Some(thing),
-            _ => sockets.push(thing),
-        }
-    }
-    Ok(Descriptors { slots: slots.ok_or_else(missing)?, ledger: ledger.ok_or_else(missing)?, sockets })
+/// Has the workers give packets to the kernel by the way that there is; says whether there is one.
+pub(super) fn way_back<R: Rings>(left: Option<(Vec<Mapped>, [Interface; 2])>, rings: &mut [XdpIo<R>]) -> bool {
+    let Some((mapped, [ours, kernels])) = left else { return false };
+    let go_on = |(mapped, queue)| KernelPort::go_on(mapped, &ours, queue, kernels.mac);
+    // Of all workers or of none.
+    let Ok(ports) = mapped.into_iter().zip(0..).map(go_on).collect::<Result<Vec<_>, _>>() else { return false };
+    rings.iter_mut().zip(ports).for_each(|(io, port)| io.pass_by(port));
+    true
 }
 
 /// Keeps the frames that the last director had in hand when it died: one of them may be what killed it.
-fn save_frames(frames: &[Vec<u8>], file: &Path) {
+pub(super) fn save_frames(frames: &[Vec<u8>], file: &Path) {
     if frames.is_empty() {
         return;
     }
@@ -180,8 +146,6 @@ fn save_frames(frames: &[Vec<u8>], file: &Path) {
         }
     }
 }
-
-const NATIVE: &str = "native";
 
 /// Has the steering program held.
 pub(super) fn hold_steering(keeper: &mut Keeper, steering: &Steering) -> io::Result<()> {
@@ -202,13 +166,25 @@ pub(super) fn hold_rings(keeper: &mut Keeper, worker: usize, io: &XdpIo<Own>) ->
     if !keeper.is_there() {
         return Ok(());
     }
-    let Descriptors { slots, ledger, sockets } = io.descriptors()?;
-    keeper.hold(&format!("{RINGS}{worker}.slots"), &slots);
-    keeper.hold(&format!("{RINGS}{worker}.ledger"), &ledger);
-    for (number, socket) in sockets.iter().enumerate() {
-        keeper.hold(&format!("{RINGS}{worker}.socket.{number:04}"), socket);
+    hold_descriptors(keeper, &format!("{RINGS}{worker}."), &io.descriptors()?);
+    Ok(())
+}
+
+/// Has a worker's way to the kernel held.
+pub(super) fn hold_way_back(keeper: &mut Keeper, worker: usize, way: &KernelPort) -> io::Result<()> {
+    if keeper.is_there() {
+        hold_descriptors(keeper, &format!("{WAY_BACK}{worker}."), &way.descriptors()?);
     }
     Ok(())
+}
+
+fn hold_descriptors(keeper: &mut Keeper, beginning: &str, descriptors: &Descriptors) {
+    let Descriptors { slots, ledger, sockets } = descriptors;
+    keeper.hold(&format!("{beginning}slots"), slots);
+    keeper.hold(&format!("{beginning}ledger"), ledger);
+    for (number, socket) in sockets.iter().enumerate() {
+        keeper.hold(&format!("{beginning}socket.{number:04}"), socket);
+    }
 }
 
 /// Has the connections held.

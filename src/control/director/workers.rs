@@ -9,14 +9,17 @@ use crate::forward::Counters;
 use crate::io::PacketIo;
 use crate::io::options::Poll;
 use crate::service::Snapshot;
+use crate::sys::pulse::{Hold, Pulse, Pulses};
 use crate::sys::{affinity, clock};
-use crate::worker::{Mailbox, Worker};
+use crate::worker::{Mailbox, Observer, Worker};
 
 /// All workers, from the control thread's side.
 #[derive(Debug)]
 pub(super) struct Workers {
     threads: Vec<Thread>,
     stop: Arc<AtomicBool>,
+    /// Signs of life: the control thread's, and each worker's.
+    pulses: Arc<Pulses>,
 }
 
 #[derive(Debug)]
@@ -27,14 +30,28 @@ struct Thread {
 }
 
 impl Workers {
-    pub(super) fn new() -> Self {
-        Self { threads: Vec::new(), stop: Arc::new(AtomicBool::new(false)) }
+    /// None yet, with room for the signs of life of so many.
+    pub(super) fn new(workers: usize) -> Result<Self, DirectorError> {
+        let pulses = Pulses::create(1 + workers)
+            .map_err(|source| DirectorError::System { what: "make a file for signs of life", source })?;
+        Ok(Self { threads: Vec::new(), stop: Arc::new(AtomicBool::new(false)), pulses: Arc::new(pulses) })
+    }
+
+    /// The signs of life of all threads.
+    pub(super) fn pulses(&self) -> &Pulses {
+        &self.pulses
+    }
+
+    /// Has the calling thread give the control thread's.
+    pub(super) fn control_pulse(&self) -> Result<Hold, DirectorError> {
+        let pulse = Pulse::of(&self.pulses, 0).hold();
+        pulse.map_err(|source| DirectorError::System { what: "have the kernel tell of this process's death", source })
     }
 
     /// Starts a worker on `core`.
-    pub(super) fn start<I: PacketIo + Send + 'static>(
+    pub(super) fn start<I: PacketIo + Send + 'static, O: Observer + Send + 'static>(
         &mut self,
-        worker: Worker<I>,
+        worker: Worker<I, O>,
         mailbox: Mailbox,
         core: Option<usize>,
         poll: Poll,
@@ -42,13 +59,19 @@ impl Workers {
         let counters = Arc::clone(worker.forwarder().counters());
         let stop = Arc::clone(&self.stop);
         let number = self.threads.len();
+        let pulse = Pulse::of(&self.pulses, 1 + number);
         let run = move || {
             if let Some(core) = core
                 && !affinity::pin_to(core)
             {
                 tracing::warn!("worker {number} cannot be pinned to core {core}; see `cpus` in the `ringmaster` block");
             }
-            worker.run(poll, clock::tick, &stop).close();
+            let held = pulse.clone().hold();
+            if let Err(error) = &held {
+                tracing::warn!("nobody will be told at once if worker {number} dies: {error}");
+            }
+            worker.run(poll, clock::tick, &stop, &pulse).close();
+            drop(held);
         };
         let handle = std::thread::Builder::new()
             .name(format!("worker-{number}"))
@@ -79,13 +102,13 @@ impl Workers {
     }
 
     /// Ends all workers, waits for them, and gives what they have counted.
-    pub(super) fn stop(self) -> Vec<Arc<Counters>> {
+    pub(super) fn stop(&mut self) -> Vec<Arc<Counters>> {
         self.stop.store(true, Ordering::Relaxed);
         let end = |thread: Thread| {
             // A worker that panicked has already said so.
             let _ = thread.handle.join();
             thread.counters
         };
-        self.threads.into_iter().map(end).collect()
+        self.threads.drain(..).map(end).collect()
     }
 }

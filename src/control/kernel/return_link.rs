@@ -1,7 +1,7 @@
 //! The pair of interfaces by which workers give the kernel what is its own: they send into one end, and it arrives at the
 //! other as on any interface.
 //!
-//! Made at the start and removed at the end. Its names follow from the control socket's path, of which there is one a
+//! Made at the start and removed at the end; a director that follows another goes on with it as it is. Its names follow from the control socket's path, of which there is one a
 //! director: so the next start finds what a killed one has left.
 //!
 //! The kernel's end is to let through whatever it would have taken where the packet came from:
@@ -67,7 +67,7 @@ impl ReturnLink {
     async fn try_make(&self, handle: &Handle, workers: u32, ports: &[Interface]) -> Result<[Interface; 2], Refused> {
         handle.link().add(self.pair(workers, ports).build()).execute().await?;
         self.set_sysctls(ports)?;
-        let ends = [Interface::query(&self.workers)?, Interface::query(&self.kernel)?];
+        let ends = self.ends()?;
         let mut address = handle.address().add(ends[1].index, DUMMY.into(), 32);
         address.message_mut().header.scope = AddressScope::Host;
         address.execute().await?;
@@ -75,6 +75,11 @@ impl ReturnLink {
             handle.link().change(LinkUnspec::new_with_index(end.index).arp(false).up().build()).execute().await?;
         }
         Ok(ends)
+    }
+
+    /// The workers' end and the kernel's, if they are there.
+    pub fn ends(&self) -> io::Result<[Interface; 2]> {
+        Ok([Interface::query(&self.workers)?, Interface::query(&self.kernel)?])
     }
 
     /// What the kernel is to make.

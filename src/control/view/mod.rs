@@ -9,7 +9,7 @@ mod sync;
 
 pub use connections::{ConnectionPage, ConnectionView, connection};
 pub use services::{Forward, PersistenceView, Protocol, ServerView, ServiceView, services};
-pub use status::{BfdView, EffectView, ListingView, PortView, RoleView, Status, TimeoutsView, TrackerView};
+pub use status::{BfdView, EffectView, ListingView, PortView, RoleView, SlotsView, Status, TimeoutsView, TrackerView};
 pub use sync::{SyncDaemonView, SyncPeerView, SyncView};
 
 use std::net::{IpAddr, SocketAddr};

@@ -32,6 +32,9 @@ pub struct Status {
     pub workers: usize,
     /// The ports attached to.
     pub ports: Vec<PortView>,
+    /// Where the slots of packet memory are.
+    #[serde(default)]
+    pub slots: SlotsView,
     /// How long a connection lasts without a packet, in seconds.
     #[serde(default)]
     pub timeouts: TimeoutsView,
@@ -159,6 +162,19 @@ impl From<&Options> for ListingView {
     fn from(options: &Options) -> Self {
         Self { signed_sort: options.signed_sort, save_limits: options.save_limits }
     }
+}
+
+/// How many slots of packet memory are where. Together they are always all; without traffic, none is on its way.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SlotsView {
+    /// In no ring.
+    pub free: usize,
+    /// With the kernel, for packets to arrive in, or with a packet that waits to be read.
+    pub receive: usize,
+    /// With the kernel, being sent.
+    pub transmit: usize,
+    /// With a worker.
+    pub in_hand: usize,
 }
 
 /// A port.

@@ -1,13 +1,14 @@
 //! Going on with the rings of a process that has stopped, or died.
 //!
 //! Sockets, rings and packets stay as they are as long as anybody holds their descriptors; packets meanwhile wait in the
-//! receive rings. The successor maps everything again and finds the owner of each slot:
+//! receive rings. The successor maps everything again, perhaps long before, and then finds the owner of each slot:
 //!
 //! 1. What was announced for a ring that has not moved since never went in: free.
 //! 2. What lies in a ring is the ring's, whatever the ledger says.
 //! 3. What was in hand is lost with the hands: free.
 //! 4. What was given to the kernel and is in no ring is still the kernel's, and will come back by one.
 
+use std::fmt;
 use std::io;
 use std::os::fd::OwnedFd;
 
@@ -17,6 +18,7 @@ use super::pool::{Pool, slot_of};
 use super::rings::{Geometry, Marks, Rings};
 use super::socket::Socket;
 use super::{PortSetup, SetupError, open};
+use crate::io::PortId;
 
 /// What must stay open for another process to go on, each a descriptor of its own.
 #[derive(Debug)]
@@ -29,40 +31,52 @@ pub struct Descriptors {
     pub sockets: Vec<OwnedFd>,
 }
 
-/// Takes over what was opened for the same ports and as many frames.
-pub(super) fn attach(
-    ports: &[PortSetup],
-    frames: usize,
-    descriptors: Descriptors,
-) -> Result<(Pool<SharedSlots>, Vec<Socket<Own>>), SetupError> {
-    let geometry = open::geometry(ports, frames)?;
-    recover(ports, geometry, descriptors).map_err(|source| SetupError::NotTakenOver { source })
+/// What another process has opened, mapped here as well. Nothing is touched while that process still uses it.
+pub struct Mapped {
+    places: Vec<(PortId, u32)>,
+    pub(super) geometry: Geometry,
+    pub(super) ledger: Ledger,
+    pub(super) slots: SharedSlots,
+    pub(super) rings: Vec<Own>,
 }
 
-fn recover(
-    ports: &[PortSetup],
-    geometry: Geometry,
-    descriptors: Descriptors,
-) -> io::Result<(Pool<SharedSlots>, Vec<Socket<Own>>)> {
-    let places: Vec<_> = open::places(ports).collect();
-    if places.len() != descriptors.sockets.len() {
-        return Err(io::ErrorKind::InvalidData.into());
+impl Mapped {
+    /// Maps what was opened for the same ports and as many frames.
+    pub fn map(ports: &[PortSetup], frames: usize, descriptors: Descriptors) -> Result<Self, SetupError> {
+        let geometry = open::geometry(ports, frames)?;
+        let mapped = || {
+            let places: Vec<_> = open::places(ports).collect();
+            if places.len() != descriptors.sockets.len() {
+                return Err(io::ErrorKind::InvalidData.into());
+            }
+            let ledger = Ledger::attach(descriptors.ledger, geometry, &open::numbered_places(ports))?;
+            let slots = SharedSlots::attach(descriptors.slots, geometry)?;
+            let rings = descriptors.sockets.into_iter().map(|socket| Own::attach(socket, geometry.ring));
+            Ok(Self { places, geometry, ledger, slots, rings: rings.collect::<io::Result<_>>()? })
+        };
+        mapped().map_err(|source| SetupError::NotTakenOver { source })
     }
-    let ledger = Ledger::attach(descriptors.ledger, geometry, &open::numbered_places(ports))?;
-    let slots = SharedSlots::attach(descriptors.slots, geometry)?;
-    let rings: Vec<Own> =
-        descriptors.sockets.into_iter().map(|socket| Own::attach(socket, geometry.ring)).collect::<io::Result<_>>()?;
 
-    let contents: Vec<_> = rings.iter().map(|rings| rings.contents()).collect();
-    let marks: Vec<_> = rings.iter().map(Rings::marks).collect();
-    settle(&ledger, geometry, &marks, &contents)?;
+    /// Finds the owner of each slot. The other process must have stopped.
+    pub(super) fn take(mut self) -> Result<(Pool<SharedSlots>, Vec<Socket<Own>>), SetupError> {
+        self.rings.iter_mut().for_each(Own::catch_up);
+        let Self { places, geometry, ledger, slots, rings } = self;
+        let contents: Vec<_> = rings.iter().map(|rings| rings.contents()).collect();
+        let marks: Vec<_> = rings.iter().map(Rings::marks).collect();
+        settle(&ledger, geometry, &marks, &contents).map_err(|source| SetupError::NotTakenOver { source })?;
+        let pool = Pool::with(slots, ledger, geometry);
+        let sockets = rings.into_iter().zip(places).zip(0..).map(|((rings, place), number)| {
+            let outstanding = rings.outstanding();
+            Socket::new(rings, number, place, geometry.ring, outstanding)
+        });
+        Ok((pool, sockets.collect()))
+    }
+}
 
-    let pool = Pool::with(slots, ledger, geometry);
-    let sockets = rings.into_iter().zip(places).zip(0..).map(|((rings, (port, queue)), number)| {
-        let outstanding = rings.outstanding();
-        Socket::new(rings, number, (port, queue), geometry.ring, outstanding)
-    });
-    Ok((pool, sockets.collect()))
+impl fmt::Debug for Mapped {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Mapped").field("places", &self.places).finish_non_exhaustive()
+    }
 }
 
 /// Writes into the ledger who holds each slot, now that nobody has any in hand.
@@ -104,10 +118,10 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::io::Batch;
     use crate::io::xdp::Faults;
     use crate::io::xdp::rings::{Binding, Descriptor, Memory};
     use crate::io::xdp::socket::Scratch;
-    use crate::io::{Batch, PortId};
 
     const GEOMETRY: Geometry = Geometry { slots: 256, slot: 2048, ring: 64 };
     const PLACES: &[(u32, u32)] = &[(1, 0)];

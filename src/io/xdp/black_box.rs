@@ -4,30 +4,34 @@
 //! kernel has not come round to those entries.
 
 use std::collections::BTreeSet;
-use std::io;
-use std::os::fd::AsFd;
 
-use super::attach::Descriptors;
-use super::ledger::{Holder, Ledger};
+use super::attach::Mapped;
+use super::ledger::Holder;
 use super::own::Own;
 use super::pool::slot_of;
-use super::{PortSetup, open};
+use super::rings::{Descriptor, Memory};
 
-/// Reads them, the latest first, before anybody goes on with the rings. What cannot be told any more is left out.
-pub fn in_hand(ports: &[PortSetup], frames: usize, left: &Descriptors) -> io::Result<Vec<Vec<u8>>> {
-    let geometry = open::geometry(ports, frames).map_err(io::Error::other)?;
-    let ledger = Ledger::attach(left.ledger.try_clone()?, geometry, &open::numbered_places(ports))?;
-    let (mut seen, mut found) = (BTreeSet::new(), Vec::new());
-    for socket in &left.sockets {
-        for packet in Own::attach(socket.try_clone()?, geometry.ring)?.taken() {
-            let slot = slot_of(packet.address, geometry).filter(|&slot| ledger.holder(slot) == Some(Holder::Hand));
-            if slot.is_some_and(|slot| seen.insert(slot)) && packet.length <= geometry.slot {
-                let mut bytes = vec![0; packet.length as usize];
-                let read = rustix::io::pread(left.slots.as_fd(), &mut bytes[..], packet.address)?;
-                bytes.truncate(read);
-                found.push(bytes);
-            }
+impl Mapped {
+    /// Reads them, the latest first, before anybody goes on with the rings. What cannot be told any more is left out, and so
+    /// is what had not quite left its ring: it will be received.
+    pub fn in_hand(&mut self) -> Vec<Vec<u8>> {
+        self.rings.iter_mut().for_each(Own::catch_up);
+        let slot =
+            |address| slot_of(address, self.geometry).filter(|&slot| self.ledger.holder(slot) == Some(Holder::Hand));
+        let taken = || self.rings.iter().flat_map(Own::taken);
+        let mut missed: BTreeSet<u32> = taken().filter_map(|packet| slot(packet.address)).collect();
+        for address in self.rings.iter().flat_map(|rings| rings.contents().0) {
+            slot_of(address, self.geometry).map(|slot| missed.remove(&slot));
         }
+        let lost = taken().filter(|packet| slot(packet.address).is_some_and(|slot| missed.remove(&slot)));
+        lost.filter_map(|packet| self.read(packet)).collect()
     }
-    Ok(found)
+
+    fn read(&self, packet: Descriptor) -> Option<Vec<u8>> {
+        let file = self.slots.file().filter(|_| packet.length <= self.geometry.slot)?;
+        let mut bytes = vec![0; packet.length as usize];
+        let read = rustix::io::pread(file, &mut bytes[..], packet.address).ok()?;
+        bytes.truncate(read);
+        Some(bytes)
+    }
 }

@@ -5,7 +5,9 @@
 //! frames are copied into it: the workers' UMEM could not be shared with a device that only copies, where their own do
 //! not, and what is given back is rare.
 
-use super::{PortSetup, SetupError, XdpIo};
+use std::io;
+
+use super::{Descriptors, Mapped, PortSetup, SetupError, XdpIo};
 use crate::io::options::{RingOptions, Transfer};
 use crate::io::xdp::own::Own;
 use crate::io::xdp::steer::AttachMode;
@@ -32,12 +34,30 @@ pub struct KernelPort {
 impl KernelPort {
     /// Opens it on a queue of `ours`, the workers' end of a pair; the kernel's has the address `kernel`.
     pub fn open(ours: &Interface, queue: u32, kernel: Mac) -> Result<Self, SetupError> {
-        let setup = PortSetup { interface: ours.clone(), queues: vec![queue], attached: AttachMode::Generic };
         let options = RingOptions { frames: FRAMES, transfer: Transfer::Copy, busy_poll: None };
+        Ok(Self::over(XdpIo::open(&[setup(ours, queue)], &options)?, ours, kernel))
+    }
+
+    /// Maps the one that another process has opened for the same queue.
+    pub fn map(ours: &Interface, queue: u32, kept: Descriptors) -> Result<Mapped, SetupError> {
+        Mapped::map(&[setup(ours, queue)], FRAMES, kept)
+    }
+
+    /// Goes on with it, once the other process has stopped using it.
+    pub fn go_on(mapped: Mapped, ours: &Interface, queue: u32, kernel: Mac) -> Result<Self, SetupError> {
+        Ok(Self::over(XdpIo::go_on(mapped, &[setup(ours, queue)])?, ours, kernel))
+    }
+
+    fn over(io: XdpIo<Own>, ours: &Interface, kernel: Mac) -> Self {
         let mut macs = [0; 12];
         macs[..6].copy_from_slice(&kernel.0);
         macs[6..].copy_from_slice(&ours.mac.0);
-        Ok(Self { io: XdpIo::open(&[setup], &options)?, macs, behind: false })
+        Self { io, macs, behind: false }
+    }
+
+    /// New descriptors of everything that another process needs in order to go on.
+    pub fn descriptors(&self) -> io::Result<Descriptors> {
+        self.io.descriptors()
     }
 
     /// Sends the IP packet of a frame, addressed to the kernel and without VLAN tags: the kernel's end is in no VLAN.
@@ -70,6 +90,10 @@ impl KernelPort {
             self.behind = false;
         }
     }
+}
+
+fn setup(ours: &Interface, queue: u32) -> PortSetup {
+    PortSetup { interface: ours.clone(), queues: vec![queue], attached: AttachMode::Generic }
 }
 
 /// An IP packet within a frame.

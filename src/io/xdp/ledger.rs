@@ -45,6 +45,26 @@ pub(super) enum Holder {
     Hand = 3,
 }
 
+/// How many slots are where. Together they are always all.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Census {
+    /// In the free list.
+    pub free: usize,
+    /// With the kernel, waiting for frames to arrive (or holding them until they are read).
+    pub receive: usize,
+    /// With the kernel, being sent.
+    pub transmit: usize,
+    /// With the worker.
+    pub in_hand: usize,
+}
+
+impl Census {
+    /// All slots.
+    pub fn total(&self) -> usize {
+        self.free + self.receive + self.transmit + self.in_hand
+    }
+}
+
 /// The two rings that slots go into.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u32)]
@@ -91,19 +111,19 @@ struct AnnouncedPart {
 pub(super) struct Ledger {
     file: OwnedFd,
     /// Keeps the bytes mapped that the pointers below lead to.
-    _bytes: MmapRaw,
+    bytes: MmapRaw,
     page: NonNull<Page>,
     holders: NonNull<[AtomicU8]>,
 }
 
-// SAFETY: the pointers lead into `_bytes`, which the value owns, and to atomics only.
+// SAFETY: the pointers lead into `bytes`, which the value owns, and to atomics only.
 unsafe impl Send for Ledger {}
 
 impl Ledger {
     /// A new one, in which every slot is free, for sockets at these places: (interface index, queue).
     pub(super) fn create(geometry: Geometry, places: &[(u32, u32)]) -> io::Result<Self> {
-        let (file, bytes) = memfd::create("ringmaster-frames", Self::bytes(geometry))?;
-        let ledger = Self::view(file, bytes, geometry);
+        let (file, bytes) = memfd::create("ringmaster-frames", Self::length(geometry.slots as usize))?;
+        let ledger = Self::view(file, bytes, geometry.slots as usize);
         for (place, value) in ledger.page().identity().into_iter().zip(identity(geometry, places)) {
             place.store(value, Ordering::Relaxed);
         }
@@ -112,24 +132,25 @@ impl Ledger {
 
     /// One that another process made for the same geometry and places; an error of kind `InvalidData` says that it is none.
     pub(super) fn attach(file: OwnedFd, geometry: Geometry, places: &[(u32, u32)]) -> io::Result<Self> {
-        let bytes = memfd::map(&file, Self::bytes(geometry))?;
-        let ledger = Self::view(file, bytes, geometry);
+        let bytes = memfd::map(&file, Self::length(geometry.slots as usize))?;
+        let ledger = Self::view(file, bytes, geometry.slots as usize);
         let found = ledger.page().identity().map(|place| place.load(Ordering::Relaxed));
         if found == identity(geometry, places) { Ok(ledger) } else { Err(io::ErrorKind::InvalidData.into()) }
     }
 
-    fn bytes(geometry: Geometry) -> usize {
-        size_of::<Page>() + geometry.slots as usize
+    /// In bytes, for so many slots.
+    fn length(slots: usize) -> usize {
+        size_of::<Page>() + slots
     }
 
-    /// `bytes` are as many as `Self::bytes` says.
-    fn view(file: OwnedFd, bytes: MmapRaw, geometry: Geometry) -> Self {
-        assert_eq!(bytes.len(), Self::bytes(geometry), "made or mapped so");
+    /// `bytes` are as many as `Self::length` says.
+    fn view(file: OwnedFd, bytes: MmapRaw, slots: usize) -> Self {
+        assert_eq!(bytes.len(), Self::length(slots), "made or mapped so");
         let start = NonNull::new(bytes.as_mut_ptr()).expect("the kernel maps nothing at address 0");
         // SAFETY: the head is shorter than the mapping.
         let first = unsafe { start.add(size_of::<Page>()) };
-        let holders = NonNull::slice_from_raw_parts(first.cast(), geometry.slots as usize);
-        Self { file, _bytes: bytes, page: start.cast(), holders }
+        let holders = NonNull::slice_from_raw_parts(first.cast(), slots);
+        Self { file, bytes, page: start.cast(), holders }
     }
 
     /// Its file, for the next process.
@@ -138,13 +159,13 @@ impl Ledger {
     }
 
     fn page(&self) -> &Page {
-        // SAFETY: inside `_bytes`, which lives as long as `self`; aligned to a page; atomics, valid for any bytes.
+        // SAFETY: inside `bytes`, which lives as long as `self`; aligned to a page; atomics, valid for any bytes.
         unsafe { self.page.as_ref() }
     }
 
     #[inline(always)]
     fn holders(&self) -> &[AtomicU8] {
-        // SAFETY: inside `_bytes`, which lives as long as `self`; atomics, valid for any bytes.
+        // SAFETY: inside `bytes`, which lives as long as `self`; atomics, valid for any bytes.
         unsafe { self.holders.as_ref() }
     }
 
@@ -158,6 +179,27 @@ impl Ledger {
             2 => Holder::Transmit,
             _ => Holder::Hand,
         })
+    }
+
+    /// Counts the slots by holder.
+    pub(super) fn census(&self) -> Census {
+        let holders = (0..self.holders().len() as u32).filter_map(|slot| self.holder(slot));
+        holders.fold(Census::default(), |mut census, holder| {
+            match holder {
+                Holder::Free => census.free += 1,
+                Holder::Receive => census.receive += 1,
+                Holder::Transmit => census.transmit += 1,
+                Holder::Hand => census.in_hand += 1,
+            }
+            census
+        })
+    }
+
+    /// Another view of the same file, for another thread to read.
+    pub(super) fn again(&self) -> io::Result<Self> {
+        let file = self.file.try_clone()?;
+        let bytes = memfd::map(&file, self.bytes.len())?;
+        Ok(Self::view(file, bytes, self.holders.len()))
     }
 
     /// Says who holds a slot from now on.

@@ -2,7 +2,7 @@
 
 use std::io;
 use std::ops::Add;
-use std::os::fd::OwnedFd;
+use std::os::fd::AsFd;
 
 use rustix::net::sockopt;
 
@@ -19,6 +19,20 @@ pub struct Losses {
     pub invalid: u64,
 }
 
+impl Losses {
+    /// Those of one socket, since it was bound.
+    pub(super) fn of(socket: impl AsFd) -> io::Result<Self> {
+        let counted = sockopt::xdp_statistics(socket)?;
+        // Kernels before 5.9 do not tell the reasons apart.
+        Ok(Self {
+            ring_full: counted.rx_ring_full.unwrap_or(0),
+            no_slot: counted.rx_fill_ring_empty_descs.unwrap_or(0),
+            dropped: counted.rx_dropped,
+            invalid: counted.rx_invalid_descs + counted.tx_invalid_descs,
+        })
+    }
+}
+
 impl Add for Losses {
     type Output = Self;
 
@@ -29,34 +43,5 @@ impl Add for Losses {
             dropped: self.dropped + other.dropped,
             invalid: self.invalid + other.invalid,
         }
-    }
-}
-
-/// Reads the losses of one worker's sockets from any thread. It holds descriptors of its own: the queues stay bound until it
-/// is dropped, too.
-#[derive(Debug)]
-pub struct LossGauge {
-    sockets: Vec<OwnedFd>,
-}
-
-impl LossGauge {
-    /// A gauge of these sockets.
-    pub(super) fn new(sockets: Vec<OwnedFd>) -> Self {
-        Self { sockets }
-    }
-
-    /// All sockets together, since they were bound.
-    pub fn read(&self) -> io::Result<Losses> {
-        self.sockets.iter().try_fold(Losses::default(), |sum, socket| {
-            let counted = sockopt::xdp_statistics(socket)?;
-            // Kernels before 5.9 do not tell the reasons apart.
-            Ok(sum
-                + Losses {
-                    ring_full: counted.rx_ring_full.unwrap_or(0),
-                    no_slot: counted.rx_fill_ring_empty_descs.unwrap_or(0),
-                    dropped: counted.rx_dropped,
-                    invalid: counted.rx_invalid_descs + counted.tx_invalid_descs,
-                })
-        })
     }
 }

@@ -21,6 +21,7 @@
 mod attach;
 mod black_box;
 mod error;
+mod gauge;
 mod kernel;
 mod ledger;
 mod losses;
@@ -40,14 +41,14 @@ use std::time::Duration;
 use super::{Batch, Frame, PacketIo, PortId, PortInfo};
 use crate::io::options::RingOptions;
 use crate::sys::interface::Interface;
-pub use attach::Descriptors;
-pub use black_box::in_hand;
+pub use attach::{Descriptors, Mapped};
 pub use error::SetupError;
+pub use gauge::Gauge;
 pub use kernel::KernelPort;
-pub use losses::{LossGauge, Losses};
+pub use ledger::Census;
+pub use losses::Losses;
 pub use open::PortSetup;
 pub use own::Own;
-pub use pool::Census;
 use pool::Pool;
 use rings::Memory;
 pub use rings::Rings;
@@ -138,15 +139,20 @@ impl<R: Rings> XdpIo<R> {
         self.pool.census()
     }
 
+    /// The way to the kernel, if there is one.
+    pub fn way_back(&self) -> Option<&KernelPort> {
+        self.kernel.as_deref()
+    }
+
     /// What should not have happened.
     pub fn faults(&self) -> Faults {
         self.faults
     }
 
-    /// Reads what the kernel could not bring into the rings; for another thread than the worker's.
-    pub fn gauge(&self) -> io::Result<LossGauge> {
+    /// Reads what the kernel could not bring into the rings, and where the slots are; for another thread than the worker's.
+    pub fn gauge(&self) -> io::Result<Gauge> {
         let sockets = self.sockets.iter().map(|socket| socket.fd().try_clone_to_owned());
-        Ok(LossGauge::new(sockets.collect::<io::Result<_>>()?))
+        Ok(Gauge::new(sockets.collect::<io::Result<_>>()?, self.pool.ledger().again()?))
     }
 
     fn refill(&mut self) {
@@ -162,7 +168,12 @@ impl XdpIo<Own> {
     ///
     /// The steering program still leads to these sockets.
     pub fn attach(ports: &[PortSetup], frames: usize, descriptors: Descriptors) -> Result<Self, SetupError> {
-        let (pool, sockets) = attach::attach(ports, frames, descriptors)?;
+        Self::go_on(Mapped::map(ports, frames, descriptors)?, ports)
+    }
+
+    /// The second half of [`attach`](Self::attach), for the same ports.
+    pub fn go_on(mapped: Mapped, ports: &[PortSetup]) -> Result<Self, SetupError> {
+        let (pool, sockets) = mapped.take()?;
         let zero_copy = sockets.first().is_some_and(|socket| socket.rings().is_zero_copy());
         Ok(Self::with(ports, pool, sockets, zero_copy))
     }

@@ -16,32 +16,12 @@
 use std::io;
 use std::slice;
 
-use super::ledger::{Holder, Inlet, Ledger};
+use super::ledger::{Census, Holder, Inlet, Ledger};
 use super::rings::{Descriptor, Geometry, Memory};
 use crate::io::{BATCH, Frame, HEADROOM, PortId};
 
 /// Where a packet lies in its slot when nothing was put in front of it or taken away.
 pub(super) const HOME: u16 = HEADROOM as u16 + 256;
-
-/// How many slots are where. Together they are always all.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Census {
-    /// In the free list.
-    pub free: usize,
-    /// With the kernel, waiting for frames to arrive (or holding them until they are read).
-    pub receive: usize,
-    /// With the kernel, being sent.
-    pub transmit: usize,
-    /// With the worker.
-    pub in_hand: usize,
-}
-
-impl Census {
-    /// All slots.
-    pub fn total(&self) -> usize {
-        self.free + self.receive + self.transmit + self.in_hand
-    }
-}
 
 /// The slots of a worker.
 pub(super) struct Pool<M> {
@@ -89,16 +69,7 @@ impl<M: Memory> Pool<M> {
 
     /// Counts the slots by holder.
     pub(super) fn census(&self) -> Census {
-        let holders = (0..self.geometry.slots).filter_map(|slot| self.ledger.holder(slot));
-        holders.fold(Census::default(), |mut census, holder| {
-            match holder {
-                Holder::Free => census.free += 1,
-                Holder::Receive => census.receive += 1,
-                Holder::Transmit => census.transmit += 1,
-                Holder::Hand => census.in_hand += 1,
-            }
-            census
-        })
+        self.ledger.census()
     }
 
     /// A free slot, in hand from now on.

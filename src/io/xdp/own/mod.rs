@@ -140,9 +140,18 @@ impl Rings for Own {
 }
 
 impl Own {
-    /// Goes on with a socket that another process has bound, and has stopped using.
+    /// Maps a socket that another process has bound. Before anything else is done with it, that process must have stopped
+    /// using it, and [`catch_up`](Self::catch_up) must have been called.
     pub(super) fn attach(socket: OwnedFd, ring: u32) -> io::Result<Self> {
         Self::map(socket, ring)
+    }
+
+    /// Goes on where the other process has stopped.
+    pub(super) fn catch_up(&mut self) {
+        self.fill.catch_up();
+        self.receive.catch_up();
+        self.transmit.catch_up();
+        self.completion.catch_up();
     }
 
     /// What lies in rings, and so cannot be where anybody believes it to be: addresses to receive into or received, and

@@ -104,6 +104,11 @@ impl<T: Entry> Producer<T> {
         Ok(Self { ring, next })
     }
 
+    /// Goes on where whoever has had it since it was mapped has stopped.
+    pub(super) fn catch_up(&mut self) {
+        self.next = self.ring.producer().load(Ordering::Acquire);
+    }
+
     /// Adds entries, for which there must be room.
     #[inline]
     pub(super) fn put(&mut self, entries: &[T]) {
@@ -153,6 +158,12 @@ impl<T: Entry> Consumer<T> {
         let ring = Ring::map(socket, page, at, size)?;
         let next = ring.consumer().load(Ordering::Relaxed);
         Ok(Self { ring, next, seen: next })
+    }
+
+    /// Goes on where whoever has had it since it was mapped has stopped.
+    pub(super) fn catch_up(&mut self) {
+        self.next = self.ring.consumer().load(Ordering::Acquire);
+        self.seen = self.next;
     }
 
     /// Copies the first entries and says how many. They stay until [`release`](Self::release).

@@ -46,7 +46,7 @@ impl Steering {
             let map = MapData::from_fd(file).and_then(Map::from_map_data).map_err(io::Error::other)?;
             maps.insert(name, map);
         }
-        let mut steering = Self { program: None, maps, ports: BTreeMap::new(), sockets_used: 0, hints: Hints::NONE };
+        let mut steering = Self::with(None, maps);
         for interface in interfaces {
             let (mode, link) = links.remove(&interface.index).ok_or(io::ErrorKind::NotFound)?;
             let first_socket = steering.first_socket(interface.index)?;

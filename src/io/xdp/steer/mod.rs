@@ -9,27 +9,29 @@
 //! - Nothing is pinned. Program, maps and links go when the last process closes their descriptors, also by being killed;
 //!   one that holds those of [`Steering::descriptors`] keeps everything as it is ([`Steering::adopt`]).
 
+mod contents;
 mod held;
 mod link;
 mod rules;
+mod update;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::fmt;
-use std::hash::Hash;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 
-use aya::maps::{Array, HashMap, Map, PerCpuArray, XskMap};
+use aya::Ebpf;
+use aya::maps::{Array, Map, PerCpuArray, XskMap};
 use aya::programs::Xdp;
-use aya::{Ebpf, Pod};
 use rustix::io::Errno;
 
 use super::error::{SetupError, errno};
 use crate::io::options::Attach;
 use crate::sys::interface::Interface;
 use crate::sys::limits;
+use contents::Contents;
 pub use held::Descriptors;
-use rules::{AddressKey, Difference, EndpointKey, Hints, MarksValue, endpoint_key};
+use rules::Hints;
 pub use rules::{Marking, Rules};
 
 /// The compiled program.
@@ -109,6 +111,8 @@ pub struct Steering {
     ports: BTreeMap<u32, Port>,
     sockets_used: u32,
     hints: Hints,
+    /// What the maps hold, where that is known.
+    contents: Option<Contents>,
 }
 
 /// An attached port. The program is detached once nobody holds the link.
@@ -128,10 +132,13 @@ impl Steering {
         program(&mut ebpf).load().map_err(|error| SetupError::general(failed, error))?;
         let map = |name| (name, ebpf.take_map(name).expect("steer.c declares it"));
         let maps = MAPS.map(map).into();
-        let mut steering =
-            Self { program: Some(ebpf), maps, ports: BTreeMap::new(), sockets_used: 0, hints: Hints::NONE };
+        let mut steering = Self::with(Some(ebpf), maps);
         steering.set_fallback(Fallback::Drop)?;
         Ok(steering)
+    }
+
+    fn with(program: Option<Ebpf>, maps: BTreeMap<&'static str, Map>) -> Self {
+        Self { program, maps, ports: BTreeMap::new(), sockets_used: 0, hints: Hints::NONE, contents: None }
     }
 
     /// Attaches the program to a port, natively if `wanted` allows and the driver can.
@@ -171,63 +178,6 @@ impl Steering {
         assert!(queue < port.queues, "sockets are opened for the queues of the port");
         let entry = port.first_socket + queue;
         self.map::<XskMap<_>>("sockets").set(entry, socket.as_raw_fd(), 0).map_err(not_updated)
-    }
-
-    /// Makes these the rules. What stays is never absent meanwhile, and a server is never served before the addresses
-    /// are known that are not to be taken from it.
-    pub fn update(&mut self, rules: &Rules) -> Result<(), SetupError> {
-        let keys =
-            |addresses: &BTreeSet<_>| addresses.iter().map(|address: &crate::wire::Addr| address.octets()).collect();
-        let servers = rules.servers.iter().map(|&(protocol, real)| endpoint_key(real, protocol)).collect();
-        let local = self.difference::<AddressKey>("local_addresses", &keys(&rules.local_addresses))?;
-        let addresses = self.difference::<AddressKey>("server_addresses", &keys(&rules.server_addresses))?;
-        let tunnels = rules.tunnels.iter().map(|&(protocol, end)| endpoint_key(end, protocol)).collect();
-        let tunnels = self.difference::<EndpointKey>("tunnels", &tunnels)?;
-        let servers = self.difference::<EndpointKey>("servers", &servers)?;
-        let vips = self.difference::<AddressKey>("vips", &keys(&rules.vips))?;
-        let services = self.difference::<EndpointKey>("services", &rules.service_keys())?;
-        let own = self.difference::<AddressKey>("own_addresses", &keys(&rules.own_addresses))?;
-
-        let locals = self.map::<HashMap<_, AddressKey, [u16; 2]>>("local_ends");
-        let locals: Result<BTreeSet<_>, _> = locals.keys().collect();
-        let locals = locals.map_err(|error| SetupError::general("read the steering rules", error))?;
-
-        let hints = Hints::new(rules);
-        self.hint(self.hints.with(hints))?;
-        self.add("own_addresses", &own.add)?;
-        self.add("local_addresses", &local.add)?;
-        let mut local_ends = self.map::<HashMap<_, AddressKey, [u16; 2]>>("local_ends");
-        for (address, &(first, last)) in &rules.local_ends {
-            local_ends.insert(address.octets(), [first, last], 0).map_err(not_updated)?;
-        }
-        self.add("server_addresses", &addresses.add)?;
-        self.add("tunnels", &tunnels.add)?;
-        self.add("servers", &servers.add)?;
-        self.add("vips", &vips.add)?;
-        self.add("services", &services.add)?;
-        let mut marks = self.map::<HashMap<_, u32, MarksValue>>("marks");
-        marks.insert(0, rules.marks_value(), 0).map_err(not_updated)?;
-        self.map::<Array<_, u32>>("kinds").set(0, rules.kinds(), 0).map_err(not_updated)?;
-
-        self.remove("services", &services.remove)?;
-        self.remove("vips", &vips.remove)?;
-        self.remove("servers", &servers.remove)?;
-        self.remove("tunnels", &tunnels.remove)?;
-        self.remove("server_addresses", &addresses.remove)?;
-        let wanted: BTreeSet<AddressKey> = rules.local_ends.keys().map(|address| address.octets()).collect();
-        let mut local_ends = self.map::<HashMap<_, AddressKey, [u16; 2]>>("local_ends");
-        locals.difference(&wanted).try_for_each(|key| local_ends.remove(key)).map_err(not_updated)?;
-        self.remove("local_addresses", &local.remove)?;
-        self.remove("own_addresses", &own.remove)?;
-        self.hint(hints)
-    }
-
-    fn hint(&mut self, hints: Hints) -> Result<(), SetupError> {
-        if self.hints != hints {
-            self.map::<Array<_, Hints>>("hints").set(0, hints, 0).map_err(not_updated)?;
-            self.hints = hints;
-        }
-        Ok(())
     }
 
     /// Writes down where a port's sockets begin: at its index modulo the size of the map, or the next free entry.
@@ -270,26 +220,6 @@ impl Steering {
         let attached =
             program.fd().map_err(io::Error::other).and_then(|fd| link::attach(fd.as_fd(), interface.index, mode));
         attached.map_err(|error| refused(interface, mode, error))
-    }
-
-    fn difference<K: Pod + Ord + Hash>(
-        &mut self,
-        map: &str,
-        wanted: &BTreeSet<K>,
-    ) -> Result<Difference<K>, SetupError> {
-        let present: Result<BTreeSet<K>, _> = self.map::<HashMap<_, K, u8>>(map).keys().collect();
-        let present = present.map_err(|error| SetupError::general("read the steering rules", error))?;
-        Ok(Difference::between(&present, wanted))
-    }
-
-    fn add<K: Pod>(&mut self, map: &str, keys: &[K]) -> Result<(), SetupError> {
-        let mut map = self.map::<HashMap<_, K, u8>>(map);
-        keys.iter().try_for_each(|key| map.insert(key, 1, 0)).map_err(not_updated)
-    }
-
-    fn remove<K: Pod>(&mut self, map: &str, keys: &[K]) -> Result<(), SetupError> {
-        let mut map = self.map::<HashMap<_, K, u8>>(map);
-        keys.iter().try_for_each(|key| map.remove(key)).map_err(not_updated)
     }
 
     fn map<'a, M>(&'a mut self, name: &str) -> M

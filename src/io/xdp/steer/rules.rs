@@ -5,7 +5,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::io::options::MOST_MARK_RULES;
-use crate::wire::{Addr, Block, Endpoint, Family, Pattern, Protocol, ServiceKey};
+use crate::wire::{Addr, Block, Endpoint, Family, Pattern, ServiceKey};
 
 /// What belongs to the director. See the head of `steer.c` for what follows from it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -43,12 +43,6 @@ pub struct Marking {
     pub served: bool,
 }
 
-/// `struct address` of `steer.c`.
-pub(super) type AddressKey = [u8; 16];
-
-/// `struct endpoint` of `steer.c`.
-pub(super) type EndpointKey = [u8; 20];
-
 /// `struct rules` of `steer.c`, of which only the rules that there are.
 pub(super) type MarksValue = [u8; 4 + MOST_MARK_RULES * RULE];
 
@@ -67,16 +61,6 @@ impl Rules {
         let any_port = self.servers.iter().any(|(_, real)| real.port == 0);
         let kinds = [(all_ports, ALL_PORTS), (any_port, ANY_PORT), (!self.marks.is_empty(), MARKS)];
         kinds.into_iter().filter(|(there, _)| *there).map(|(_, bit)| bit).sum()
-    }
-
-    pub(super) fn service_keys(&self) -> BTreeSet<EndpointKey> {
-        let services = self.services.iter().map(|key| endpoint_key(key.virtual_, key.protocol));
-        let ftp = self.ftp.iter().map(|&addr| {
-            let mut key = endpoint_key(Endpoint { addr, port: 0 }, Protocol::TCP);
-            key[19] = 1;
-            key
-        });
-        services.chain(ftp).collect()
     }
 
     /// The value of the map `marks`. Rules beyond [`MOST_MARK_RULES`] are left out.
@@ -114,14 +98,6 @@ fn rule(marking: &Marking) -> [u8; RULE] {
     let flags = [destination == Block::ANY, marking.served].map(u8::from);
     bytes[80..86].copy_from_slice(&[masked(protocol), masked(family.map(number)), flags].concat());
     bytes
-}
-
-pub(super) fn endpoint_key(endpoint: Endpoint, protocol: u8) -> EndpointKey {
-    let mut key = [0; 20];
-    key[..16].copy_from_slice(&endpoint.addr.octets());
-    key[16..18].copy_from_slice(&endpoint.port.to_be_bytes());
-    key[18] = protocol;
-    key
 }
 
 /// `struct hints` of `steer.c`: what may be true of an address, by its hash.
@@ -162,34 +138,9 @@ fn hash(addr: Addr) -> usize {
     (words.fold(0, |all, word| all ^ word).wrapping_mul(0x9e37_79b1) >> (32 - HINT_BITS)) as usize
 }
 
-/// The steps from one set to another.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) struct Difference<K> {
-    pub(super) add: Vec<K>,
-    pub(super) remove: Vec<K>,
-}
-
-impl<K: Ord + Copy> Difference<K> {
-    pub(super) fn between(present: &BTreeSet<K>, wanted: &BTreeSet<K>) -> Self {
-        Self {
-            add: wanted.difference(present).copied().collect(),
-            remove: present.difference(wanted).copied().collect(),
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use proptest::prelude::*;
-
-    #[test]
-    fn keys_are_laid_out_as_the_program_reads_them() {
-        let v4 = endpoint_key("192.0.2.1:80".parse().unwrap(), 6);
-        assert_eq!(v4, [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, 192, 0, 2, 1, 0, 80, 6, 0]);
-        let v6 = endpoint_key("[2001:db8::1]:53".parse().unwrap(), 17);
-        assert_eq!(v6, [0x20, 0x01, 0x0d, 0xb8, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0, 53, 17, 0]);
-    }
 
     #[test]
     fn every_address_of_a_set_is_hinted_at() {
@@ -205,24 +156,5 @@ mod tests {
         assert_eq!(hints.0[hash(addr("[fd00::1]:0"))] & 4, 4);
         assert_eq!(hints.0.iter().filter(|&&hint| hint != 0).count(), 3);
         assert!(hints.with(Hints::NONE) == hints && Hints::NONE.with(hints) == hints);
-    }
-
-    proptest! {
-        #[test]
-        fn carrying_out_the_difference_gives_what_is_wanted(
-            present in prop::collection::btree_set(0_u8..20, 0..12),
-            wanted in prop::collection::btree_set(0_u8..20, 0..12),
-        ) {
-            let difference = Difference::between(&present, &wanted);
-            let mut result = present.clone();
-            for key in difference.add {
-                prop_assert!(result.insert(key), "{key} was there already");
-            }
-            prop_assert!(result.is_superset(&present), "nothing leaves before all is added");
-            for key in difference.remove {
-                prop_assert!(result.remove(&key), "{key} was not there");
-            }
-            prop_assert_eq!(result, wanted);
-        }
     }
 }
