@@ -8,6 +8,7 @@ mod support;
 
 mod belongings;
 mod capture;
+mod crashes;
 mod lab;
 mod rejections;
 mod reloads;
