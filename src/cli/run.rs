@@ -8,7 +8,7 @@ use std::process::ExitCode;
 use tracing_subscriber::EnvFilter;
 
 use crate::config::{self, LoadOptions, Style};
-use crate::control;
+use crate::control::{self, DirectorError};
 use crate::supervisor::{self, Channel};
 use crate::sys::{inherit, signals};
 
@@ -27,6 +27,9 @@ pub struct Args {
     /// The descriptor of the supervisor's channel
     #[arg(long, hide = true, value_name = "DESCRIPTOR", conflicts_with = "foreground_single")]
     pub supervised: Option<i32>,
+    /// Say goodbye for a director that died, and end
+    #[arg(long, hide = true, requires = "supervised")]
+    pub resign: bool,
 }
 
 /// Runs a director, or the supervisor of one, to its end. Exit code 1: it did not start, or could not go on.
@@ -66,7 +69,11 @@ fn direct(args: &Args, supervisor: Option<Channel>) -> ExitCode {
     };
     let Some(config) = load() else { return ExitCode::FAILURE };
     abort_on_panic();
-    match control(config, load, supervisor) {
+    let outcome = match supervisor {
+        Some(supervisor) if args.resign => on_this_thread(control::resign(config, supervisor)),
+        supervisor => on_this_thread(control::run(config, load, supervisor)),
+    };
+    match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             tracing::error!("{}", with_causes(&*error));
@@ -76,14 +83,10 @@ fn direct(args: &Args, supervisor: Option<Channel>) -> ExitCode {
 }
 
 /// The control thread: everything that is not a packet happens on this one.
-fn control(
-    config: config::Config,
-    again: impl FnMut() -> Option<config::Config>,
-    supervisor: Option<Channel>,
-) -> Result<(), Box<dyn Error>> {
+fn on_this_thread(work: impl Future<Output = Result<(), DirectorError>>) -> Result<(), Box<dyn Error>> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let local = tokio::task::LocalSet::new();
-    Ok(local.block_on(&runtime, control::run(config, again, supervisor))?)
+    Ok(local.block_on(&runtime, work)?)
 }
 
 /// Log lines for transitions, on stderr; `RUST_LOG` chooses another level. The netlink library warns of answers that

@@ -20,6 +20,7 @@ mod reference;
 mod render;
 mod synchronisation;
 mod text;
+mod virtual_mac;
 
 pub use model::Config;
 pub use problem::{Level, Place, Problem, Problems};

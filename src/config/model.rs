@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 pub use super::synchronisation::{SyncChoices, SyncDaemon};
+pub use super::virtual_mac::{VirtualMac, virtual_mac};
 use crate::bfd;
 use crate::check;
 pub use crate::io::options::{Attach, BusyPoll, Driver, Poll, Transfer};
@@ -25,6 +26,10 @@ pub struct Config {
     pub instances: Vec<VrrpInstance>,
     /// `vrrp_sync_group` blocks, in order.
     pub groups: Vec<SyncGroup>,
+    /// The interfaces with virtual MAC addresses that their addresses are on, in order.
+    pub virtual_macs: Vec<VirtualMac>,
+    /// `garp_group` blocks.
+    pub garp_groups: Vec<GarpGroup>,
     /// What instances and groups track.
     pub tracking: track::Spec,
     /// `bfd_instance` blocks, in order.
@@ -35,6 +40,14 @@ pub struct Config {
     pub local_addresses: Vec<VirtualAddress>,
     /// The `ringmaster` block.
     pub settings: Settings,
+}
+
+impl Config {
+    /// The interface by which packets for a device come and go: of one with a virtual MAC address, the one below it.
+    pub fn port_of<'a>(&'a self, device: &'a str) -> &'a str {
+        let on_top = self.virtual_macs.iter().find(|virtual_| virtual_.name == device);
+        on_top.map_or(device, |virtual_| &virtual_.parent)
+    }
 }
 
 /// `global_defs`, as far as the director acts on it.
@@ -65,6 +78,10 @@ pub struct VrrpInstance {
     pub election: vrrp::Spec,
     /// `virtual_ipaddress`, and after them `virtual_ipaddress_excluded`.
     pub addresses: Vec<VirtualAddress>,
+    /// What its addresses are on that name no other interface: its interface, or the one with its virtual MAC address.
+    pub device: String,
+    /// `promote_secondaries`: removing one address of a network leaves the others.
+    pub promotes: bool,
     /// `virtual_routes`.
     pub routes: Vec<VirtualRoute>,
     /// `virtual_rules`.
@@ -152,6 +169,17 @@ pub struct SyncGroup {
     pub members_weigh: bool,
     /// `notify_*`.
     pub hooks: Hooks,
+}
+
+/// A `garp_group`: interfaces whose announcements keep a distance together.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct GarpGroup {
+    /// Their names.
+    pub interfaces: Vec<String>,
+    /// `garp_interval`: between two gratuitous ARPs.
+    pub arp_gap: Duration,
+    /// `gna_interval`: between two unsolicited neighbour advertisements.
+    pub na_gap: Duration,
 }
 
 /// One line of `virtual_ipaddress`.

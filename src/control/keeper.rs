@@ -10,10 +10,11 @@ use std::time::Duration;
 
 use tokio::io::Interest;
 use tokio::net::UnixDatagram;
+use tokio::time::timeout;
 
 use crate::supervisor::{Channel, Message};
 
-/// How long the supervisor may take to let go of what it holds.
+/// How long the supervisor may take to let go of what it holds, and a dead director to go.
 const PATIENCE: Duration = Duration::from_secs(5);
 
 /// The things that were held for this director, by name.
@@ -112,12 +113,14 @@ impl Line {
 #[derive(Debug)]
 pub(super) struct Keeper {
     line: Option<Line>,
+    /// The director before this one is known to be gone.
+    alone: bool,
 }
 
 impl Keeper {
     /// Over a channel, or without one.
     pub(super) fn new(channel: Option<Channel>) -> io::Result<Self> {
-        Ok(Self { line: channel.map(Line::over).transpose()? })
+        Ok(Self { line: channel.map(Line::over).transpose()?, alone: false })
     }
 
     /// Whether anybody holds anything.
@@ -155,6 +158,14 @@ impl Keeper {
         }
     }
 
+    /// Waits until the director before this one is gone, within reason: its sockets are free then.
+    pub(super) async fn alone(&mut self) {
+        let Some(line) = self.line.as_ref().filter(|_| !self.alone) else { return };
+        let gone = async { while !matches!(line.next().await, Ok((Message::Gone, _)) | Err(_)) {} };
+        // If it does not go, what it still has is missed one by one.
+        let _ = timeout(PATIENCE, gone).await;
+    }
+
     /// Has something held under a name, instead of what was held under it.
     pub(super) fn hold(&mut self, name: &str, thing: impl AsFd) {
         self.say(&Message::Hold(name.to_owned()), Some(thing.as_fd()));
@@ -166,6 +177,7 @@ impl Keeper {
         let Some(Line { channel, .. }) = &self.line else { return };
         // What else it may have to say now is about an upgrade, which is not the time for this.
         while let Ok(Some((message, _))) = channel.wait(PATIENCE) {
+            self.alone |= message == Message::Gone;
             if message == Message::Released {
                 return;
             }

@@ -23,7 +23,7 @@ pub mod track;
 pub mod view;
 pub mod vrrp;
 
-pub use director::{DirectorError, run};
+pub use director::{DirectorError, resign, run};
 pub use ids::{Ids, PAIRS};
 pub use ledger::{Counts, Ledger};
 pub use plan::plan;

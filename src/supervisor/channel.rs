@@ -33,6 +33,8 @@ pub enum Message {
     Prepared,
     /// Supervisor: that was all; begin.
     Begin,
+    /// Supervisor: the director before this one is gone, with all that it had open.
+    Gone,
     /// Director: packets are forwarded.
     Ready,
     /// Director: what it reads at its start is no longer what a spare has read.

@@ -32,11 +32,13 @@ pub(super) struct Next {
     pub(super) pause: Duration,
     /// What the successor gets.
     pub(super) estate: Estate,
+    /// Whether roles are given up first: nobody will go on soon, or the last two could not.
+    pub(super) resign: bool,
 }
 
 impl Next {
     /// What to do about a death now and then.
-    pub(super) const AT_ONCE: Self = Self { pause: Duration::ZERO, estate: Estate::All };
+    pub(super) const AT_ONCE: Self = Self { pause: Duration::ZERO, estate: Estate::All, resign: false };
 }
 
 /// The deaths of late.
@@ -63,9 +65,10 @@ impl Crashes {
         if self.short.len() >= LOOP {
             self.short.clear();
             self.pause = (self.pause * 2).clamp(PAUSE, LONGEST);
-            return Next { pause: self.pause, estate: self.estate() };
+            return Next { pause: self.pause, estate: self.estate(), resign: true };
         }
-        Next { pause: Duration::ZERO, estate: self.estate() }
+        let estate = self.estate();
+        Next { pause: Duration::ZERO, estate, resign: estate == Estate::Nothing }
     }
 
     /// How long a director has to live before a spare is worth while.
@@ -95,7 +98,7 @@ mod tests {
         let mut crashes = Crashes::default();
         for kill in 1..100 {
             let next = crashes.died(ms(kill * 3000), Some(ms(900)));
-            assert_eq!(next, Next { pause: Duration::ZERO, estate: Estate::All }, "kill {kill}");
+            assert_eq!(next, Next::AT_ONCE, "kill {kill}");
         }
         for kill in 1..100 {
             let next = crashes.died(ms(400_000 + kill * 1001), Some(ms(1000)));
@@ -107,9 +110,10 @@ mod tests {
     fn what_does_not_help_is_left_behind() {
         let mut crashes = Crashes::default();
         let lives = [Some(ms(5000)), None, None, Some(ms(1)), None];
-        let got: Vec<_> = (0..).zip(lives).map(|(at, life)| crashes.died(ms(at * 9000), life).estate).collect();
+        let next = (0..).zip(lives).map(|(at, life)| crashes.died(ms(at * 9000), life));
+        let got: Vec<_> = next.map(|next| (next.estate, next.resign)).collect();
         use Estate::{All, Connections, Nothing};
-        assert_eq!(got, [All, Connections, Nothing, All, Connections]);
+        assert_eq!(got, [(All, false), (Connections, false), (Nothing, true), (All, false), (Connections, false)]);
     }
 
     #[test]
@@ -120,6 +124,7 @@ mod tests {
         for _ in 0..5 * 8 {
             let next = crashes.died(now, Some(ms(10)));
             now += ms(10) + next.pause;
+            assert_eq!(next.resign, !next.pause.is_zero());
             pauses.extend(Some(next.pause.as_secs()).filter(|&pause| pause != 0));
         }
         assert_eq!(pauses, [1, 2, 4, 8, 16, 32, 60, 60]);

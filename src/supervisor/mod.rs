@@ -21,6 +21,8 @@
 //! - It knows nothing of packets, configurations or what it holds: the less it does, the less it dies of.
 //! - A director that dies is followed by another at once, which gets less of what was held if the one before it did not
 //!   live (`Crashes`).
+//! - Roles are given up, so that backups lead, only if nobody can go on soon: after a spare and new rings have failed, or in a
+//!   loop of crashes.
 //! - A new program that does not forward, or dies within its first seconds, is followed by the one before it.
 //! - Whoever ends the director by its own rules ends the supervisor, with its exit code.
 //! - Its own death harms nobody: the director goes on, alone.
@@ -54,14 +56,22 @@ use watch::{Hang, LOOK, Watch};
 
 /// The option of `ringmaster run` that names the channel.
 pub const OPTION: &str = "--supervised";
+/// The option of `ringmaster run` that has it give up the roles of a director that died.
+pub const RESIGN: &str = "--resign";
 /// What the names of things begin with that are no longer wanted once rings are opened anew.
 pub const RINGS: &str = "rings.";
 
 /// What has this name is looked into by the supervisor itself: the signs of life of a director's threads.
 pub const PULSES: &str = "pulses";
 
-/// How long a director may take to go on with what is held. The first one may take its time.
-const TO_BEGIN: Duration = Duration::from_secs(5);
+/// How long a spare may take to go on with what is held. Backups give a master three intervals, of a second as a rule.
+const TO_GO_ON: Duration = Duration::from_millis(1500);
+/// How long another director may take to begin. The first one may take its time.
+const TO_BEGIN: Duration = Duration::from_secs(3);
+/// The same for one that begins from the start: a large table takes long to make.
+const TO_BEGIN_ANEW: Duration = Duration::from_secs(60);
+/// How long it may take to give up roles.
+const TO_RESIGN: Duration = Duration::from_secs(2);
 /// How long a new program may take to read its configuration.
 const TO_PREPARE: Duration = Duration::from_secs(10);
 /// How long an old one may take to make way.
@@ -98,6 +108,8 @@ struct Supervisor {
     proven: bool,
     /// A signal has told the director to end.
     ending: bool,
+    /// How long the director may take to begin.
+    to_begin: Duration,
     /// Whether the director hangs.
     watch: Option<Watch>,
     /// Directors that are dead and not yet gone.
@@ -125,6 +137,7 @@ impl Supervisor {
             crashes: Crashes::default(),
             proven: false,
             ending: false,
+            to_begin: TO_BEGIN,
             watch: None,
             dying: Vec::new(),
         })
@@ -218,10 +231,13 @@ impl Supervisor {
 
     /// Takes leave of directors that were replaced before they were gone.
     fn bury(&mut self) {
-        self.dying.retain_mut(|process| match process.ended() {
+        let Self { dying, director, .. } = self;
+        dying.retain_mut(|process| match process.ended() {
             Ok(None) => true,
             Ok(Some(status)) => {
                 tracing::error!("director {} died ({status}): the spare one has taken over", process.id());
+                // One that does not hear it waits a little longer.
+                let _ = director.channel.send(&Message::Gone, None);
                 false
             }
             Err(_) => false,
@@ -230,15 +246,39 @@ impl Supervisor {
 
     /// Hands over everything that is held.
     fn begin(&mut self, now: Duration) {
-        let hand = |(name, thing): (&String, &OwnedFd)| {
-            self.director.channel.send(&Message::Hold(name.clone()), Some(thing.as_fd()))
-        };
-        let handed = self.held.iter().try_for_each(hand);
-        if let Err(error) = handed.and_then(|()| self.director.channel.send(&Message::Begin, None)) {
+        if let Err(error) = self.hand_over(&self.director) {
             tracing::error!("director {} does not take what is held: {error}", self.director.id());
             self.director.signal(Signal::KILL);
         }
         self.director.enter(Phase::Beginning, now);
+    }
+
+    fn hand_over(&self, to: &Process) -> io::Result<()> {
+        let hand =
+            |(name, thing): (&String, &OwnedFd)| to.channel.send(&Message::Hold(name.clone()), Some(thing.as_fd()));
+        self.held.iter().try_for_each(hand)?;
+        to.channel.send(&Message::Begin, None)?;
+        if self.dying.is_empty() { to.channel.send(&Message::Gone, None) } else { Ok(()) }
+    }
+
+    /// Has the roles given up that the last director had, so that others lead while nobody follows it here.
+    fn resign(&mut self) {
+        let arguments: Vec<_> = self.arguments.iter().cloned().chain([RESIGN.into()]).collect();
+        let begun = clock::now();
+        let process = match Process::start(&self.program, &arguments, begun) {
+            Ok(process) => process,
+            Err(error) => return tracing::error!("roles are not given up in order: {error}"),
+        };
+        while clock::now() < begun + TO_RESIGN {
+            match process.channel.wait(IDLE) {
+                // One that does not take it says nothing more, either.
+                Ok(Some((Message::Prepared, _))) => _ = self.hand_over(&process),
+                Ok(Some((Message::Hold(name), Some(thing)))) => _ = self.held.insert(name, thing),
+                Ok(_) => {}
+                Err(_) => break,
+            }
+        }
+        process.kill();
     }
 
     /// Starts a new program beside the director.
@@ -307,6 +347,7 @@ impl Supervisor {
 
     /// The new program takes the old one's place.
     fn follow(&mut self, successor: Process, now: Duration) {
+        self.to_begin = TO_BEGIN;
         let prepared = successor.phase == Phase::Beginning;
         self.director = successor;
         if prepared {
@@ -339,6 +380,10 @@ impl Supervisor {
         }
         // What it waits for will not be.
         self.spare.dismiss();
+        if next.resign {
+            self.resign();
+        }
+        self.to_begin = if next.estate == Estate::Nothing { TO_BEGIN_ANEW } else { TO_BEGIN };
         match next.estate {
             Estate::All => {}
             Estate::Connections => self.held.retain(|name, _| !name.starts_with(RINGS)),
@@ -367,8 +412,11 @@ impl Supervisor {
     /// A spare takes the director's place. It has been told of everything.
     fn wake(&mut self, spare: Process, now: Duration) {
         self.retire(spare);
+        self.to_begin = TO_GO_ON;
         self.director.enter(Phase::Beginning, now);
-        if let Err(error) = self.director.channel.send(&Message::Begin, None) {
+        let begin = self.director.channel.send(&Message::Begin, None);
+        let gone = if self.dying.is_empty() { self.director.channel.send(&Message::Gone, None) } else { Ok(()) };
+        if let Err(error) = begin.and(gone) {
             tracing::error!("spare director {} does not begin: {error}", self.director.id());
             self.director.signal(Signal::KILL);
         }
@@ -395,7 +443,7 @@ impl Supervisor {
         let now = clock::now();
         let late = |limit| now > self.director.since + limit;
         let why = match self.director.phase {
-            Phase::Preparing | Phase::Beginning if self.proven && late(TO_BEGIN) => "does not begin",
+            Phase::Preparing | Phase::Beginning if self.proven && late(self.to_begin) => "does not begin",
             Phase::GivingWay if late(TO_GIVE_WAY) => "does not make way",
             Phase::Ready(since) => {
                 if now > since + PROBATION {

@@ -67,6 +67,7 @@ impl Spare {
             process.enter(Phase::Waiting, now);
             process.go_after_others(0);
             self.pause = Duration::ZERO;
+            tracing::info!("process {} waits as a spare", process.id());
             for (name, thing) in held {
                 self.tell(&Message::Hold(name.clone()), Some(thing.as_fd()), now);
             }

@@ -97,10 +97,11 @@ fn ttl(message: &libc::msghdr) -> Option<u8> {
     None
 }
 
-fn switch_on(socket: &Socket, level: libc::c_int, option: libc::c_int) -> io::Result<()> {
+/// Sets an option that takes an int to 1.
+pub(super) fn switch_on(socket: &Socket, level: libc::c_int, option: libc::c_int) -> io::Result<()> {
     let on: libc::c_int = 1;
     let size = size_of::<libc::c_int>() as libc::socklen_t;
-    // SAFETY: the value lives through the call, and its size is that of an int, as both options take.
+    // SAFETY: the value lives through the call, and its size is that of an int, as such options take.
     let result = unsafe { libc::setsockopt(socket.as_raw_fd(), level, option, (&raw const on).cast(), size) };
     if result < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
 }

@@ -6,7 +6,11 @@ use std::io;
 
 use socket2::{Domain, Protocol, SockAddr, SockAddrStorage, SockFilter, Socket, Type};
 
+use super::datagram::switch_on;
 use crate::wire::{Family, Mac};
+
+/// Of <linux/if_packet.h>.
+const PACKET_IGNORE_OUTGOING: libc::c_int = 23;
 
 /// Sends Ethernet frames by any interface; receives nothing.
 #[derive(Debug)]
@@ -25,36 +29,48 @@ impl FrameSender {
 }
 
 /// Opens a socket that receives the IP packets of one family and protocol that come in by one interface, each from its IP
-/// header on: those for this host and those for groups, whether it is a member or not.
+/// header on: those for this host and those for groups, whether it is a member or not. It takes them before a macvlan on top
+/// of the interface can.
 pub fn ip_receiver(link: u32, family: Family, protocol: u8) -> io::Result<Socket> {
     let (ethertype, field) = match family {
         Family::V4 => (libc::ETH_P_IP, 9),
         Family::V6 => (libc::ETH_P_IPV6, 6),
     };
-    // Both are 16-bit numbers.
-    let ethertype = (ethertype as u16).to_be();
     // Protocol 0 takes nothing in before the filter is there.
     let socket = Socket::new(Domain::PACKET, Type::DGRAM.nonblocking(), Some(Protocol::from(0)))?;
-    socket.attach_filter(&only(field, protocol))?;
-    socket.bind(&address(link, ethertype))?;
+    socket.attach_filter(&only(ethertype.cast_unsigned(), field, protocol))?;
+    switch_on(&socket, libc::SOL_PACKET, PACKET_IGNORE_OUTGOING)?;
+    // Only who asks for all protocols comes before other interfaces.
+    socket.bind(&address(link, (libc::ETH_P_ALL as u16).to_be()))?;
     Ok(socket)
 }
 
-/// Passes packets that this host or a group is the destination of, and whose byte at `field` is `protocol`.
-fn only(field: u32, protocol: u8) -> [SockFilter; 6] {
+/// Passes untagged packets that this host or a group is the destination of, of this `ethertype`, and whose byte at `field`
+/// is `protocol`.
+fn only(ethertype: u32, field: u32, protocol: u8) -> [SockFilter; 10] {
+    const LOAD: u16 = (libc::BPF_LD | libc::BPF_W | libc::BPF_ABS) as u16;
     const LOAD_BYTE: u16 = (libc::BPF_LD | libc::BPF_B | libc::BPF_ABS) as u16;
     const JUMP_IF_EQUAL: u16 = (libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K) as u16;
+    const JUMP_IF_AT_LEAST: u16 = (libc::BPF_JMP | libc::BPF_JGE | libc::BPF_K) as u16;
     const RETURN: u16 = (libc::BPF_RET | libc::BPF_K) as u16;
-    /// `SKF_AD_OFF + SKF_AD_PKTTYPE` of <linux/filter.h>.
-    const PACKET_TYPE: u32 = (-0x1000_i32 + 4).cast_unsigned();
+    /// `SKF_AD_OFF` of <linux/filter.h>; below it are facts about a packet.
+    const FACTS: u32 = (-0x1000_i32).cast_unsigned();
+    const ETHERTYPE: u32 = FACTS;
+    const PACKET_TYPE: u32 = FACTS + 4;
+    const TAGGED: u32 = FACTS + 48;
+    /// `PACKET_OTHERHOST` of <linux/if_packet.h>; what was sent comes after it.
     const OTHER_HOST: u32 = 3;
     [
-        SockFilter::new(LOAD_BYTE, 0, 0, PACKET_TYPE),
-        SockFilter::new(JUMP_IF_EQUAL, 2, 0, OTHER_HOST),
+        SockFilter::new(LOAD, 0, 0, PACKET_TYPE),
+        SockFilter::new(JUMP_IF_AT_LEAST, 7, 0, OTHER_HOST),
+        SockFilter::new(LOAD, 0, 0, ETHERTYPE),
+        SockFilter::new(JUMP_IF_EQUAL, 0, 5, ethertype),
+        SockFilter::new(LOAD, 0, 0, TAGGED),
+        SockFilter::new(JUMP_IF_EQUAL, 0, 3, 0),
         SockFilter::new(LOAD_BYTE, 0, 0, field),
-        SockFilter::new(JUMP_IF_EQUAL, 1, 0, protocol.into()),
-        SockFilter::new(RETURN, 0, 0, 0),
+        SockFilter::new(JUMP_IF_EQUAL, 0, 1, protocol.into()),
         SockFilter::new(RETURN, 0, 0, u32::MAX),
+        SockFilter::new(RETURN, 0, 0, 0),
     ]
 }
 

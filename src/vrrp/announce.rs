@@ -6,9 +6,13 @@
 //! after a stall. Repetitions (`refresh`) go by time, not by adverts.
 //!
 //! Announcements of one kind on one interface keep their configured distance; where there is none, they go in
-//! portions of [`PORTION`], a millisecond apart, so that a thousand addresses are no storm.
+//! portions of [`PORTION`], a millisecond apart, so that a thousand addresses are no storm. Interfaces of a `garp_group` keep
+//! it together.
+//!
+//! Adverts keep switches aware of the interface that they are sent by; of others (`garp_extra_if`), one address each is
+//! announced now and then.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use super::spec::{Announcing, Burst};
@@ -27,6 +31,12 @@ pub struct Site {
     pub address: Addr,
     /// The interface's name.
     pub device: String,
+    /// What its announcements keep their distance from: those with the same name here and of the same family.
+    pub pace: String,
+    /// That distance; zero if none is configured.
+    pub gap: Duration,
+    /// It is on an interface that is told of by itself (`garp_extra_if`).
+    pub extra: bool,
 }
 
 /// The announcements of all instances.
@@ -34,7 +44,7 @@ pub struct Site {
 pub struct Announcer {
     /// By instance.
     jobs: BTreeMap<usize, Job>,
-    /// By interface and family.
+    /// By [`Site::pace`] and family.
     paces: BTreeMap<(String, Family), Pace>,
 }
 
@@ -49,6 +59,7 @@ struct Job {
     /// The second burst.
     again: Option<(Duration, u32)>,
     refresh_at: Option<Duration>,
+    extra_at: Option<Duration>,
 }
 
 #[derive(Debug, Default)]
@@ -63,7 +74,9 @@ impl Announcer {
     /// An instance has taken its addresses.
     pub fn taken(&mut self, instance: usize, sites: Vec<Site>, how: Announcing, now: Duration) {
         let refresh_at = (how.refresh > Duration::ZERO).then(|| now + how.refresh);
-        let mut job = Job { sites, how, rounds: 0, next: 0, again: None, refresh_at };
+        let extra = how.extra > Duration::ZERO && sites.iter().any(|site| site.extra);
+        let extra_at = extra.then(|| now + how.master.again + how.extra);
+        let mut job = Job { sites, how, rounds: 0, next: 0, again: None, refresh_at, extra_at };
         job.burst(how.master, now);
         self.jobs.insert(instance, job);
     }
@@ -94,7 +107,7 @@ impl Announcer {
         let jobs = self.jobs.values().filter(|job| !job.sites.is_empty());
         let next = |job: &Job| {
             let burst = (job.rounds > 0).then(|| self.pace(&job.sites[job.next]));
-            [burst, job.again.map(|(at, _)| at), job.refresh_at].into_iter().flatten().min()
+            [burst, job.again.map(|(at, _)| at), job.refresh_at, job.extra_at].into_iter().flatten().min()
         };
         jobs.filter_map(next).min()
     }
@@ -103,15 +116,16 @@ impl Announcer {
     pub fn due(&mut self, now: Duration, mut send: impl FnMut(usize, &Site)) {
         for (&instance, job) in &mut self.jobs {
             job.wake(now);
+            if job.is_extra_due(now) {
+                job.extras().for_each(|site| send(instance, site));
+            }
             while job.rounds > 0 && !job.sites.is_empty() {
                 let site = &job.sites[job.next];
-                let family = site.address.family();
-                let gap = if family == Family::V4 { job.how.arp_gap } else { job.how.na_gap };
-                let pace = self.paces.entry((site.device.clone(), family)).or_default();
+                let pace = self.paces.entry((site.pace.clone(), site.address.family())).or_default();
                 if pace.free_at > now {
                     break;
                 }
-                pace.count(gap, now);
+                pace.count(site.gap, now);
                 send(instance, site);
                 job.advance();
             }
@@ -119,7 +133,7 @@ impl Announcer {
     }
 
     fn pace(&self, site: &Site) -> Duration {
-        let pace = self.paces.get(&(site.device.clone(), site.address.family()));
+        let pace = self.paces.get(&(site.pace.clone(), site.address.family()));
         pace.map_or(Duration::ZERO, |pace| pace.free_at)
     }
 }
@@ -139,6 +153,8 @@ impl Job {
         if how.refresh != self.how.refresh {
             self.refresh_at = (how.refresh > Duration::ZERO).then(|| now + how.refresh);
         }
+        let extra = how.extra > Duration::ZERO && self.sites.iter().any(|site| site.extra);
+        self.extra_at = extra.then(|| self.extra_at.unwrap_or(now + how.extra).min(now + how.extra));
         self.how = how;
     }
 
@@ -151,6 +167,19 @@ impl Job {
             // In step, but without making up for a stall.
             self.refresh_at = Some((at + self.how.refresh).max(now + PAUSE));
         }
+    }
+
+    /// Whether other interfaces are to be told of now. In step, but without making up for a stall.
+    fn is_extra_due(&mut self, now: Duration) -> bool {
+        let due = self.extra_at.filter(|at| *at <= now);
+        self.extra_at = due.map(|at| (at + self.how.extra).max(now + PAUSE)).or(self.extra_at);
+        due.is_some()
+    }
+
+    /// The first address on each of them.
+    fn extras(&self) -> impl Iterator<Item = &Site> {
+        let mut told = BTreeSet::new();
+        self.sites.iter().filter(move |site| site.extra && told.insert(&site.device))
     }
 
     fn advance(&mut self) {
@@ -186,8 +215,12 @@ mod tests {
     }
 
     fn sites(count: u8) -> Vec<Site> {
-        let site = |last| Site { address: Addr::v4(0x0a00_0000 | u32::from(last)), device: "eth0".into() };
-        (1..=count).map(site).collect()
+        (1..=count).map(|last| site(last, "eth0", "eth0")).collect()
+    }
+
+    fn site(last: u8, device: &str, pace: &str) -> Site {
+        let address = Addr::v4(0x0a00_0000 | u32::from(last));
+        Site { address, device: device.into(), pace: pace.into(), gap: Duration::ZERO, extra: device != "eth0" }
     }
 
     /// Runs to `end` and gives the times, in ms, and the last bytes of the addresses.
@@ -225,9 +258,31 @@ mod tests {
     #[test]
     fn announcements_keep_their_distance() {
         let master = Burst { rounds: 2, again: Duration::ZERO };
-        let how = Announcing { master, arp_gap: ms(30), ..Announcing::default() };
-        let sent = run(&mut started(2, how), ms(60_000));
-        assert_eq!(sent, [(1000, 1), (1030, 2), (1060, 1), (1090, 2)]);
+        let how = Announcing { master, ..Announcing::default() };
+        let spaced = |pace| Site { gap: ms(30), ..site(2, "eth1", pace) };
+        let first = || Site { gap: ms(30), ..site(1, "eth0", "eth0") };
+        let mut one_group = started(0, how);
+        one_group.taken(0, vec![first(), spaced("eth0")], how, ms(1000));
+        assert_eq!(run(&mut one_group, ms(60_000)), [(1000, 1), (1030, 2), (1060, 1), (1090, 2)]);
+        let mut each_alone = started(0, how);
+        each_alone.paces.insert(("eth1".into(), Family::V4), Pace { free_at: ms(1000), sent: 0 });
+        each_alone.taken(0, vec![first(), spaced("eth1")], how, ms(1000));
+        assert_eq!(run(&mut each_alone, ms(60_000)), [(1000, 1), (1000, 2), (1030, 1), (1030, 2)]);
+    }
+
+    #[test]
+    fn other_interfaces_are_told_of_by_one_address_each() {
+        let once = Burst { rounds: 1, again: ms(500) };
+        let how = Announcing { master: once, extra: ms(2000), ..Announcing::default() };
+        let mut announcer = started(0, how);
+        let sites =
+            [site(1, "eth0", "eth0"), site(2, "eth1", "eth0"), site(3, "eth1", "eth0"), site(4, "eth2", "eth0")];
+        announcer.taken(0, sites.to_vec(), how, ms(1000));
+        run(&mut announcer, ms(3499));
+        assert_eq!(run(&mut announcer, ms(6000)), [(3500, 2), (3500, 4), (5500, 2), (5500, 4)]);
+        announcer.taken(0, vec![site(1, "eth0", "eth0")], how, ms(6000));
+        run(&mut announcer, ms(6500));
+        assert_eq!(announcer.deadline(), None, "there is no other interface");
     }
 
     #[test]

@@ -102,6 +102,7 @@ impl fmt::Display for Cause {
             Cause::Owner => f.write_str("it owns the addresses"),
             Cause::Resumed => f.write_str("this host was until now"),
             Cause::Higher(from, priority) => write!(f, "{from} leads with priority {priority}"),
+            Cause::Late => f.write_str("it stood still for so long that another one may lead"),
             Cause::Group => f.write_str("its group moved"),
             Cause::Stop => f.write_str("the director ends"),
             Cause::Removed => f.write_str("the configuration has it no more"),

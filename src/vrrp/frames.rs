@@ -1,4 +1,4 @@
-//! Gratuitous ARP and unsolicited neighbour advertisements as Ethernet frames.
+//! Gratuitous ARP, unsolicited neighbour advertisements, and packets to groups, as Ethernet frames.
 
 use crate::wire::checksum::{self, pseudo_header};
 use crate::wire::{Addr, Family, Mac};
@@ -13,6 +13,18 @@ pub fn announcement(address: Addr, mac: Mac, router: bool) -> Vec<u8> {
         Family::V4 => gratuitous_arp(address, mac),
         Family::V6 => unsolicited_na(address, mac, router),
     }
+}
+
+/// A frame around an IP packet to a group, from MAC address `mac` (RFC 1112 6.4, RFC 2464 7).
+pub fn to_group(group: Addr, mac: Mac, packet: &[u8]) -> Vec<u8> {
+    let [a, b, c, d] = group.low32().to_be_bytes();
+    let (to, kind) = match group.family() {
+        Family::V4 => (Mac([1, 0, 0x5e, b & 0x7f, c, d]), 0x0800),
+        Family::V6 => (Mac([0x33, 0x33, a, b, c, d]), 0x86dd),
+    };
+    let mut frame = ethernet(to, mac, kind);
+    frame.extend_from_slice(packet);
+    frame
 }
 
 fn gratuitous_arp(address: Addr, mac: Mac) -> Vec<u8> {

@@ -58,6 +58,8 @@ pub enum Input {
     Deadline,
     /// It can take part, sending from this address, or no longer.
     Usable(Option<Addr>),
+    /// The shell is awake, perhaps after a long sleep; to be said before what was received meanwhile.
+    Woke,
     /// Its effective priority.
     Priority(u8),
     /// The master is dead: somebody who looks more often than it advertises (BFD) has noticed.
@@ -108,6 +110,8 @@ pub enum Cause {
     Resumed,
     /// Another router leads.
     Higher(Addr, u8),
+    /// It stood still for so long that another one may lead.
+    Late,
     /// The group moved.
     Group,
     /// The director ends.
@@ -138,6 +142,7 @@ pub struct Machine {
     /// What it was before this machine was made, and nobody has heard otherwise.
     resumes: Option<Standing>,
     manners: super::spec::Manners,
+    yields_after: Option<Duration>,
     /// Waits for its group before it becomes master.
     grouped: bool,
     /// Effective.
@@ -186,6 +191,7 @@ impl Machine {
             respectful: false,
             owner_from_start: spec.starts_as_master && spec.priority == u8::MAX,
             manners: spec.manners,
+            yields_after: spec.yields_after,
             grouped,
             priority: spec.priority,
             state: State::Fault,
@@ -219,6 +225,7 @@ impl Machine {
         self.preempt = spec.preempt;
         self.owner_from_start = spec.starts_as_master && spec.priority == u8::MAX;
         self.manners = spec.manners;
+        self.yields_after = spec.yields_after;
         self.grouped = grouped;
         self.priority = priority;
         match &mut self.state {
@@ -305,6 +312,10 @@ impl Machine {
     /// the chance of one more advert, but does not begin to wait anew.
     fn go_on(&mut self, own: Addr, standing: Standing, now: Duration, actions: &mut Actions) {
         match standing {
+            Standing::Master { advert_at } if self.is_late(advert_at, now) => {
+                self.state = self.backup(own, self.interval, now);
+                actions.push(Action::Entered(Role::Backup, Cause::Late));
+            }
             Standing::Master { advert_at } => {
                 let next = now + self.interval;
                 let advert_at = if advert_at <= now {
@@ -348,7 +359,7 @@ impl Machine {
                 self.state = State::Backup(backup.down_by(soon, Cause::Lost));
             }
             Input::Lead => self.lead(backup.own, Cause::Group, now, actions),
-            Input::Deadline | Input::Yield | Input::Usable(_) => {}
+            Input::Deadline | Input::Yield | Input::Woke | Input::Usable(_) => {}
             // Seen to before.
             Input::Priority(_) | Input::Respect(_) | Input::Stop | Input::Remove => {}
         }
@@ -398,10 +409,20 @@ impl Machine {
                 let backup = self.backup(master.own, self.interval, now);
                 self.leave(self.state, backup, Cause::Group, actions);
             }
-            Input::Deadline | Input::Lead | Input::Lost | Input::Usable(_) => {}
+            Input::Woke if self.is_late(master.advert_at, now) => {
+                self.state = self.backup(master.own, self.interval, now);
+                actions.push(Action::Leave);
+                actions.push(Action::Entered(Role::Backup, Cause::Late));
+            }
+            Input::Deadline | Input::Woke | Input::Lead | Input::Lost | Input::Usable(_) => {}
             // Seen to before.
             Input::Priority(_) | Input::Respect(_) | Input::Stop | Input::Remove => {}
         }
+    }
+
+    /// Whether the last advert was so long ago that another router has had the time to take over.
+    fn is_late(&self, advert_at: Duration, now: Duration) -> bool {
+        self.yields_after.is_some_and(|after| now + self.interval >= advert_at + after)
     }
 
     /// RFC 5798 6.4.3 (700) to (770).

@@ -5,7 +5,7 @@
 //! DF, identification counted from 1).
 
 use super::wire::{Ends, PROTOCOL};
-use crate::wire::{Addr, Family};
+use crate::wire::{Addr, Family, checksum};
 
 /// An IP packet that carries VRRP.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -56,7 +56,7 @@ impl<'a> Packet<'a> {
         Some(Self { ends: Ends { source, destination }, ttl: header[7], payload: bytes.get(40..40 + length)? })
     }
 
-    /// The bytes. `id` is the identification of IPv4; the kernel fills in that header's checksum.
+    /// The bytes. `id` is the identification of IPv4.
     pub fn emit(&self, id: u16) -> Vec<u8> {
         let Ends { source, destination } = self.ends;
         // An advert has at most wire::LONGEST bytes.
@@ -70,6 +70,8 @@ impl<'a> Packet<'a> {
                 bytes.extend([0, 0, self.ttl, PROTOCOL, 0, 0]);
                 bytes.extend(source.low32().to_be_bytes());
                 bytes.extend(destination.low32().to_be_bytes());
+                let sum = checksum::finish(0, &bytes).to_be_bytes();
+                bytes[10..12].copy_from_slice(&sum);
             }
             Family::V6 => {
                 bytes.extend([0x60 | TRAFFIC_CLASS >> 4, TRAFFIC_CLASS << 4, 0, 0]);

@@ -211,6 +211,7 @@ impl Routers {
             if let Some(late) = self.members[instance].lateness(now) {
                 self.tell(instance, Happening::Stalled(late), now);
             }
+            self.handle(instance, Input::Woke, now);
         }
     }
 

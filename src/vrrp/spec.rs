@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::wire::{Addr, Family};
+use crate::wire::{Addr, Family, Mac};
 
 /// The version spoken.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -53,6 +53,8 @@ pub struct Spec {
     pub addresses: Vec<Addr>,
     /// `unicast_src_ip` or `mcast_src_ip`: where adverts are sent from, unless the interface's own address will do.
     pub source: Option<Addr>,
+    /// `use_vmac`: the MAC address that adverts are sent from, instead of the interface's own.
+    pub mac: Option<Mac>,
     /// Whom adverts go to.
     pub peers: Peers,
     /// What happens when adverts of others meet a master.
@@ -61,6 +63,12 @@ pub struct Spec {
     pub compares_once: bool,
     /// `v3_checksum_as_v2`: no pseudo header in the checksum of version 3 over IPv4.
     pub plain_checksum: bool,
+    /// `unicast_fault_no_peer` without any peer: it never takes part.
+    pub lonely: bool,
+    /// `track_src_ip`: it takes part only while [`source`](Self::source) is an address of the director.
+    pub needs_source: bool,
+    /// `timer_expired_backup`: a master that has sent no advert for so long gives way, since another one may lead by now.
+    pub yields_after: Option<Duration>,
     /// Whether the interface must be up (`dont_track_primary` says no).
     pub needs_link: bool,
     /// How its addresses are announced.
@@ -129,6 +137,10 @@ pub struct Announcing {
     pub refresh: Duration,
     /// `garp_master_refresh_repeat`: rounds in a repetition.
     pub refresh_rounds: u32,
+    /// `garp_extra_if`: between announcements on each interface besides the instance's own; none if zero.
+    pub extra: Duration,
+    /// `garp_extra_if all`: on all of them, not only on those with a virtual MAC address.
+    pub extra_all: bool,
     /// `vrrp_garp_interval`: between two gratuitous ARPs on an interface.
     pub arp_gap: Duration,
     /// `vrrp_gna_interval`: between two unsolicited neighbour advertisements on an interface.
@@ -152,6 +164,8 @@ impl Default for Announcing {
             lower: burst,
             refresh: Duration::ZERO,
             refresh_rounds: 1,
+            extra: Duration::ZERO,
+            extra_all: false,
             arp_gap: Duration::ZERO,
             na_gap: Duration::ZERO,
         }
@@ -175,10 +189,14 @@ impl Spec {
             password: None,
             addresses: Vec::new(),
             source: None,
+            mac: None,
             peers: Peers::Multicast(group(family)),
             manners: Manners::default(),
             compares_once: false,
             plain_checksum: false,
+            lonely: false,
+            needs_source: false,
+            yields_after: None,
             needs_link: true,
             announcing: Announcing::default(),
         }

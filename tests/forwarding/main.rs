@@ -29,6 +29,7 @@ mod synchronisation;
 mod takeover;
 mod textbook;
 mod tun;
+mod virtual_mac;
 mod wide;
 
 use std::collections::BTreeMap;

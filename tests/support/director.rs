@@ -115,11 +115,16 @@ impl Director {
         Pid::from_child(&self.child)
     }
 
-    /// The director itself, if this is its supervisor.
+    /// The director itself, if this is its supervisor: the one that was started first of those that are not dead. Others are
+    /// spares.
     fn supervised(&self) -> Option<Pid> {
         let id = self.pid().as_raw_nonzero();
         let children = std::fs::read_to_string(format!("/proc/{id}/task/{id}/children")).ok()?;
-        children.split_whitespace().find_map(|id| Pid::from_raw(id.parse().ok()?))
+        let lives = |id: &&str| {
+            let stat = std::fs::read_to_string(format!("/proc/{id}/stat")).unwrap_or_default();
+            !stat.rsplit(") ").next().is_none_or(|state| state.starts_with(['Z', 'X']))
+        };
+        children.split_whitespace().find(lives).and_then(|id| Pid::from_raw(id.parse().ok()?))
     }
 
     /// The director itself, which may be followed by another.

@@ -6,7 +6,9 @@ mod support;
 
 mod black_box;
 mod clients;
+mod pace;
 mod schedule;
+mod spare;
 mod spell;
 mod thousand;
 mod traffic;
@@ -38,13 +40,14 @@ struct Scene {
 
 impl Scene {
     fn new(lab: Lab, family: Family, workers: usize) -> Self {
-        Self::with(lab, family, &format!("workers {workers}"))
+        Self::with(lab, family, &format!("workers {workers}"), Vec::new())
     }
 
-    /// With these lines in the `ringmaster` block.
-    fn with(lab: Lab, family: Family, settings: &str) -> Self {
+    /// With these lines in the `ringmaster` block, and more services.
+    fn with(lab: Lab, family: Family, settings: &str, mut services: Vec<Service>) -> Self {
         let service = Service { port: PORT, real_port: PORT, protocol: "UDP", ..lab.service(family) };
-        let director = lab.start_with(settings, &[service, lab.service(family)]);
+        services.extend([service, lab.service(family)]);
+        let director = lab.start_with(settings, &services);
         let to = SocketAddr::new(lab.vip(family), PORT);
         let client = lab.clients(family)[0];
         // A host whose hardware address is not known yet has room for a few waiting packets only.
@@ -87,6 +90,18 @@ impl Scene {
         let client = self.lab.clients(self.family)[1];
         spell::cast((&self.lab.client, client), SocketAddr::new(self.lab.vip(self.family), PORT), word);
         self.spells.set(self.spells.get() + 1);
+    }
+
+    /// The datagrams of faults were forwarded, and are not among what was in hand.
+    fn forget_spells(&self) {
+        self.spells.set(0);
+    }
+
+    /// Ends everything in order. Other packets than numbered ones were lost, too.
+    fn end_without_reckoning(mut self) {
+        let outcome = self.stream.stop();
+        assert!(self.director.end_by(Signal::TERM).success());
+        assert_eq!((outcome.duplicated, outcome.reordered), (0, 0));
     }
 
     /// Ends everything in order, and tells what became of the packets.

@@ -66,7 +66,7 @@ fn setting(name: &str) -> Option<u64> {
 /// So many faults of one director, while clients do what they do.
 fn try_out(lab: Lab, family: Family, workers: usize, seed: u64, faults: u64) {
     lab.offer_file(FILE);
-    let scene = Scene::with(lab, family, &format!("workers {workers}\nconnections 20000"));
+    let scene = Scene::with(lab, family, &format!("workers {workers}\nconnections 20000"), Vec::new());
     let (lab, to, from) = (&scene.lab, SocketAddr::new(scene.lab.vip(family), 80), scene.lab.clients(family));
     let (offer, stop) = (lab.offer(), AtomicBool::new(false));
     let mut trial = Trial::of(&scene, workers, seed);

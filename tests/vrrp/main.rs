@@ -14,3 +14,4 @@ mod rejections;
 mod reloads;
 mod rows;
 mod troubles;
+mod virtual_mac;

@@ -14,6 +14,8 @@ pub(super) struct Listed {
     pub(super) address: VirtualAddress,
     pub(super) span: Span,
     pub(super) advertised: bool,
+    /// `use_vmac` stands beside it.
+    pub(super) virtual_mac: bool,
 }
 
 impl Builder<'_> {
@@ -27,6 +29,7 @@ impl Builder<'_> {
             let advertised = item.name == "virtual_ipaddress";
             for statement in item.body() {
                 let Some(address) = self.virtual_address(&statement.words, interface) else { continue };
+                let virtual_mac = statement.words.iter().any(|word| word.text == "use_vmac");
                 let is_v4 = address.address.is_ipv4();
                 let span = statement.span();
                 if advertised && *family.get_or_insert(is_v4) != is_v4 {
@@ -35,7 +38,7 @@ impl Builder<'_> {
                 } else if !seen.insert((address.address, address.device.clone())) {
                     self.reports.warning(span, format!("{} is listed twice", address.address), "");
                 } else {
-                    listed.push(Listed { address, span, advertised });
+                    listed.push(Listed { address, span, advertised, virtual_mac });
                 }
             }
         }
@@ -71,8 +74,9 @@ impl Builder<'_> {
                     value();
                     self.address_option(word);
                 }
-                "home" | "-nodad" | "nodad" | "mngtmpaddr" | "noprefixroute" | "autojoin" | "no_track" | "use_vmac"
+                "home" | "-nodad" | "nodad" | "mngtmpaddr" | "noprefixroute" | "autojoin" | "no_track"
                 | "track_group" => self.address_option(word),
+                "use_vmac" => {}
                 other => {
                     let message = format!("unknown word `{other}` after an address; ignored");
                     self.reports.warning(word.span, message, "each address needs its own line");

@@ -5,8 +5,11 @@ use std::time::Duration;
 
 use super::items::{Item, has};
 use super::*;
+use crate::config::model::GarpGroup;
+use crate::config::problem::Level;
 use crate::vrrp::Spec;
 use crate::vrrp::spec::{Announcing, Burst, Manners, Preempt, Version};
+use crate::vrrp::timers::master_down;
 use crate::wire::Addr;
 
 /// What `global_defs` says for all instances.
@@ -17,8 +20,10 @@ pub(super) struct Defaults {
     pub(super) groups: [Option<Addr>; 2],
     pub(super) only_peers: bool,
     pub(super) tells_priorities: bool,
+    /// `vmac_prefix` and `vmac_addr_prefix`.
+    pub(super) mac_names: [Option<String>; 2],
     version: Option<u64>,
-    announcing: Announcing,
+    pub(super) announcing: Announcing,
     manners: Manners,
     down_adverts: Option<u8>,
     compares_once: bool,
@@ -45,6 +50,8 @@ impl Defaults {
         for item in items {
             match item.name {
                 "default_interface" => self.interface = item.text().map(str::to_owned),
+                "vmac_prefix" => self.mac_names[0] = item.text().map(str::to_owned),
+                "vmac_addr_prefix" => self.mac_names[1] = item.text().map(str::to_owned),
                 "vrrp_version" => self.version = item.number().or(self.version),
                 "vrrp_down_timer_adverts" => self.down_adverts = item.number().or(self.down_adverts),
                 "vrrp_mcast_group4" => self.groups[0] = item.address().map(Addr::from),
@@ -75,6 +82,7 @@ impl Builder<'_> {
         spec.manners = defaults.manners;
         spec.announcing = defaults.announcing;
         announcing(items, "", &mut spec.announcing);
+        self.extra_announcements(items, "garp_extra_if", &mut spec.announcing);
         (spec.compares_once, spec.plain_checksum) = (defaults.compares_once, defaults.plain_checksum);
         spec.down_adverts = defaults.down_adverts.unwrap_or(spec.down_adverts);
         let mut strict = defaults.strict;
@@ -95,6 +103,7 @@ impl Builder<'_> {
         }
         self.interval(items, spec);
         self.preemption(items, spec);
+        self.lateness(items, spec);
         self.password(items, spec, strict);
         self.peers(items, defaults, spec, strict);
         spec.manners.answers_lower &= !strict;
@@ -160,6 +169,22 @@ impl Builder<'_> {
         }
     }
 
+    /// As soon as another router, of the highest priority that there is, would take over.
+    fn lateness(&mut self, items: &[Item<'_>], spec: &mut Spec) {
+        let Some(item) = items.iter().find(|item| item.name == "timer_expired_backup") else { return };
+        if spec.preempt != Preempt::Never {
+            let message = "`timer_expired_backup` has no effect without `nopreempt`";
+            return self.reports.warning(item.span(), message, "");
+        }
+        let highest = match item.words().first().map(|word| values::number(word, 1, 254)) {
+            None => 254,
+            // At most 254.
+            Some(Ok(number)) => number as u8,
+            Some(Err(fault)) => return self.fault(Level::Error, item.name, item.words()[0].span, fault),
+        };
+        spec.yields_after = Some(master_down(spec.version, spec.interval, highest, 3));
+    }
+
     fn password(&mut self, items: &[Item<'_>], spec: &mut Spec, strict: bool) {
         let Some(block) = items.iter().find(|item| item.name == "authentication") else { return };
         let inner = self.items(Block::Authentication, block.body());
@@ -181,6 +206,43 @@ impl Builder<'_> {
             self.reports.warning(pass.words()[0].span, "only the first 8 characters of `auth_pass` count", "");
         }
         spec.password = Some(std::array::from_fn(|at| text.get(at).copied().unwrap_or(0)));
+    }
+}
+
+impl Builder<'_> {
+    /// `garp_extra_if [all] SECONDS`, or the same of `global_defs`.
+    pub(super) fn extra_announcements(&mut self, items: &[Item<'_>], name: &str, to: &mut Announcing) {
+        let Some(item) = items.iter().find(|item| item.name == name) else { return };
+        let mut given = false;
+        for word in item.words() {
+            match values::number(word, 0, 86400) {
+                _ if word.text == "all" => to.extra_all = true,
+                Ok(seconds) => (to.extra, given) = (Duration::from_secs(seconds), true),
+                Err(fault) => self.fault(Level::Warning, item.name, word.span, fault),
+            }
+        }
+        if !given {
+            self.reports.warning(
+                item.span(),
+                format!("`{name}` names no time; ignored"),
+                "seconds, after `all` or alone",
+            );
+        }
+    }
+
+    /// `garp_group`.
+    pub(super) fn garp_group(&mut self, block: &Item<'_>) -> Option<GarpGroup> {
+        let items = self.items(Block::GarpGroup, block.body());
+        let gap = |name: &str| items.iter().find(|item| item.name == name).and_then(Item::seconds).unwrap_or_default();
+        let one = items.iter().filter(|item| item.name == "interface").filter_map(|item| item.words().first());
+        let lines = items.iter().filter(|item| item.name == "interfaces").flat_map(Item::body);
+        let interfaces: Vec<String> =
+            one.chain(lines.flat_map(|line| &line.words)).map(|word| word.text.clone()).collect();
+        if interfaces.is_empty() {
+            self.reports.warning(block.span(), "a garp_group without interfaces; ignored", "");
+            return None;
+        }
+        Some(GarpGroup { interfaces, arp_gap: gap("garp_interval"), na_gap: gap("gna_interval") })
     }
 }
 

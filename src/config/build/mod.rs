@@ -23,13 +23,14 @@ mod trackers;
 mod tracking;
 mod tunnel;
 mod values;
+mod virtual_mac;
 mod vrrp;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use super::keywords::Block;
-use super::model::{Config, Settings};
+use super::model::{Config, Settings, VirtualMac};
 use super::text::{Reports, Span, Statement};
 use crate::service::Options;
 use crate::time::Ticks;
@@ -45,6 +46,7 @@ pub(super) fn build(statements: &[Statement], reports: &mut Reports) -> Config {
         names: BTreeSet::new(),
         limits: Vec::new(),
         instances: BTreeMap::new(),
+        virtual_macs: Vec::new(),
         sync_daemon: None,
         groups: BTreeMap::new(),
         local_groups: BTreeMap::new(),
@@ -71,6 +73,8 @@ struct Builder<'a> {
     limits: Vec<limits::Limit>,
     /// And by interface, virtual_router_id and family.
     instances: BTreeMap<(String, u8, Family), String>,
+    /// The interfaces with virtual MAC addresses so far.
+    virtual_macs: Vec<VirtualMac>,
     /// Where `lvs_sync_daemon` stands.
     sync_daemon: Option<Span>,
     /// The members of each `virtual_server_group`.
@@ -108,6 +112,7 @@ impl Builder<'_> {
             match item.name {
                 "ringmaster" => self.settings(item, &mut config.settings),
                 "virtual_server" => self.virtual_server(item, &mut config.services),
+                "garp_group" => config.garp_groups.extend(self.garp_group(item)),
                 "vrrp_instance" => self.instance(item, &defaults, &mut config.instances),
                 "vrrp_script" | "vrrp_track_process" | "track_file" | "vrrp_track_file" | "bfd_instance" => {
                     self.tracker(item, &mut config.bfd);
@@ -126,12 +131,14 @@ impl Builder<'_> {
         }
         self.marks_are_given(&config);
         self.tracking(&mut config);
+        config.virtual_macs = std::mem::take(&mut self.virtual_macs);
         config
     }
 
     fn global(&mut self, block: &items::Item<'_>, config: &mut Config, defaults: &mut election::Defaults) {
         let items = self.items(Block::GlobalDefs, block.body());
         defaults.read(&items);
+        self.extra_announcements(&items, "vrrp_garp_extra_if", &mut defaults.announcing);
         config.global.pipes.extend(self.pipes(&items));
         for item in items {
             match item.name {

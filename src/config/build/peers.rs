@@ -16,15 +16,22 @@ impl Builder<'_> {
         let lines: Vec<_> = items.iter().filter(|item| item.name == "unicast_peer").collect();
         let peers: Vec<Peer> =
             lines.iter().flat_map(|item| item.body()).filter_map(|line| self.peer(&line.words, spec.family)).collect();
-        let unicast = find("unicast_src_ip").or(find("unicast_ttl")).or(lines.first().copied());
+        let lonely = find("unicast_fault_no_peer");
+        let unicast = find("unicast_src_ip").or(find("unicast_ttl")).or(lines.first().copied()).or(lonely);
+        spec.lonely = lonely.is_some() && peers.is_empty();
+        spec.needs_source = find("track_src_ip").is_some();
         spec.source =
             find("unicast_src_ip").or(find("mcast_src_ip")).and_then(|item| self.of_family(item, spec.family));
         if let Some(item) = unicast.filter(|_| peers.is_empty()) {
-            self.reports.warning(
-                item.span(),
-                "no unicast peer is named: adverts go by multicast",
-                "name the other directors in `unicast_peer`",
-            );
+            let message = match lonely {
+                Some(_) => "no unicast peer is named: the instance never takes part",
+                None => "no unicast peer is named: adverts go by multicast",
+            };
+            self.reports.warning(item.span(), message, "name the other directors in `unicast_peer`");
+        }
+        if let Some(item) = find("track_src_ip").filter(|_| spec.source.is_none()) {
+            let hint = "name it by `unicast_src_ip` or `mcast_src_ip`";
+            self.reports.warning(item.span(), "`track_src_ip` has no address to track", hint);
         }
         if let Some(item) = unicast.filter(|_| strict) {
             self.reports.warning(

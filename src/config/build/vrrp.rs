@@ -43,11 +43,13 @@ impl Builder<'_> {
             listed.iter().filter(|listed| listed.advertised).map(|listed| listed.address.address.into()).collect();
         self.election(&items, defaults, &mut spec);
         self.unique(name, &spec);
+        let device = self.virtual_macs(&items, defaults, &mut spec, &mut listed);
         let addresses = listed.into_iter().map(|listed| listed.address).collect();
         let (routes, rules) = (self.routes(&items), self.rules(&items));
         let hooks = self.hooks(&items, defaults.tells_priorities);
         self.tracked.push(tracking::lines(&items));
-        instances.push(VrrpInstance { election: spec, addresses, routes, rules, hooks });
+        let promotes = has(&items, "promote_secondaries");
+        instances.push(VrrpInstance { election: spec, addresses, device, promotes, routes, rules, hooks });
     }
 
     fn needs(&mut self, name: &Word, keyword: &str, given: bool) {

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::*;
 use crate::vrrp::Spec;
 use crate::vrrp::spec::{Burst, Manners, Peer, Peers, Preempt, Version};
-use crate::wire::{Addr, Family};
+use crate::wire::{Addr, Family, Mac};
 
 fn addr(text: &str) -> Addr {
     text.parse::<std::net::IpAddr>().unwrap().into()
@@ -51,6 +51,21 @@ fn each_keyword_changes_its_own_value() {
         ("", "advert_int 2.4", Spec { interval: Duration::from_secs(2), ..base() }),
         ("", "nopreempt", Spec { preempt: Preempt::Never, ..base() }),
         ("", "preempt_delay 7", Spec { preempt: Preempt::After(Duration::from_secs(7)), ..base() }),
+        (
+            "",
+            "nopreempt\ntimer_expired_backup 200",
+            Spec { preempt: Preempt::Never, yields_after: Some(Duration::from_micros(3_218_750)), ..base() },
+        ),
+        ("", "timer_expired_backup", base()),
+        ("", "unicast_fault_no_peer", Spec { lonely: true, ..base() }),
+        (
+            "",
+            "mcast_src_ip 192.0.2.11\ntrack_src_ip",
+            Spec { source: Some(addr("192.0.2.11")), needs_source: true, ..base() },
+        ),
+        ("", "use_vmac", Spec { mac: Some(Mac([0, 0, 0x5e, 0, 1, 51])), ..base() }),
+        ("", "use_vmac vrrp0 02:11:22:33:44", Spec { mac: Some(Mac([2, 0x11, 0x22, 0x33, 0x44, 51])), ..base() }),
+        ("", "use_vmac\nvmac_xmit_base", base()),
         ("", "down_timer_adverts 5", Spec { down_adverts: 5, ..base() }),
         ("vrrp_down_timer_adverts 5", "", Spec { down_adverts: 5, ..base() }),
         (
@@ -164,4 +179,69 @@ fn routes_and_rules_are_read_as_by_ip() {
         );
         assert!(parse_str("x.conf", &text).is_err(), "{line}");
     }
+}
+
+/// The names of the interfaces that the addresses of instances come to be on, and what is below them.
+fn places(global: &str, instances: &str) -> Vec<(String, String, String)> {
+    let text = format!("global_defs {{\n{global}\n}}\n{instances}");
+    let config = parse_str("x.conf", &text).unwrap_or_else(|problems| panic!("{text}{problems}")).config;
+    let addresses = config.instances.iter().flat_map(|instance| &instance.addresses);
+    let place = |address: &crate::config::model::VirtualAddress| {
+        let mac = config.virtual_macs.iter().find(|mac| mac.name == address.device);
+        let below = config.port_of(&address.device).to_owned();
+        (address.device.clone(), below, mac.map(|mac| mac.mac.to_string()).unwrap_or_default())
+    };
+    addresses.map(place).collect()
+}
+
+#[test]
+fn virtual_mac_addresses_take_the_addresses_that_keepalived_gives_them() {
+    let instance = |name: &str, router: u8, lines: &str| {
+        format!("vrrp_instance {name} {{\ninterface eth0\nvirtual_router_id {router}\n{lines}\n}}\n")
+    };
+    let three = "virtual_ipaddress {\n192.0.2.1\n192.0.3.1 dev eth1\n}\nvirtual_ipaddress_excluded {\n2001:db8::1\n}";
+    let v4 = "00:00:5e:00:01:33";
+    let v6 = "00:00:5e:00:02:33";
+    for (global, text, expected) in [
+        ("", instance("A", 51, three), vec![("eth0", "eth0", ""), ("eth1", "eth1", ""), ("eth0", "eth0", "")]),
+        (
+            "",
+            instance("A", 51, &format!("use_vmac\n{three}")),
+            vec![("vrrp.51", "eth0", v4), ("eth1", "eth1", ""), ("eth0", "eth0", "")],
+        ),
+        (
+            "vmac_prefix mac\nvmac_addr_prefix a-long-one",
+            instance("A", 51, &format!("use_vmac\nuse_vmac_addr\n{three}")),
+            vec![("mac.51", "eth0", v4), ("a-long-one.51", "eth1", v4), ("a-long-one6.51", "eth0", v6)],
+        ),
+        (
+            "vmac_prefix sixteen-letters-",
+            instance("A", 51, &format!("use_vmac_addr\n{}", three.replace("eth1", "eth1 use_vmac"))),
+            vec![("eth0", "eth0", ""), ("sixteen-lett.51", "eth1", v4), ("sixteen-let6.51", "eth0", v6)],
+        ),
+        (
+            "",
+            instance("A", 51, "use_vmac\nvirtual_ipaddress {\n192.0.2.1\n}")
+                + &instance("B", 51, "use_vmac\nvirtual_ipaddress {\nfe80::1\n}")
+                + &instance("C", 51, "use_vmac\ninterface eth1\nvirtual_ipaddress {\n192.0.3.1\n}"),
+            vec![("vrrp.51", "eth0", v4), ("vrrp6.51", "eth0", v6), ("vrrp1.51", "eth1", v4)],
+        ),
+    ] {
+        let expected = expected.into_iter().map(|(name, below, mac)| (name.into(), below.into(), mac.into()));
+        assert_eq!(places(global, &text), expected.collect::<Vec<(String, String, String)>>(), "{text}");
+    }
+}
+
+#[test]
+fn garp_groups_and_extra_interfaces_are_read() {
+    let text = "global_defs {\nvrrp_garp_extra_if all 60\n}\ngarp_group {\ngarp_interval 0.5\ninterfaces {\neth0\neth1\n}\n}\n\
+                vrrp_instance A {\ninterface eth0\nvirtual_router_id 1\nvirtual_ipaddress {\n192.0.2.1\n}\n}\n\
+                vrrp_instance B {\ninterface eth0\nvirtual_router_id 2\ngarp_extra_if 7\nvirtual_ipaddress {\n192.0.2.2\n}\n}\n";
+    let config = parse_str("x.conf", text).unwrap().config;
+    let [group] = &config.garp_groups[..] else { panic!("{:?}", config.garp_groups) };
+    assert_eq!(group.interfaces, ["eth0", "eth1"]);
+    assert_eq!((group.arp_gap, group.na_gap), (Duration::from_millis(500), Duration::ZERO));
+    let extra = |at: usize| config.instances[at].election.announcing;
+    assert_eq!((extra(0).extra, extra(0).extra_all), (Duration::from_secs(60), true));
+    assert_eq!((extra(1).extra, extra(1).extra_all), (Duration::from_secs(7), true));
 }

@@ -8,6 +8,7 @@ mod change;
 mod heir;
 mod ports;
 mod reload;
+mod resign;
 mod roles;
 mod shortage;
 mod source;
@@ -28,7 +29,7 @@ use tokio::time::{Interval, MissedTickBehavior, interval, sleep};
 use super::admin;
 use super::bfd::BfdError;
 use super::keeper::{Keeper, Wish};
-use super::kernel::{self, Kernel, KernelError, ReturnLink, VirtualAddresses};
+use super::kernel::{self, Kernel, KernelError, ReturnLink, Tuning, VirtualAddresses, VirtualMacs};
 use super::ledger::{Counts, ESTIMATE};
 use super::socket::{ControlSocket, SocketError};
 use super::state::State;
@@ -49,6 +50,7 @@ use crate::sys::pulse::Hold;
 use crate::sys::{capabilities, clock, scheduling};
 use crate::wire::Addr;
 use crate::worker::stand_still_on_demand;
+pub use resign::resign;
 use roles::Roles;
 use shortage::Shortage;
 use start::Prepared;
@@ -149,6 +151,8 @@ pub(crate) struct Director {
     probes: JoinSet<Probed>,
     kernel: Kernel,
     addresses: VirtualAddresses,
+    macs: VirtualMacs,
+    tuning: Tuning,
     roles: Roles,
     steering: Steering,
     shared: Shared,
@@ -199,8 +203,11 @@ pub async fn run(
     let mut keeper = Keeper::new(supervisor).map_err(system("listen to the supervisor"))?;
     let mut prepared = Prepared::new(config).await?;
     let inheritance = prepared.inherit(&mut keeper).await?;
-    let mut socket = ControlSocket::bind(prepared.socket())?;
+    let at = prepared.socket().to_owned();
+    // Without anything to go on with, whoever listens there would be disturbed.
+    let first = inheritance.estate.is_empty().then(|| ControlSocket::bind(&at)).transpose()?;
     let mut director = prepared.start(keeper, inheritance).await?;
+    let mut socket = first.map_or_else(|| ControlSocket::bind(&at), Ok)?;
     // A spare has gone first since it waited.
     let _ = scheduling::go_along();
     director.announce();
@@ -417,8 +424,9 @@ impl Director {
         }
         let _ = self.sync.stop(SyncRole::Master);
         self.roles.stop();
-        self.remove_paths().await;
+        self.roles.remove_paths(self.kernel.handle()).await;
         let cleared = self.addresses.clear(self.kernel.handle()).await;
+        let cleared = cleared.and(self.macs.clear(self.kernel.handle()).await).and(self.tuning.restore());
         // The program stays attached for as long as anybody holds it.
         self.keeper.release("");
         drop(self.steering);

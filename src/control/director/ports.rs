@@ -15,8 +15,8 @@ pub(super) fn choose(config: &Config, mirror: &Mirror) -> Vec<String> {
     if !config.settings.interfaces.is_empty() {
         return config.settings.interfaces.clone();
     }
-    let devices =
-        config.instances.iter().flat_map(|instance| &instance.addresses).map(|address| address.device.as_str());
+    let devices = config.instances.iter().flat_map(|instance| &instance.addresses);
+    let devices = devices.map(|address| config.port_of(&address.device));
     let with_address = config.services.iter().filter(|service| service.key.mark().is_none());
     let vips = with_address.filter_map(|service| mirror.carrier(service.key.virtual_.addr));
     let servers = config.services.iter().flat_map(|service| service.servers.iter().chain(&service.sorry));

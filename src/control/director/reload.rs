@@ -41,7 +41,7 @@ impl Director {
         self.work_out();
         self.confirm_soon = true;
         // The kernel would reset the connections to addresses that it still has and nobody forwards.
-        self.place_only(turnover.staying(&self.roles)).await;
+        self.place_only(&turnover.staying(&self.roles)).await;
         if let Err(error) = self.publish() {
             tracing::error!("SIGHUP: nothing was reloaded, since the steering program refuses it: {error}");
             self.config = before;

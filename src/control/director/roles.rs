@@ -7,6 +7,10 @@
 //! whose connections it would reset. Losing it: the addresses first, then forwarding.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
+
+use rtnetlink::Handle;
+use tokio::time::{sleep, timeout};
 
 use super::start::numbers;
 use super::{Director, DirectorError, takeover};
@@ -24,6 +28,11 @@ use crate::io::xdp::steer::Rules;
 use crate::track::{Reading, Tracker, Watch};
 use crate::vrrp::Event;
 use crate::wire::{Addr, ServiceKey};
+
+/// How long it may take to be master once more, which one must be to say goodbye.
+const TO_LEAD: Duration = Duration::from_millis(300);
+/// From the order to say goodbye until it is said.
+const TO_SPEAK: Duration = Duration::from_millis(30);
 
 /// The roles of a director; see the module documentation.
 #[derive(Debug)]
@@ -160,6 +169,32 @@ impl Roles {
         self.neighbours.take().into_iter().for_each(Neighbours::stop);
     }
 
+    /// Leads the elections of the masters once more, for as long as it takes to say goodbye for them.
+    pub(super) async fn say_goodbye(&self, config: &Config) -> Result<(), DirectorError> {
+        let masters = (0..).zip(&self.instances).filter(|(_, instance)| instance.master);
+        let first = masters.map(|(at, _)| Command::Resume(at)).collect();
+        let Some(mut elections) = Elections::start(config, first)? else { return Ok(()) };
+        let mut awaited = self.masters().len();
+        let lead = async {
+            while awaited > 0 {
+                awaited -= usize::from(matches!(elections.next().await, Some(Report::Take(_))));
+            }
+        };
+        // An instance whose interface is gone cannot; the others need not wait for it.
+        let _ = timeout(TO_LEAD, lead).await;
+        elections.tell(Command::Stop);
+        sleep(TO_SPEAK).await;
+        Ok(())
+    }
+
+    /// Removes routes and rules of all instances: at the start those that a director before this one left, at the end
+    /// those of this one.
+    pub(super) async fn remove_paths(&self, handle: &Handle) {
+        for instance in &self.instances {
+            instance.paths.remove(handle).await;
+        }
+    }
+
     /// Waits, within reason, until everybody is told what was to be told.
     pub(super) async fn farewell(&mut self) {
         if let Some(notifier) = self.notifier.take() {
@@ -290,33 +325,34 @@ impl Director {
         self.follow_sync_role();
     }
 
-    /// Removes routes and rules of all instances: at the start those that a director before this one left, at the end
-    /// those of this one.
-    pub(super) async fn remove_paths(&self) {
-        for instance in &self.roles.instances {
-            instance.paths.remove(self.kernel.handle()).await;
-        }
-    }
-
     /// Takes away what a director before this one has left, and this one does not go on with.
     pub(super) async fn clear_leftovers(&mut self) -> Result<(), KernelError> {
         for instance in self.roles.instances.iter().filter(|instance| !instance.master) {
             instance.paths.remove(self.kernel.handle()).await;
         }
-        self.addresses.set(self.kernel.handle(), &self.roles.wanted()).await
+        self.tuning.apply()?;
+        self.macs.make(self.kernel.handle()).await?;
+        self.place_addresses(&self.roles.wanted()).await
     }
 
-    /// Has the interfaces carry these addresses and no others of ours.
-    pub(super) async fn place_only(&mut self, addresses: Vec<VirtualAddress>) {
-        if let Err(error) = self.addresses.set(self.kernel.handle(), &addresses).await {
+    /// Has the interfaces carry these addresses and no others of ours. One that cannot be placed is told of; the others are,
+    /// and a director with some of its addresses serves more than none.
+    pub(super) async fn place_only(&mut self, addresses: &[VirtualAddress]) {
+        if let Err(error) = self.place_addresses(addresses).await {
             tracing::error!("{error}");
         }
     }
 
-    /// An address that cannot be placed is told of; the others are, and a director with some of its addresses serves more
-    /// than none.
+    /// Has them carry what the roles ask for.
     pub(super) async fn place(&mut self) {
-        self.place_only(self.roles.wanted()).await;
+        self.place_only(&self.roles.wanted()).await;
+    }
+
+    async fn place_addresses(&mut self, wanted: &[VirtualAddress]) -> Result<(), KernelError> {
+        let handle = self.kernel.handle();
+        let raised = self.tuning.apply().and(self.macs.raise(handle, wanted).await);
+        let placed = self.addresses.set(handle, wanted).await;
+        raised.and(placed).and(self.macs.lower(handle, wanted).await)
     }
 }
 

@@ -23,7 +23,7 @@ use crate::config::model::Settings;
 use crate::conn::table::TableConfig;
 use crate::conn::{HashSeed, Table};
 use crate::control::keeper::{Estate, Keeper};
-use crate::control::kernel::{Kernel, ReturnLink, VirtualAddresses};
+use crate::control::kernel::{Kernel, ReturnLink, Tuning, VirtualAddresses, VirtualMacs};
 use crate::control::state::State;
 use crate::control::sync::Synchronisation;
 use crate::control::vrrp::Legacy;
@@ -147,6 +147,8 @@ impl Prepared {
             held.map_err(|source| DirectorError::System { what: "copy a descriptor", source })?;
         }
         let addresses = VirtualAddresses::load(VirtualAddresses::record_beside(&config.settings.socket))?;
+        let macs = VirtualMacs::load(&config.settings.socket, config.virtual_macs.clone())?;
+        let tuning = Tuning::load(&config)?;
         let resumed = memory.is_some();
         let (state, mut ids, ledger, shared) = match memory {
             Some(Memory { state, ids, ledger, shared }) => (state, ids, ledger, shared),
@@ -180,6 +182,8 @@ impl Prepared {
             probes: JoinSet::new(),
             kernel,
             addresses,
+            macs,
+            tuning,
             roles: Roles::new(&config, elections, state.readings),
             steering,
             sweep: Sweep::new(sweeper, shared.clone(), workers),
@@ -230,6 +234,8 @@ impl Director {
         }
         self.steering.set_fallback(Fallback::Drop)?;
         self.steer()?;
+        // Packets are forwarded. All that follows may need what the last director had open.
+        self.keeper.alone().await;
         self.clear_leftovers().await?;
         self.confirm().await;
         let respectful = self.learn_before_leading();

@@ -124,6 +124,11 @@ impl Director {
         let before = std::mem::replace(&mut self.roles.instances, instances);
         self.roles.local = local;
         self.move_paths(&before).await;
+        self.macs.want(self.config.virtual_macs.clone());
+        let tuned = self.tuning.follow(&self.config);
+        if let Err(error) = tuned.and(self.macs.make(self.kernel.handle()).await) {
+            tracing::error!("{error}");
+        }
         self.renew();
         self.place().await;
         for (number, instance) in self.roles.instances.iter().enumerate().filter(|(_, instance)| instance.master) {

@@ -5,7 +5,6 @@
 //! its leftovers: those still wanted are adopted, the others removed.
 
 use std::collections::BTreeSet;
-use std::io;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
@@ -18,6 +17,7 @@ use serde::{Deserialize, Serialize};
 use super::KernelError;
 use super::decode;
 use super::facts::Link;
+use super::record::Record;
 use crate::config::model::VirtualAddress;
 
 /// An address on an interface.
@@ -37,7 +37,7 @@ impl From<&VirtualAddress> for Placed {
 /// The virtual addresses that this director put on interfaces; see the module documentation.
 #[derive(Debug)]
 pub struct VirtualAddresses {
-    file: PathBuf,
+    record: Record,
     ours: BTreeSet<Placed>,
 }
 
@@ -53,10 +53,8 @@ struct Steps {
 impl VirtualAddresses {
     /// With the leftovers recorded in `file`, if any.
     pub fn load(file: PathBuf) -> Result<Self, KernelError> {
-        match read(&file) {
-            Ok(ours) => Ok(Self { file, ours }),
-            Err(source) => Err(KernelError::Record { file, source }),
-        }
+        let record = Record::new(file);
+        Ok(Self { ours: record.read()?, record })
     }
 
     /// Where the record is kept: next to the control socket, in a directory that a reboot empties as it does the
@@ -75,7 +73,7 @@ impl VirtualAddresses {
             outcome = outcome.and(self.remove(handle, &links, placed).await);
         }
         self.ours = steps.ours;
-        outcome = outcome.and(self.record());
+        outcome = outcome.and(self.record.write(&self.ours));
         for address in &steps.add {
             outcome = outcome.and(add(handle, &links, address).await);
         }
@@ -93,10 +91,6 @@ impl VirtualAddresses {
         let message = message(index, *address, *prefix);
         let gone = handle.address().del(message).execute().await;
         gone.map_err(|source| KernelError::Remove { device: device.clone(), address: *address, source })
-    }
-
-    fn record(&self) -> Result<(), KernelError> {
-        write(&self.file, &self.ours).map_err(|source| KernelError::Record { file: self.file.clone(), source })
     }
 }
 
@@ -152,7 +146,7 @@ fn index(links: &[Link], device: &str) -> Option<u32> {
     links.iter().find(|link| link.name == device).map(|link| link.index)
 }
 
-async fn links(handle: &Handle) -> Result<Vec<Link>, KernelError> {
+pub(super) async fn links(handle: &Handle) -> Result<Vec<Link>, KernelError> {
     let links = handle.link().get().execute().try_filter_map(|link| std::future::ready(Ok(decode::link(&link))));
     links.try_collect().await.map_err(|source| KernelError::Dump { table: "interfaces", source })
 }
@@ -171,31 +165,6 @@ async fn present(handle: &Handle, links: &[Link]) -> Result<BTreeSet<Placed>, Ke
         Some(Placed { device, address: own.address.into(), prefix: own.prefix })
     });
     Ok(placed.collect())
-}
-
-/// An absent record is an empty one.
-fn read(file: &Path) -> io::Result<BTreeSet<Placed>> {
-    match std::fs::read(file) {
-        Ok(text) => Ok(serde_json::from_slice(&text)?),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(BTreeSet::new()),
-        Err(error) => Err(error),
-    }
-}
-
-/// Replaces the record whole, so that a crash leaves the old one or the new one. An empty record is no file.
-fn write(file: &Path, ours: &BTreeSet<Placed>) -> io::Result<()> {
-    if ours.is_empty() {
-        return match std::fs::remove_file(file) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
-            _ => Ok(()),
-        };
-    }
-    if let Some(directory) = file.parent() {
-        std::fs::create_dir_all(directory)?;
-    }
-    let fresh = file.with_extension("addresses.new");
-    std::fs::write(&fresh, serde_json::to_vec(ours)?)?;
-    std::fs::rename(&fresh, file)
 }
 
 #[cfg(test)]
@@ -236,20 +205,5 @@ mod tests {
             assert_eq!(steps.add.len(), added.len(), "{title}");
             assert_eq!(steps.ours, placed(after), "{title}");
         }
-    }
-
-    #[test]
-    fn the_record_survives_and_an_empty_one_is_no_file() {
-        let directory = tempfile::tempdir().unwrap();
-        let file = VirtualAddresses::record_beside(&directory.path().join("run/ringmaster.sock"));
-        assert_eq!(read(&file).unwrap(), BTreeSet::new());
-        let ours = placed(&[("10.0.0.1", 32), ("2001:db8::1", 64)]);
-        write(&file, &ours).unwrap();
-        assert_eq!(read(&file).unwrap(), ours);
-        write(&file, &BTreeSet::new()).unwrap();
-        assert!(!file.exists());
-        write(&file, &BTreeSet::new()).unwrap();
-        std::fs::write(&file, "not ours").unwrap();
-        assert!(read(&file).is_err(), "a damaged record is reported, not overwritten");
     }
 }

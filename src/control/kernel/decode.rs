@@ -9,13 +9,15 @@ use netlink_packet_core::{NLM_F_REPLACE, NetlinkMessage, NetlinkPayload};
 use netlink_packet_route::AddressFamily;
 use netlink_packet_route::RouteNetlinkMessage;
 use netlink_packet_route::address::{AddressAttribute, AddressFlags, AddressMessage};
-use netlink_packet_route::link::{LinkAttribute, LinkFlags, LinkMessage};
+use netlink_packet_route::link::{
+    InfoData, InfoKind, InfoMacVlan, LinkAttribute, LinkFlags, LinkInfo, LinkMessage, MacVlanMode,
+};
 use netlink_packet_route::neighbour::{NeighbourAddress, NeighbourAttribute, NeighbourMessage, NeighbourState};
 use netlink_packet_route::route::{
     RouteAddress, RouteAttribute, RouteFlags, RouteMessage, RouteMetric, RouteNextHopFlags, RouteType, RouteVia,
 };
 
-use super::facts::{Address, Event, Link, Reach, RouteEntry, RouteKey, Table};
+use super::facts::{Address, Below, Event, Link, Reach, RouteEntry, RouteKey, Table};
 use crate::wire::{Addr, Mac};
 
 /// The event that a notification tells of, if it concerns us.
@@ -51,16 +53,35 @@ pub(super) fn link(message: &LinkMessage) -> Option<Link> {
         mtu: 0,
         up: message.header.flags.contains(LinkFlags::Up),
         running: message.header.flags.contains(LinkFlags::Running),
+        below: None,
     };
+    let (mut below, mut macvlan, mut far) = (None, None, false);
     for attribute in &message.attributes {
         match attribute {
             LinkAttribute::IfName(name) => link.name.clone_from(name),
             LinkAttribute::Address(bytes) => link.mac = mac(bytes).unwrap_or_default(),
             LinkAttribute::Mtu(mtu) => link.mtu = *mtu,
+            LinkAttribute::Link(index) => below = Some(*index),
+            LinkAttribute::LinkInfo(info) => macvlan = self::macvlan(info),
+            // What it is on top of is in another namespace.
+            LinkAttribute::LinkNetNsId(_) => far = true,
             _ => {}
         }
     }
+    link.below = below.filter(|_| !far).zip(macvlan).map(|(link, private)| Below { link, private });
     Some(link)
+}
+
+/// Of a macvlan, whether it is private.
+fn macvlan(info: &[LinkInfo]) -> Option<bool> {
+    if !info.contains(&LinkInfo::Kind(InfoKind::MacVlan)) {
+        return None;
+    }
+    let private = |info: &LinkInfo| match info {
+        LinkInfo::Data(InfoData::MacVlan(data)) => data.contains(&InfoMacVlan::Mode(MacVlanMode::Private)),
+        _ => false,
+    };
+    Some(info.iter().any(private))
 }
 
 /// An address of the director.

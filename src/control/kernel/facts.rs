@@ -23,6 +23,25 @@ pub struct Link {
     pub up: bool,
     /// Whether it can pass packets: it has its carrier (`IFF_RUNNING`).
     pub running: bool,
+    /// Of a macvlan: what it is on top of.
+    pub below: Option<Below>,
+}
+
+/// What a macvlan is on top of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Below {
+    /// The index of that interface.
+    pub link: u32,
+    /// Whether the macvlan talks to nobody but what is beyond that interface (private mode): it is that interface, with
+    /// another MAC address.
+    pub private: bool,
+}
+
+impl Link {
+    /// Whether it is another interface with a MAC address of its own: a macvlan in private mode.
+    pub fn is_private(&self) -> bool {
+        self.below.is_some_and(|below| below.private)
+    }
 }
 
 /// An address of the director.
@@ -163,6 +182,17 @@ impl Facts {
     /// The interface of this name.
     pub fn link_named(&self, name: &str) -> Option<&Link> {
         self.links.values().find(|link| link.name == name)
+    }
+
+    /// The index of the interface by which packets of this one come and go.
+    pub fn port_below(&self, index: u32) -> u32 {
+        let below = self.links.get(&index).and_then(|link| link.below).filter(|below| below.private);
+        below.map_or(index, |below| below.link)
+    }
+
+    /// Whether the director has this address, and can send from it.
+    pub fn has(&self, address: Addr) -> bool {
+        self.addresses.values().any(|own| own.address == address && own.usable)
     }
 
     /// The addresses of an interface.

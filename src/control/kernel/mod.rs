@@ -8,6 +8,8 @@
 //! | [`resolver`] | when to ask for a neighbour | no |
 //! | [`Kernel`] | dumps, follows and asks | yes |
 //! | [`VirtualAddresses`] | puts virtual addresses on interfaces and takes them off again | yes |
+//! | [`VirtualMacs`] | makes interfaces with virtual MAC addresses for them | yes |
+//! | [`Tuning`] | settings of interfaces that these need | yes |
 //! | [`Paths`] | the same for routes and rules | yes |
 //! | [`ReturnLink`] | makes the pair of interfaces by which workers give packets to the kernel | yes |
 
@@ -16,19 +18,27 @@ pub(super) mod decode;
 pub mod facts;
 pub mod mirror;
 mod paths;
+mod record;
 pub mod resolver;
 mod return_link;
+mod sysctl;
+mod tuning;
+mod virtual_macs;
 mod watch;
 
 pub use addresses::VirtualAddresses;
 pub use paths::Paths;
 pub use resolver::wanted;
 pub use return_link::ReturnLink;
+pub use tuning::Tuning;
+pub use virtual_macs::VirtualMacs;
 pub use watch::Kernel;
 
 use std::io;
 use std::net::IpAddr;
 use std::path::PathBuf;
+
+use crate::wire::Mac;
 
 /// Why the kernel's network state could not be read or changed.
 #[derive(Debug, thiserror::Error)]
@@ -90,8 +100,33 @@ pub enum KernelError {
         /// Why.
         source: Box<dyn std::error::Error + Send + Sync>,
     },
-    /// The record of added addresses could not be read or written.
-    #[error("cannot keep the record of virtual addresses in {}", file.display())]
+    /// An interface with a virtual MAC address was refused.
+    #[error("cannot make the interface {name} with MAC address {mac} on top of {parent}")]
+    VirtualMac {
+        /// Its name.
+        name: String,
+        /// Its MAC address.
+        mac: Mac,
+        /// The interface below it.
+        parent: String,
+        /// Why.
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// A setting of an interface was refused; the error names it.
+    #[error(transparent)]
+    Setting(io::Error),
+    /// Somebody else's interface has the name of one with a virtual MAC address.
+    #[error(
+        "there is an interface {name} already, and it is no macvlan on top of {parent}; give `use_vmac` another name"
+    )]
+    Taken {
+        /// The name.
+        name: String,
+        /// The interface below ours.
+        parent: String,
+    },
+    /// The record of what was made could not be read or written.
+    #[error("cannot keep the record of virtual addresses or interfaces in {}", file.display())]
     Record {
         /// Where it is kept.
         file: PathBuf,

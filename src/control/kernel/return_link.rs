@@ -12,16 +12,15 @@
 //! - `forwarding` of IPv4 if any port has it. That of IPv6 is decided for all interfaces together.
 //! - No IPv6 addresses, advertisements or ARP of its own: nothing is ever sent by it.
 
-use std::fs;
 use std::io;
 use std::net::Ipv4Addr;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use netlink_packet_route::address::AddressScope;
 use netlink_packet_route::link::{InfoData, InfoVeth, LinkAttribute};
 use rtnetlink::{Handle, LinkMessageBuilder, LinkUnspec, LinkVeth};
 
-use super::KernelError;
+use super::{KernelError, sysctl};
 use crate::sys::interface::Interface;
 
 /// The IPv4 dummy address (RFC 7600 4.8).
@@ -98,17 +97,17 @@ impl ReturnLink {
 
     /// See the module documentation.
     fn set_sysctls(&self, ports: &[Interface]) -> io::Result<()> {
-        let forwards = ports.iter().any(|port| fs::read(sysctl("ipv4", &port.name, "forwarding")).is_ok_and(is_on));
-        set("ipv4", &self.kernel, "rp_filter", "2")?;
+        let forwards = ports.iter().any(|port| sysctl::is_on("ipv4", &port.name, "forwarding"));
+        sysctl::set("ipv4", &self.kernel, "rp_filter", "2")?;
         if forwards {
-            set("ipv4", &self.kernel, "forwarding", "1")?;
+            sysctl::set("ipv4", &self.kernel, "forwarding", "1")?;
         }
-        set("ipv6", &self.workers, "disable_ipv6", "1")?;
+        sysctl::set("ipv6", &self.workers, "disable_ipv6", "1")?;
         // Whatever new interfaces are like by default.
-        set("ipv6", &self.kernel, "disable_ipv6", "0")?;
+        sysctl::set("ipv6", &self.kernel, "disable_ipv6", "0")?;
         // Addresses by nobody (`IN6_ADDR_GEN_MODE_NONE` of <linux/if_link.h>).
-        set("ipv6", &self.kernel, "addr_gen_mode", "1")?;
-        set("ipv6", &self.kernel, "accept_ra", "0")
+        sysctl::set("ipv6", &self.kernel, "addr_gen_mode", "1")?;
+        sysctl::set("ipv6", &self.kernel, "accept_ra", "0")
     }
 
     /// Removes the pair, if it is there. Of one that cannot be removed the next start will speak.
@@ -123,24 +122,6 @@ impl ReturnLink {
 
 /// What stands in the way of the pair.
 type Refused = Box<dyn std::error::Error + Send + Sync>;
-
-fn sysctl(family: &str, device: &str, key: &str) -> PathBuf {
-    ["/proc/sys/net", family, "conf", device, key].iter().collect()
-}
-
-/// A kernel without IPv6 has none of its sysctls, and needs none.
-fn set(family: &str, device: &str, key: &str, value: &str) -> io::Result<()> {
-    let file = sysctl(family, device, key);
-    match fs::write(&file, value) {
-        Err(error) if family == "ipv6" && error.kind() == io::ErrorKind::NotFound => Ok(()),
-        Err(error) => Err(io::Error::new(error.kind(), format!("cannot set {}: {error}", file.display()))),
-        Ok(()) => Ok(()),
-    }
-}
-
-fn is_on(value: Vec<u8>) -> bool {
-    value.first().is_some_and(|&value| value != b'0')
-}
 
 /// The 32-bit FNV-1a hash: the same in every process and version, as names must be.
 fn fnv1a(bytes: &[u8]) -> u32 {

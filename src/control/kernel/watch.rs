@@ -121,7 +121,9 @@ impl Kernel {
     /// Makes the kernel find a neighbour that a worker has met, unless it was asked only just now. `now` is the time
     /// since an arbitrary start.
     pub async fn resolve(&mut self, next: NextHop, now: Duration) {
-        let Some(link) = self.ports.get(usize::from(next.port.0)).and_then(|name| self.mirror.link_index(name)) else {
+        let Some(link) =
+            self.ports.get(usize::from(next.port.0)).and_then(|name| self.mirror.asks_by(name, next.address))
+        else {
             return;
         };
         let reach = self.mirror.reach(link, next.address);

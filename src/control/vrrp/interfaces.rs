@@ -68,12 +68,15 @@ impl Interfaces {
     /// The address that adverts of an instance are sent from; `None` while it cannot take part. `virtual_` addresses
     /// are never sent from.
     pub(super) fn source(&self, spec: &Spec, is_virtual: impl Fn(Addr) -> bool) -> Option<Addr> {
+        if spec.lonely {
+            return None;
+        }
         let link = self.facts.link_named(&spec.interface)?;
         if spec.needs_link && !(link.up && link.running) {
             return None;
         }
-        if spec.source.is_some() {
-            return spec.source;
+        if let Some(source) = spec.source {
+            return Some(source).filter(|source| !spec.needs_source || self.facts.has(*source));
         }
         /// `RT_SCOPE_LINK`.
         const LINK_LOCAL: u8 = 253;

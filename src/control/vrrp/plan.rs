@@ -6,7 +6,7 @@ use super::ElectionError;
 use super::interfaces::Interfaces;
 use super::wire::Wire;
 use crate::config::Config;
-use crate::config::model::VirtualAddress;
+use crate::config::model::{VirtualAddress, VrrpInstance};
 use crate::sys::clock;
 use crate::vrrp::announce::Site;
 use crate::vrrp::{Entry, Influence, Spec, Standing};
@@ -50,7 +50,7 @@ impl Plan {
         Ok(Self {
             entries: specs().map(entry).collect(),
             groups: config.groups.iter().map(|group| group.members.clone()).collect(),
-            sites: config.instances.iter().map(|instance| instance.addresses.iter().map(site).collect()).collect(),
+            sites: config.instances.iter().map(|instance| sites(config, instance)).collect(),
             wire,
             not_before: delay.unwrap_or_default().max(config.global.boot_delay),
         })
@@ -65,18 +65,31 @@ impl Plan {
     }
 }
 
-fn site(address: &VirtualAddress) -> Site {
-    Site { address: address.address.into(), device: address.device.clone() }
+fn sites(config: &Config, instance: &VrrpInstance) -> Vec<Site> {
+    instance.addresses.iter().map(|address| site(config, instance, address)).collect()
+}
+
+fn site(config: &Config, instance: &VrrpInstance, address: &VirtualAddress) -> Site {
+    let (how, port) = (instance.election.announcing, config.port_of(&address.device));
+    let group = config.garp_groups.iter().find(|group| group.interfaces.iter().any(|interface| interface == port));
+    let gaps = group.map_or([how.arp_gap, how.na_gap], |group| [group.arp_gap, group.na_gap]);
+    Site {
+        address: address.address.into(),
+        device: address.device.clone(),
+        pace: group.map_or(port, |group| &group.interfaces[0]).to_owned(),
+        gap: gaps[usize::from(address.address.is_ipv6())],
+        extra: address.device != instance.device && (how.extra_all || port != address.device),
+    }
 }
 
 fn check_devices(config: &Config, interfaces: &Interfaces) -> Result<(), ElectionError> {
     for instance in &config.instances {
-        let own = std::iter::once(&instance.election.interface);
+        let own = std::iter::once(instance.election.interface.as_str());
         let missing = own
-            .chain(instance.addresses.iter().map(|address| &address.device))
+            .chain(instance.addresses.iter().map(|address| config.port_of(&address.device)))
             .find(|device| interfaces.facts().link_named(device).is_none());
         if let Some(device) = missing {
-            let (device, instance) = (device.clone(), instance.election.name.clone());
+            let (device, instance) = (device.to_owned(), instance.election.name.clone());
             return Err(ElectionError::NoDevice { device, instance });
         }
     }

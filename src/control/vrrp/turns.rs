@@ -236,11 +236,11 @@ impl Turns {
 
     fn send(&mut self, instance: usize, priority: u8) {
         let datagrams = self.routers.datagrams(instance, priority);
-        let interface = &self.routers.members()[instance].spec().interface;
+        let spec = self.routers.members()[instance].spec();
         for (to, bytes) in datagrams {
-            let sent = self.wire.send(interface, to, &bytes);
+            let sent = self.wire.send(spec, to, &bytes);
             if let (Err(error), false) = (&sent, self.mute) {
-                tracing::warn!("an advert to {to} by {interface} was not sent: {error}");
+                tracing::warn!("an advert to {to} by {} was not sent: {error}", spec.interface);
             }
             self.mute = sent.is_err();
         }

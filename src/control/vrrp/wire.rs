@@ -2,7 +2,7 @@
 //!
 //! Adverts are heard by packet sockets: the same way for both families, with the whole IP header, whatever the
 //! host's firewall makes of protocol 112. They are sent by raw sockets that take the header from us, so that the kernel
-//! finds the way to unicast peers. The raw socket is also what joins the group: switches that listen in on
+//! finds the way to unicast peers; those of a virtual MAC address go out as frames, by the interface itself. The raw socket is also what joins the group: switches that listen in on
 //! IGMP and MLD must see a member.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -16,7 +16,7 @@ use crate::control::kernel::facts::Facts;
 use crate::sys::packet::{FrameSender, ip_receiver};
 use crate::vrrp::Spec;
 use crate::vrrp::announce::Site;
-use crate::vrrp::frames::announcement;
+use crate::vrrp::frames::{announcement, to_group};
 use crate::vrrp::packet::Packet;
 use crate::vrrp::spec::Peers;
 use crate::vrrp::wire::{LONGEST, PROTOCOL};
@@ -99,12 +99,14 @@ impl Wire {
         }
     }
 
-    /// Sends an IP packet, header included.
-    pub(super) fn send(&self, interface: &str, to: Addr, bytes: &[u8]) -> io::Result<()> {
-        let family = to.family();
-        let Some(line) = self.lines.get(&(interface.to_owned(), family)) else {
+    /// Sends an IP packet of an instance, header included.
+    pub(super) fn send(&self, spec: &Spec, to: Addr, bytes: &[u8]) -> io::Result<()> {
+        let Some(line) = self.lines.get(&(spec.interface.clone(), to.family())) else {
             return Err(io::ErrorKind::NotFound.into());
         };
+        if let Some(mac) = spec.mac {
+            return self.frames.send(line.link, &to_group(to, mac, bytes));
+        }
         let to = match IpAddr::from(to) {
             IpAddr::V4(v4) => SocketAddr::from((v4, 0)),
             IpAddr::V6(v6) => SocketAddrV6::new(v6, 0, 0, line.link).into(),

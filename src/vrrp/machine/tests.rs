@@ -224,3 +224,20 @@ fn the_stopped_and_the_faulty_hear_nothing() {
         assert!(machine.handle(input, ms(20_000)).is_empty());
     }
 }
+
+#[test]
+fn a_master_that_stood_still_gives_way_where_it_is_told_to() {
+    let late = Spec { preempt: Preempt::Never, yields_after: Some(ms(3200)), ..spec(100) };
+    for (spec, woke, role) in
+        [(&late, 13_199, Role::Master), (&late, 13_200, Role::Backup), (&spec(100), 60_000, Role::Master)]
+    {
+        // Its last advert was at 10 s.
+        let mut machine = master(spec);
+        let actions = machine.handle(Input::Woke, ms(woke));
+        assert_eq!(machine.role(), role, "woke at {woke}");
+        let expected: &[Action] = &[Action::Leave, Action::Entered(Role::Backup, Cause::Late)];
+        assert_eq!(actions[..], *if role == Role::Backup { expected } else { &[] }, "without a goodbye");
+    }
+    let mut machine = backup(&late);
+    assert!(machine.handle(Input::Woke, ms(60_000)).is_empty(), "a backup waits for its deadline");
+}

@@ -13,7 +13,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::facts::{Address, Effect, Event, Facts, Link, Reach, RouteEntry};
 use crate::io::PortId;
 use crate::service::{Hop, HopId, Network, NextHop, Port, Route, Routes};
-use crate::wire::{Addr, Family};
+use crate::wire::{Addr, Family, Mac};
 
 /// The kernel's tables and what was made of them; see the module documentation.
 #[derive(Debug, Default)]
@@ -98,8 +98,22 @@ impl Mirror {
         defaults.filter_map(|entry| self.link_name(entry.link?))
     }
 
+    /// The name of the interface that packets of this one come and go by.
     fn link_name(&self, index: u32) -> Option<&str> {
-        self.facts.links.get(&index).map(|link| link.name.as_str())
+        self.facts.links.get(&self.facts.port_below(index)).map(|link| link.name.as_str())
+    }
+
+    /// The index of the interface by which to ask for a neighbour that is reached by the port of this name: the port itself,
+    /// unless only an interface on top of it has an address in the neighbour's network.
+    pub fn asks_by(&self, port: &str, neighbour: Addr) -> Option<u32> {
+        let port = self.link_index(port)?;
+        let near = |own: &&Address| {
+            self.facts.port_below(own.link) == port
+                && own.address.family() == neighbour.family()
+                && own.address.masked(own.prefix) == neighbour.masked(own.prefix)
+        };
+        let near: Vec<u32> = self.facts.addresses.values().filter(near).map(|own| own.link).collect();
+        Some(near.first().filter(|_| !near.contains(&port)).copied().unwrap_or(port))
     }
 
     /// What is known of a neighbour.
@@ -129,16 +143,25 @@ impl Mirror {
         network
     }
 
+    /// The MAC address of a neighbour that is reached by a port, or else by an interface on top of it.
+    fn mac_by(&self, port: u32, address: Addr) -> Option<Mac> {
+        let on_top = self.facts.links.values().filter(|link| link.below.is_some_and(|below| below.link == port));
+        let on_top = on_top.filter(|link| link.is_private()).map(|link| link.index);
+        std::iter::once(port).chain(on_top).find_map(|link| self.reach(link, address).mac())
+    }
+
     fn resolved(&self, attached: &Attached) -> BTreeSet<NextHop> {
         let known = self.facts.neighbours.keys();
-        known.filter_map(|&(link, address)| Some(NextHop { port: attached.port(link)?, address })).collect()
+        known
+            .filter_map(|&(link, address)| Some(NextHop { port: attached.port(&self.facts, link)?, address }))
+            .collect()
     }
 
     fn hops(&self, attached: &Attached) -> Vec<Hop> {
         let mut hops = vec![Hop::default(); self.hops.len()];
         for (next, id) in &self.hops {
             let Some(Interface { link, .. }) = attached.interface(next.port) else { continue };
-            if let Some(mac) = self.reach(link.index, next.address).mac() {
+            if let Some(mac) = self.mac_by(link.index, next.address) {
                 hops[id.0 as usize] = Hop::new(next.port, mac, link.mac, clamp(link.mtu));
             }
         }
@@ -147,7 +170,7 @@ impl Mirror {
 
     fn routes(&self, attached: &Attached) -> Vec<(Addr, u8, Route)> {
         let routes = self.facts.routes.iter();
-        routes.map(|entry| (entry.key.destination, entry.key.prefix, attached.route(entry))).collect()
+        routes.map(|entry| (entry.key.destination, entry.key.prefix, attached.route(&self.facts, entry))).collect()
     }
 }
 
@@ -161,13 +184,15 @@ impl<'a> Attached<'a> {
         self.0.get(usize::from(port.0))?.as_ref()
     }
 
-    fn port(&self, index: u32) -> Option<PortId> {
-        let at = self.0.iter().position(|port| port.as_ref().is_some_and(|port| port.link.index == index))?;
+    /// The port that is this interface, or that is below it.
+    fn port(&self, facts: &Facts, index: u32) -> Option<PortId> {
+        let find = |index| self.0.iter().position(|port| port.as_ref().is_some_and(|port| port.link.index == index));
+        let at = find(index).or_else(|| find(facts.port_below(index)))?;
         u8::try_from(at).ok().map(PortId)
     }
 
-    fn route(&self, entry: &RouteEntry) -> Route {
-        let port = entry.link.and_then(|index| self.port(index));
+    fn route(&self, facts: &Facts, entry: &RouteEntry) -> Route {
+        let port = entry.link.and_then(|index| self.port(facts, index));
         let Some(interface) = port.and_then(|port| self.interface(port)) else {
             return Route { port: None, gateway: entry.gateway, source: entry.source, mtu: 0 };
         };
@@ -178,12 +203,13 @@ impl<'a> Attached<'a> {
 }
 
 impl<'a> Interface<'a> {
-    /// Wide scope comes before narrow, primary before secondary, and host addresses last, since those are the virtual
-    /// ones.
+    /// Wide scope comes before narrow, primary before secondary, and last host addresses and those of interfaces on top,
+    /// since those are the virtual ones.
     fn new(facts: &'a Facts, link: &'a Link) -> Self {
-        let own = facts.addresses.range((link.index, Addr::default(), 0)..).map(|(_, own)| own);
-        let mut addresses: Vec<_> = own.take_while(|own| own.link == link.index).filter(|own| own.usable).collect();
-        addresses.sort_by_key(|own| (own.scope, own.secondary, is_host(own), own.address));
+        let own =
+            facts.addresses.values().filter(|own| facts.port_below(own.link) == link.index || own.link == link.index);
+        let mut addresses: Vec<_> = own.filter(|own| own.usable).collect();
+        addresses.sort_by_key(|own| (own.link != link.index, own.scope, own.secondary, is_host(own), own.address));
         Self { link, addresses }
     }
 

@@ -1,6 +1,6 @@
 use proptest::prelude::*;
 
-use super::super::facts::{RouteKey, Table};
+use super::super::facts::{Below, RouteKey, Table};
 use super::*;
 use crate::service::HopTo;
 use crate::wire::Mac;
@@ -17,6 +17,7 @@ fn link(index: u32, name: &str) -> Event {
         mtu: 1500,
         up: true,
         running: true,
+        below: None,
     })
 }
 
@@ -115,6 +116,37 @@ fn the_lower_metric_wins_and_the_local_table_goes_first() {
     assert_eq!(way(&mirror.network(&ports()), "10.1.0.11"), Err(HopTo::NoRoute));
 }
 
+/// A macvlan on top of eth0.
+fn on_top(private: bool) -> Event {
+    let Event::Link(link) = link(9, "vrrp.51") else { unreachable!("as made") };
+    Event::Link(Link { mac: Mac([0, 0, 0x5e, 0, 1, 51]), below: Some(Below { link: 2, private }), ..link })
+}
+
+#[test]
+fn an_interface_with_a_virtual_mac_address_is_the_port_below_it() {
+    let mut mirror = mirror();
+    for event in [
+        on_top(true),
+        own(9, "198.51.100.100", 24),
+        route("198.51.100.0", 24, Some(9), None),
+        neighbour(9, "198.51.100.7", Some(5)),
+    ] {
+        assert_eq!(mirror.apply(event), Effect::Changed);
+    }
+    let network = mirror.network(&ports());
+    assert_eq!(way(&network, "198.51.100.7"), Ok(([6, 0, 0, 0, 0, 5], PortId(0))));
+    let HopTo::Ready(id) = network.hop_to(addr("198.51.100.7")) else { panic!("it is ready") };
+    assert_eq!(network.hop(id).unwrap().macs[6..], [2, 0, 0, 0, 0, 2], "the port's own MAC is the source");
+    assert_eq!(mirror.carrier(addr("198.51.100.100")), Some("eth0"));
+    assert_eq!(mirror.asks_by("eth0", addr("198.51.100.8")), Some(9), "only it has an address there");
+    assert_eq!(mirror.asks_by("eth0", addr("192.0.2.7")), Some(2));
+    let first = network.ports[0].addresses.first().map(|own| own.to_string());
+    assert_eq!(first.as_deref(), Some("192.0.2.1"), "virtual addresses come last");
+    // One that may talk to its neighbours on the same host is an interface of its own.
+    mirror.apply(on_top(false));
+    assert_eq!(way(&mirror.network(&ports()), "198.51.100.7"), Err(HopTo::NoRoute));
+}
+
 #[test]
 fn a_new_mac_changes_the_hop_in_place() {
     let mut mirror = mirror();
@@ -200,6 +232,7 @@ fn the_mtu_of_a_route_bounds_that_of_the_link() {
         mtu: 9000,
         up: true,
         running: true,
+        below: None,
     }));
     let network = mirror.network(&ports());
     let mtu = |to: &str| network.routes.lookup(addr(to)).map(|route| route.mtu);
@@ -210,8 +243,15 @@ fn the_mtu_of_a_route_bounds_that_of_the_link() {
 
 #[test]
 fn what_the_kernel_does_not_tell_in_full_asks_for_a_dump() {
-    let down =
-        Event::Link(Link { index: 3, name: "eth1".into(), mac: Mac([2; 6]), mtu: 1500, up: false, running: false });
+    let down = Event::Link(Link {
+        index: 3,
+        name: "eth1".into(),
+        mac: Mac([2; 6]),
+        mtu: 1500,
+        up: false,
+        running: false,
+        below: None,
+    });
     let mut spread = entry("10.1.0.0", 24, Some(3), Some("10.1.0.2"));
     spread.multipath = true;
     let known = entry("10.1.0.0", 24, Some(3), None);

@@ -1,0 +1,37 @@
+//! Giving up what nobody can go on with: the goodbye of a director that died and cannot be followed, for now or at all.
+//!
+//! Backups take over within their skew instead of waiting for three adverts that do not come, and find the addresses free.
+//! What the director held stays held; only its roles are forgotten.
+
+use super::DirectorError;
+use super::roles::Roles;
+use super::takeover::{self, STATE};
+use crate::config::Config;
+use crate::control::keeper::{Estate, Gift, Keeper};
+use crate::control::kernel::{KernelError, VirtualAddresses};
+use crate::control::state::State;
+use crate::supervisor::Channel;
+
+/// Says goodbye for all instances that the last director was master of, and takes its addresses, routes and rules away. Ends
+/// when that is done.
+pub async fn resign(config: Config, supervisor: Channel) -> Result<(), DirectorError> {
+    let failed = |source| DirectorError::System { what: "get from the supervisor what it holds", source };
+    let mut keeper = Keeper::new(Some(supervisor)).map_err(failed)?;
+    let mut estate = Estate::default();
+    keeper.prepared();
+    while keeper.receive(&mut estate).await.map_err(failed)? != Gift::Begin {}
+    let Some(mut state) = estate.take(STATE).and_then(|file| State::read(file).ok()) else { return Ok(()) };
+    if state.masters.is_empty() {
+        return Ok(());
+    }
+    let roles = Roles::new(&config, &state.masters);
+    let said = roles.say_goodbye(&config).await;
+    let (connection, handle, _) = rtnetlink::new_connection().map_err(KernelError::Open)?;
+    tokio::spawn(connection);
+    roles.remove_paths(&handle).await;
+    VirtualAddresses::load(VirtualAddresses::record_beside(&config.settings.socket))?.clear(&handle).await?;
+    tracing::warn!("gave up {}: backups take over", state.masters.join(", "));
+    state.masters.clear();
+    takeover::hold_state(&mut keeper, &state);
+    said
+}
