@@ -93,11 +93,6 @@ impl Process {
         heard.ok().flatten()
     }
 
-    /// Readable once it has ended.
-    pub(super) fn end(&self) -> &OwnedFd {
-        &self.end
-    }
-
     /// What becomes readable when it says something or ends. The channel of one that says no more would be readable for as
     /// long as it takes to end, which would be waited for in vain, and at the cost of a core.
     pub(super) fn wakers(&self) -> impl Iterator<Item = PollFd<'_>> {

@@ -26,7 +26,7 @@ use crate::control::view::{BfdView, RoleView, TrackerView};
 use crate::control::vrrp::{Command, ElectionError, Elections, Legacy, Plan, Record, Report};
 use crate::io::xdp::steer::Rules;
 use crate::track::{Reading, Tracker, Watch};
-use crate::vrrp::Event;
+use crate::vrrp::{Event, Standing};
 use crate::wire::{Addr, ServiceKey};
 
 /// How long it may take to be master once more, which one must be to say goodbye.
@@ -85,6 +85,11 @@ impl Roles {
             legacy,
             read_before,
         }
+    }
+
+    /// The names of the instances that are master.
+    pub(super) fn masters(&self) -> Vec<String> {
+        self.instances.iter().filter(|instance| instance.master).map(|instance| instance.name.clone()).collect()
     }
 
     /// What trackers have read, for the next director.
@@ -171,9 +176,11 @@ impl Roles {
 
     /// Leads the elections of the masters once more, for as long as it takes to say goodbye for them.
     pub(super) async fn say_goodbye(&self, config: &Config) -> Result<(), DirectorError> {
-        let masters = (0..).zip(&self.instances).filter(|(_, instance)| instance.master);
-        let first = masters.map(|(at, _)| Command::Resume(at)).collect();
-        let Some(mut elections) = Elections::start(config, first)? else { return Ok(()) };
+        let plan = Plan::new(config, &[], |spec| self.legacy.standing(spec).filter(Standing::is_master))?;
+        let record = Record::new();
+        let record = record.map_err(|source| ElectionError::System { what: "keep a record", source })?;
+        let mut elections = Elections::start(record)?;
+        let _ = elections.adopt(plan).await;
         let mut awaited = self.masters().len();
         let lead = async {
             while awaited > 0 {
