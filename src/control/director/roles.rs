@@ -104,7 +104,7 @@ impl Roles {
         self.trackers.take_news()
     }
 
-    /// Begins to hold elections, with everything that moves them or is told of them; `respectful` ones take over from no
+    /// Begins to hold elections, with everything but BFD that moves them or is told of them; `respectful` ones take over from no
     /// living master.
     pub(super) async fn start(
         &mut self,
@@ -114,9 +114,6 @@ impl Roles {
     ) -> Result<(), DirectorError> {
         for complaint in Programs::review(config) {
             tracing::error!("{complaint}");
-        }
-        if !config.bfd.is_empty() {
-            self.speak_bfd(bfd::Prepared::new(&config.bfd, &[])?, Some(Neighbours::start()?));
         }
         self.notifier = Some(Notifier::start(config));
         if config.instances.is_empty() {
@@ -140,6 +137,14 @@ impl Roles {
         // There are no numbers of before.
         let _ = elections.adopt(plan.influenced(influences)).await;
         self.elections = Some(elections);
+        Ok(())
+    }
+
+    /// Begins to speak BFD, whose port is one director's alone.
+    pub(super) fn start_bfd(&mut self, config: &Config) -> Result<(), DirectorError> {
+        if !config.bfd.is_empty() {
+            self.speak_bfd(bfd::Prepared::new(&config.bfd, &[])?, Some(Neighbours::start()?));
+        }
         Ok(())
     }
 

@@ -234,12 +234,16 @@ impl Director {
         }
         self.steering.set_fallback(Fallback::Drop)?;
         self.steer()?;
-        // Packets are forwarded. All that follows may need what the last director had open.
-        self.keeper.alone().await;
+        // Packets are forwarded. The next adverts are due, and need nothing that the last director may still have open.
         self.clear_leftovers().await?;
+        let respectful = self.respect_for_now();
+        self.roles.start(&self.config, respectful, &mut self.keeper).await?;
+        // All that follows may need it.
+        self.keeper.alone().await;
+        self.roles.start_bfd(&self.config)?;
         self.confirm().await;
-        let respectful = self.learn_before_leading();
-        self.roles.start(&self.config, respectful, &mut self.keeper).await
+        self.learn_before_leading();
+        Ok(())
     }
 
     /// Says what was obtained.
