@@ -1,5 +1,6 @@
 //! `ringmaster run`: the director itself.
 
+use std::cell::Cell;
 use std::error::Error;
 use std::io::IsTerminal;
 use std::path::PathBuf;
@@ -27,6 +28,9 @@ pub struct Args {
     /// The descriptor of the supervisor's channel
     #[arg(long, hide = true, value_name = "DESCRIPTOR", conflicts_with = "foreground_single")]
     pub supervised: Option<i32>,
+    /// Keep what there is to say of the configuration to oneself, for it has been said
+    #[arg(long, hide = true, requires = "supervised")]
+    pub spare: bool,
     /// Say goodbye for a director that died, and end
     #[arg(long, hide = true, requires = "supervised")]
     pub resign: bool,
@@ -56,9 +60,12 @@ fn direct(args: &Args, supervisor: Option<Channel>) -> ExitCode {
         problems.0.iter().for_each(|problem| eprint!("{}", config::render(problem, style)));
     };
     let options = LoadOptions { config_id: args.config_id.clone() };
+    let silent = Cell::new(args.spare || args.resign);
     let load = || match config::load(&args.file, &options) {
         Ok(loaded) => {
-            show(&loaded.problems);
+            if !silent.take() {
+                show(&loaded.problems);
+            }
             Some(loaded.config)
         }
         Err(problems) => {

@@ -3,7 +3,7 @@
 //! Workers and the sweeper come through here, so that each count is kept in one place.
 
 use super::{Shared, full};
-use crate::conn::table::{Entry, Fate, Slot, StateWord};
+use crate::conn::table::{Entry, Fate, Listed, Slot, StateWord};
 use crate::conn::{State, Table};
 use crate::service::{Options, PairFlags, PairId, Server, Services};
 use crate::time::{Tick, Ticks};
@@ -96,22 +96,17 @@ pub fn ended(shared: &Shared, lane: usize, entry: &Entry) {
     }
 }
 
-/// Takes over the connections of a director before this one: they count, in `lane`, and ask for their way anew, since hops
-/// were numbered otherwise. Nobody else may be using the table.
-pub fn resume(shared: &Shared, lane: usize) {
-    for listed in shared.table.entries() {
-        let (record, pair) = (listed.record, PairId(listed.record.pair));
-        // What a local end has in the place of a hop is the slot of its connection.
-        if record.flags & LOCAL_END != 0 {
-            continue;
-        }
-        if is_template(record.state) {
-            shared.loads.add_template(lane, pair, 1);
-            continue;
-        }
-        let active = i32::from(record.state.is_active());
-        shared.loads.add(lane, pair, active, 1 - active);
-        shared.table.entry(listed.slot).set_hop(0, 0);
+/// Takes over a connection of a director before this one: it counts, in `lane`, and asks for its way anew, since hops were
+/// numbered otherwise. Nobody else may be using the table.
+pub fn resume(shared: &Shared, lane: usize, connection: Listed) {
+    let Listed { record, slot, .. } = connection;
+    // What a local end has in the place of a hop is the slot of its connection.
+    if record.flags & LOCAL_END != 0 {
+        return;
+    }
+    adopt(shared, lane, PairId(record.pair), record.state);
+    if !is_template(record.state) {
+        shared.table.entry(slot).set_hop(0, 0);
     }
 }
 

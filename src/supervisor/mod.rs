@@ -58,6 +58,8 @@ use watch::{Hang, LOOK, Watch};
 pub const OPTION: &str = "--supervised";
 /// The option of `ringmaster run` that has it give up the roles of a director that died.
 pub const RESIGN: &str = "--resign";
+/// The option of `ringmaster run` that has it not repeat what the director at work has said of the configuration.
+pub const SPARE: &str = "--spare";
 /// What the names of things begin with that are no longer wanted once rings are opened anew.
 pub const RINGS: &str = "rings.";
 
@@ -168,7 +170,10 @@ impl Supervisor {
         let mut fds = vec![PollFd::new(&self.signals, PollFlags::IN)];
         fds.extend(self.director.wakers());
         fds.extend(self.successor.iter().flat_map(|(successor, _)| successor.wakers()));
-        fds.extend(self.spare.wakers());
+        // What nobody would listen to must not wake anybody: one that goes first would take a core.
+        if self.has_spare() {
+            fds.extend(self.spare.wakers());
+        }
         fds.extend(self.dying.iter().map(Process::end));
         let turn = if self.watch.is_some() { LOOK } else { IDLE };
         let turn = Timespec::try_from(turn).map_err(io::Error::other)?;
@@ -214,10 +219,14 @@ impl Supervisor {
         watch.inspect_err(|error| tracing::warn!("whether the director hangs cannot be seen: {error}")).ok()
     }
 
-    /// Has a spare, as long as there is a director that forwards and nobody is to take its place. The spare may know before
-    /// anybody else that the director has died.
+    /// Whether there is to be a spare: there is a director that forwards, and nobody else is to take its place.
+    fn has_spare(&self) -> bool {
+        matches!(self.director.phase, Phase::Ready(_)) && self.successor.is_none() && !self.ending
+    }
+
+    /// Looks after the spare, which may know before anybody else that the director has died.
     fn keep_spare(&mut self) -> io::Result<()> {
-        if !matches!(self.director.phase, Phase::Ready(_)) || self.successor.is_some() || self.ending {
+        if !self.has_spare() {
             return Ok(());
         }
         let now = clock::now();

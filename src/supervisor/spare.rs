@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use rustix::event::PollFd;
 
+use super::SPARE;
 use super::channel::Message;
 use super::process::{Phase, Process, Program};
 
@@ -43,13 +44,16 @@ impl Spare {
         now: Duration,
     ) -> bool {
         match &mut self.process {
-            None if now >= self.not_before => match Process::start(program, arguments, now) {
-                Ok(process) => {
-                    process.go_after_others(HUMILITY);
-                    self.process = Some(process);
+            None if now >= self.not_before => {
+                let arguments: Vec<_> = arguments.iter().cloned().chain([SPARE.into()]).collect();
+                match Process::start(program, &arguments, now) {
+                    Ok(process) => {
+                        process.go_after_others(HUMILITY);
+                        self.process = Some(process);
+                    }
+                    Err(error) => self.failed(&error, now),
                 }
-                Err(error) => self.failed(&error, now),
-            },
+            }
             None => {}
             Some(process) => match process.ended() {
                 Ok(None) if process.phase == Phase::Preparing => self.hear(held, now),

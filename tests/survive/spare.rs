@@ -63,7 +63,7 @@ fn a_spare_goes_on_within_milliseconds() {
     let scene = scene(Lab::nat(), V4, 2);
     let gaps = gaps(&scene, 8, kill);
     // In a build without optimisation, on a machine that does other things. Without a spare it is 120 ms.
-    assert!(gaps[gaps.len() / 2] < Duration::from_millis(60));
+    assert!(gaps[gaps.len() / 2] < Duration::from_millis(80));
     assert_eq!(scene.director.log().matches("the spare one has taken over").count(), 8, "none was started anew");
     scene.end();
 }

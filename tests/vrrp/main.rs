@@ -13,5 +13,6 @@ mod lab;
 mod rejections;
 mod reloads;
 mod rows;
+mod successors;
 mod troubles;
 mod virtual_mac;

@@ -112,7 +112,7 @@ impl Table {
     /// in the middle of. Nobody else may be using the table.
     pub fn attach(file: OwnedFd) -> Result<(Self, Recovered), TableError> {
         let table = Self::map(file)?;
-        let recovered = table.recover();
+        let recovered = table.recover(|_| {});
         Ok((table, recovered))
     }
 

@@ -6,10 +6,12 @@
 //! The index says where to look: a slot's byte is set before its entry is touched, and taken back after the entry was cleared. So
 //! the repair takes a time that grows with the connections, not with the table.
 
+use std::collections::BTreeMap;
+
 use super::index::Word;
 use super::layout::{Geometry, Slot};
 use super::primitive::Ordering;
-use super::{Entry, Table};
+use super::{Entry, Listed, Table};
 
 /// What the repair found.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -25,27 +27,43 @@ pub struct Recovered {
 }
 
 impl Table {
-    /// Repairs a table that was only mapped. Whoever used it before must have stopped, and nobody may use it yet.
-    pub fn recover(&self) -> Recovered {
+    /// Repairs a table that was only mapped, and shows every connection in it to `kept`. Whoever used it before must have
+    /// stopped, and nobody may use it yet.
+    pub fn recover(&self, kept: impl FnMut(Listed)) -> Recovered {
         self.park_all();
         let mut recovered = Recovered::default();
-        let elsewhere = self.settle_entries(&mut recovered);
-        self.settle_words(&elsewhere, &mut recovered);
-        self.settle_bonds(&mut recovered);
+        let claimed = self.claimed_groups();
+        let elsewhere = self.settle_entries(&claimed, kept, &mut recovered);
+        self.settle_words(&claimed, &elsewhere, &mut recovered);
+        self.settle_bonds(&claimed, &mut recovered);
         recovered
     }
 
+    /// The groups of which anything is said.
+    fn claimed_groups(&self) -> Vec<u32> {
+        let words = (0..).zip(self.mapping.index());
+        words.filter(|(_, word)| word.load(Ordering::Relaxed) != 0).map(|(group, _)| group).collect()
+    }
+
     /// Frees every slot that holds no connection; counts, by home group, the connections that live elsewhere.
-    fn settle_entries(&self, recovered: &mut Recovered) -> Vec<u8> {
-        let mut elsewhere = vec![0u8; self.geometry.groups() as usize];
-        for (group, word) in self.claimed_groups() {
+    fn settle_entries(
+        &self,
+        claimed: &[u32],
+        mut kept: impl FnMut(Listed),
+        recovered: &mut Recovered,
+    ) -> BTreeMap<u32, u8> {
+        let mut elsewhere = BTreeMap::new();
+        for &group in claimed {
+            let word = Word(self.word(group).load(Ordering::Relaxed));
             for position in word.taken() {
                 let slot = Slot::of(group, position);
                 let entry = self.entry(slot);
                 if let Some(home) = self.belongs(slot, word, entry) {
                     recovered.kept += 1;
+                    self.listed(slot).into_iter().for_each(&mut kept);
                     if home != group {
-                        elsewhere[home as usize] = elsewhere[home as usize].saturating_add(1);
+                        let count = elsewhere.entry(home).or_insert(0_u8);
+                        *count = count.saturating_add(1);
                     }
                 } else {
                     recovered.freed += 1;
@@ -55,12 +73,6 @@ impl Table {
             }
         }
         elsewhere
-    }
-
-    /// The groups with any slot that is not free, and their words.
-    fn claimed_groups(&self) -> impl Iterator<Item = (u32, Word)> {
-        let words = (0..).zip(self.mapping.index()).map(|(group, word)| (group, Word(word.load(Ordering::Relaxed))));
-        words.filter(|(_, word)| !word.is_vacant())
     }
 
     /// The home group of the live entry in a slot, if that entry is sound and where a lookup would find it.
@@ -79,22 +91,27 @@ impl Table {
     }
 
     /// Gives every group its control byte: unlocked, with the true count.
-    fn settle_words(&self, elsewhere: &[u8], recovered: &mut Recovered) {
-        for (index_word, &count) in self.mapping.index().iter().zip(elsewhere) {
-            let found = Word(index_word.load(Ordering::Relaxed));
-            let right = found.with_control(count);
+    fn settle_words(&self, claimed: &[u32], elsewhere: &BTreeMap<u32, u8>, recovered: &mut Recovered) {
+        // Those with a count are among the claimed unless somebody has meddled.
+        for &group in claimed.iter().chain(elsewhere.keys()) {
+            let found = Word(self.word(group).load(Ordering::Relaxed));
+            let right = found.with_control(elsewhere.get(&group).copied().unwrap_or(0));
             if found != right {
                 recovered.corrected += 1;
-                index_word.store(right.0, Ordering::Relaxed);
+                self.word(group).store(right.0, Ordering::Relaxed);
             }
         }
     }
 
     /// Gives every template its count of connections, and cuts bonds that lead to no template.
-    fn settle_bonds(&self, recovered: &mut Recovered) {
-        let claimed =
-            || self.claimed_groups().flat_map(|(group, word)| word.tagged().map(move |at| Slot::of(group, at)));
-        let live = || claimed().map(|slot| self.entry(slot)).filter(|entry| entry.state_word().is_live());
+    fn settle_bonds(&self, claimed: &[u32], recovered: &mut Recovered) {
+        let slots = || {
+            claimed.iter().flat_map(|&group| {
+                let word = Word(self.word(group).load(Ordering::Relaxed));
+                word.tagged().map(move |position| Slot::of(group, position))
+            })
+        };
+        let live = || slots().map(|slot| self.entry(slot)).filter(|entry| entry.state_word().is_live());
         for template in live().filter(|entry| entry.key().is_template()) {
             template.forget_children();
         }

@@ -47,20 +47,21 @@ pub(super) struct Inheritance {
 }
 
 impl Prepared {
-    /// Says that all is prepared, and waits for the word to begin. Follows the network meanwhile.
-    pub(super) async fn inherit(&mut self, keeper: &mut Keeper) -> Result<Inheritance, DirectorError> {
-        let failed = |source| DirectorError::System { what: "get from the supervisor what it holds", source };
+    /// Says that all is prepared, and waits for the word to begin. Follows the network meanwhile. `None`: nobody is there
+    /// any more to give the word.
+    pub(super) async fn inherit(&mut self, keeper: &mut Keeper) -> Result<Option<Inheritance>, DirectorError> {
         keeper.prepared();
         let mut inheritance = Inheritance::default();
         let mut looked = true;
         let mut watched = false;
         loop {
             tokio::select! {
-                gift = keeper.receive(&mut inheritance.estate) => match gift.map_err(failed)? {
-                    Gift::Begin => return Ok(inheritance),
+                gift = keeper.receive(&mut inheritance.estate) => match gift {
+                    Err(_) => return Ok(None),
+                    Ok(Gift::Begin) => return Ok(Some(inheritance)),
                     // Written anew all the time, and soon read.
-                    Gift::Changed(name) if name == STATE => {}
-                    Gift::Changed(_) => {
+                    Ok(Gift::Changed(name)) if name == STATE => {}
+                    Ok(Gift::Changed(_)) => {
                         inheritance.forget();
                         looked = false;
                     }

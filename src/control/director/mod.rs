@@ -202,7 +202,7 @@ pub async fn run(
     let system = |what| move |source| DirectorError::System { what, source };
     let mut keeper = Keeper::new(supervisor).map_err(system("listen to the supervisor"))?;
     let mut prepared = Prepared::new(config).await?;
-    let inheritance = prepared.inherit(&mut keeper).await?;
+    let Some(inheritance) = prepared.inherit(&mut keeper).await? else { return Ok(()) };
     let at = prepared.socket().to_owned();
     // Without anything to go on with, whoever listens there would be disturbed.
     let first = inheritance.estate.is_empty().then(|| ControlSocket::bind(&at)).transpose()?;

@@ -8,7 +8,7 @@ use super::roles::Roles;
 use super::takeover;
 use crate::config::Config;
 use crate::control::keeper::{Estate, Gift, Keeper};
-use crate::control::kernel::{KernelError, VirtualAddresses};
+use crate::control::kernel::{KernelError, VirtualAddresses, VirtualMacs};
 use crate::control::vrrp::Record;
 use crate::supervisor::Channel;
 
@@ -29,7 +29,9 @@ pub async fn resign(config: Config, supervisor: Channel) -> Result<(), DirectorE
     let (connection, handle, _) = rtnetlink::new_connection().map_err(KernelError::Open)?;
     tokio::spawn(connection);
     roles.remove_paths(&handle).await;
-    VirtualAddresses::load(VirtualAddresses::record_beside(&config.settings.socket))?.clear(&handle).await?;
+    let socket = &config.settings.socket;
+    VirtualAddresses::load(VirtualAddresses::record_beside(socket))?.clear(&handle).await?;
+    VirtualMacs::load(socket, config.virtual_macs.clone())?.clear(&handle).await?;
     tracing::warn!("gave up {}: backups take over", masters.join(", "));
     // Nobody goes on with them.
     let record = Record::new();

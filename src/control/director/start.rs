@@ -28,7 +28,7 @@ use crate::control::state::State;
 use crate::control::sync::Synchronisation;
 use crate::control::vrrp::Legacy;
 use crate::control::{Ids, Ledger, PAIRS, plan};
-use crate::forward::{Counters, Forwarder, Shared, lifecycle};
+use crate::forward::{Counters, Forwarder, Shared};
 use crate::io::PacketIo;
 use crate::io::options::{Driver, RingOptions};
 use crate::io::xdp::steer::{AttachMode, Fallback, Steering};
@@ -149,7 +149,6 @@ impl Prepared {
         let addresses = VirtualAddresses::load(VirtualAddresses::record_beside(&config.settings.socket))?;
         let macs = VirtualMacs::load(&config.settings.socket, config.virtual_macs.clone())?;
         let tuning = Tuning::load(&config)?;
-        let resumed = memory.is_some();
         let (state, mut ids, ledger, shared) = match memory {
             Some(Memory { state, ids, ledger, shared }) => (state, ids, ledger, shared),
             None => {
@@ -157,9 +156,6 @@ impl Prepared {
                 (State::default(), Ids::with_seed(random(5)), Ledger::default(), shared)
             }
         };
-        if resumed {
-            lifecycle::resume(&shared, workers);
-        }
         takeover::hold_table(&mut keeper, &shared.table);
         let mut health = Health::new(random(1));
         let servers = config.services.iter().flat_map(|service| &service.servers);

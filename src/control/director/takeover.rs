@@ -13,7 +13,7 @@ use crate::control::keeper::{Estate, Keeper};
 use crate::control::state::State;
 use crate::control::vrrp::{Legacy, Record};
 use crate::control::{Ids, Ledger, admin};
-use crate::forward::Shared;
+use crate::forward::{Shared, lifecycle};
 use crate::io::pcap::{Resolution, Writer};
 use crate::io::xdp::steer::{self, AttachMode, Steering};
 use crate::io::xdp::{Descriptors, KernelPort, Mapped, Own, PortSetup, Rings, SetupError, XdpIo};
@@ -55,7 +55,8 @@ pub(super) fn memory(inheritance: &mut Inheritance, workers: usize) -> Option<Me
         refused(&format_args!("their table is for {} workers, not {workers}", shared.table.workers()));
         return None;
     }
-    let recovered = shared.table.recover();
+    // In the lane of the sweeper.
+    let recovered = shared.table.recover(|connection| lifecycle::resume(&shared, workers, connection));
     tracing::info!("connections: {} kept, {} slots repaired", recovered.kept, recovered.freed);
     let ledger = Ledger::restore(&state.ledger);
     Some(Memory { state, ids, ledger, shared })
