@@ -56,6 +56,8 @@ impl Director {
             self.restart_sync_daemons();
         }
         self.file = new;
+        // What clients have changed is now told by its difference from the new file.
+        self.save();
         self.keeper.reloaded();
         tracing::info!(
             "SIGHUP: reloaded, {} virtual services, {} instances",
