@@ -9,7 +9,7 @@ use super::takeover;
 use crate::config::Config;
 use crate::control::keeper::{Estate, Gift, Keeper};
 use crate::control::kernel::{KernelError, VirtualAddresses, VirtualMacs};
-use crate::control::vrrp::Record;
+use crate::control::vrrp::{Legacy, Record};
 use crate::supervisor::Channel;
 
 /// Says goodbye for all instances that the last director was master of, and takes its addresses, routes and rules away. Ends
@@ -34,7 +34,7 @@ pub async fn resign(config: Config, supervisor: Channel) -> Result<(), DirectorE
     VirtualMacs::load(socket, config.virtual_macs.clone())?.clear(&handle).await?;
     tracing::warn!("gave up {}: backups take over", masters.join(", "));
     // Nobody goes on with them.
-    let record = Record::new();
+    let record = Record::new(&Legacy::default());
     let record = record.map_err(|source| DirectorError::System { what: "keep a record of elections", source })?;
     takeover::hold_elections(&mut keeper, &record);
     said

@@ -132,7 +132,7 @@ impl Roles {
         };
         let took_part = |instance: usize| legacy.standing(&config.instances[instance].election).is_some();
         let influences = self.trackers.follow(config, recall, took_part, |_| false);
-        let mut elections = hold_elections(keeper)?;
+        let mut elections = hold_elections(keeper, legacy)?;
         elections.tell(Command::Respect(respectful));
         // There are no numbers of before.
         let _ = elections.adopt(plan.influenced(influences)).await;
@@ -182,7 +182,7 @@ impl Roles {
     /// Leads the elections of the masters once more, for as long as it takes to say goodbye for them.
     pub(super) async fn say_goodbye(&self, config: &Config) -> Result<(), DirectorError> {
         let plan = Plan::new(config, &[], |spec| self.legacy.standing(spec).filter(Standing::is_master))?;
-        let record = Record::new();
+        let record = Record::new(&Legacy::default());
         let record = record.map_err(|source| ElectionError::System { what: "keep a record", source })?;
         let mut elections = Elections::start(record)?;
         let _ = elections.adopt(plan).await;
@@ -369,8 +369,8 @@ impl Director {
 }
 
 /// Starts the thread of the elections, with a record that is held for the next director.
-pub(super) fn hold_elections(keeper: &mut Keeper) -> Result<Elections, DirectorError> {
-    let record = Record::new();
+pub(super) fn hold_elections(keeper: &mut Keeper, legacy: &Legacy) -> Result<Elections, DirectorError> {
+    let record = Record::new(legacy);
     let record = record.map_err(|source| ElectionError::System { what: "keep a record", source })?;
     takeover::hold_elections(keeper, &record);
     Ok(Elections::start(record)?)

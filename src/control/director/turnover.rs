@@ -19,7 +19,7 @@ use crate::config::model::{VirtualAddress, VirtualRoute, VirtualRule};
 use crate::control::bfd::{self, Neighbours};
 use crate::control::keeper::Keeper;
 use crate::control::kernel::Paths;
-use crate::control::vrrp::{Command, Elections, Plan, Report};
+use crate::control::vrrp::{Command, Elections, Legacy, Plan, Report};
 use crate::track::{Reading, Tracker, Watch};
 use crate::vrrp::{Spec, Standing};
 use crate::wire::Addr;
@@ -68,7 +68,9 @@ impl Turnover {
             .transpose()?;
         let sessions = bfd::Prepared::new(&new.bfd, &old.bfd)?;
         let neighbours = (roles.neighbours.is_none() && !new.bfd.is_empty()).then(Neighbours::start).transpose()?;
-        let elections = (roles.elections.is_none() && plan.is_some()).then(|| hold_elections(keeper)).transpose()?;
+        let elections = (roles.elections.is_none() && plan.is_some())
+            .then(|| hold_elections(keeper, &Legacy::default()))
+            .transpose()?;
         let instances = new.instances.iter().zip(masters).map(|(instance, master)| Instance::new(instance, master));
         let (instances, local) = (instances.collect(), new.local_addresses.clone());
         Ok(Self { plan, elections, sessions, neighbours, instances, was, local })

@@ -56,9 +56,12 @@ impl Legacy {
 }
 
 impl Record {
-    /// An empty one.
-    pub fn new() -> io::Result<Self> {
-        Ok(Self { file: memfd_create("ringmaster-elections", MemfdFlags::CLOEXEC)?.into(), slots: Vec::new() })
+    /// With what a director before this one has left: until instances are known to stand otherwise, they stand so.
+    pub(in crate::control) fn new(legacy: &Legacy) -> io::Result<Self> {
+        let file = memfd_create("ringmaster-elections", MemfdFlags::CLOEXEC)?.into();
+        let mut record = Self { file, slots: legacy.0.iter().cloned().map(Some).collect() };
+        record.write()?;
+        Ok(record)
     }
 
     /// To be held for the next director.
@@ -66,11 +69,19 @@ impl Record {
         self.file.as_fd()
     }
 
-    /// Other instances have the slots from now on.
-    pub(super) fn renumber(&mut self, count: usize) -> io::Result<()> {
-        self.slots = vec![None; count];
-        self.file.set_len(0)?;
-        self.file.set_len((count * SLOT) as u64)
+    /// These instances have the slots from now on. What is known of them stays, whenever the director may die.
+    pub(super) fn renumber<'a>(&mut self, specs: impl Iterator<Item = &'a Spec>) -> io::Result<()> {
+        let before = std::mem::take(&mut self.slots);
+        let known = |spec: &Spec| before.iter().flatten().find(|slot| slot.is_of(spec)).cloned();
+        self.slots = specs.map(known).collect();
+        self.write()
+    }
+
+    /// All slots at once, and then without what was behind them.
+    fn write(&mut self) -> io::Result<()> {
+        let text: Result<Vec<_>, _> = self.slots.iter().map(|slot| text(slot.as_ref())).collect();
+        self.file.write_all_at(&text?.concat(), 0)?;
+        self.file.set_len((self.slots.len() * SLOT) as u64)
     }
 
     /// Notes how an instance stands; `None` if it takes no part.
@@ -84,11 +95,16 @@ impl Record {
             v6: spec.family == Family::V6,
             standing,
         });
-        let mut text = slot.as_ref().map(serde_json::to_vec).transpose()?.unwrap_or_default();
-        text.resize(SLOT, b' ');
+        let text = text(slot.as_ref())?;
         self.slots[instance] = slot;
         self.file.write_all_at(&text, (instance * SLOT) as u64)
     }
+}
+
+fn text(slot: Option<&Slot>) -> io::Result<Vec<u8>> {
+    let mut text = slot.map(serde_json::to_vec).transpose()?.unwrap_or_default();
+    text.resize(SLOT, b' ');
+    Ok(text)
 }
 
 impl Slot {
@@ -111,8 +127,8 @@ mod tests {
         let master = |ms| Some(Standing::Master { advert_at: Duration::from_millis(ms) });
         let (interval, down_at) = (Duration::from_secs(40), Duration::MAX);
         let backup = Some(Standing::Backup { interval, down_at, preempt_at: Some(Duration::MAX) });
-        let mut record = Record::new().unwrap();
-        record.renumber(3).unwrap();
+        let mut record = Record::new(&Legacy::default()).unwrap();
+        record.renumber(specs.iter()).unwrap();
         let read = |record: &Record| {
             let legacy = Legacy::read(record.fd().try_clone_to_owned().unwrap()).unwrap();
             specs.each_ref().map(|spec| legacy.standing(spec))
@@ -124,9 +140,10 @@ mod tests {
             record.note(instance, &specs[instance], standing).unwrap();
         }
         assert_eq!(read(&record), [master(9), None, backup]);
-        record.renumber(1).unwrap();
-        assert_eq!(read(&record), [None; 3]);
-        record.note(0, &specs[2], master(1)).unwrap();
-        assert_eq!(read(&record), [None, None, master(1)]);
+        record.renumber([&specs[2], &specs[1]].into_iter()).unwrap();
+        assert_eq!(read(&record), [None, None, backup], "by other numbers");
+        record.note(1, &specs[1], master(1)).unwrap();
+        let legacy = Legacy::read(record.fd().try_clone_to_owned().unwrap()).unwrap();
+        assert_eq!(read(&Record::new(&legacy).unwrap()), [None, master(1), backup], "before anything was noted");
     }
 }

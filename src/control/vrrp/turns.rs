@@ -171,7 +171,7 @@ impl Turns {
         self.routers.adopt(entries, &groups, now);
         self.wire.adopt(wire);
         self.wire.keep(specs(&self.routers));
-        if let Err(error) = self.record.renumber(self.routers.members().len()) {
+        if let Err(error) = self.record.renumber(specs(&self.routers)) {
             tracing::error!("the next director cannot be told how elections stand: {error}");
         }
         self.posted = Duration::ZERO;
