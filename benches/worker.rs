@@ -103,6 +103,7 @@ impl Case {
             persistence: None,
             thresholds: Default::default(),
             limits: Default::default(),
+            engine: None,
             one_packet: false,
             full: Default::default(),
             servers: (0..SERVERS_EACH).map(|server| (self.real(vip, server), 1)).collect(),

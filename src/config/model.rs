@@ -9,10 +9,11 @@ pub use super::virtual_mac::{VirtualMac, virtual_mac};
 use crate::bfd;
 use crate::check;
 pub use crate::io::options::{Attach, BusyPoll, Driver, Poll, Transfer};
+use crate::notify::mail::Post;
 use crate::notify::{Hooks, Pipe};
 use crate::program::User;
 use crate::sched;
-use crate::service::{FullNat, LOCAL_PORTS, Limits, MarkRule, Method, Options, Persistence, Thresholds};
+use crate::service::{Engine, FullNat, LOCAL_PORTS, Limits, MarkRule, Method, Options, Persistence, Thresholds};
 use crate::track;
 use crate::vrrp;
 use crate::wire::{Endpoint, ServiceKey};
@@ -69,6 +70,8 @@ pub struct Global {
     pub script_user: Option<User>,
     /// `notify_fifo` and `vrrp_notify_fifo`.
     pub pipes: Vec<Pipe>,
+    /// `smtp_server` and `notification_email`: where mails go, if both are given.
+    pub post: Option<Post>,
 }
 
 /// A `vrrp_instance`.
@@ -206,6 +209,8 @@ pub struct VirtualServer {
     pub scheduler: sched::Setup,
     /// `persistence_timeout` and `persistence_granularity`.
     pub persistence: Option<Persistence>,
+    /// `persistence_engine`.
+    pub engine: Option<Engine>,
     /// `limit` in the `ringmaster` block.
     pub limits: Limits,
     /// `ops`.

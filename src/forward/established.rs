@@ -2,10 +2,10 @@
 
 use std::hint::select_unpredictable as select;
 
-use super::lifecycle::{self, FULL, NO_OUTPUT};
+use super::lifecycle::{self, NO_OUTPUT};
 use super::look::{Look, Way};
 use super::rewrite::{self, End};
-use super::{Decision, Forwarder, Packet, Reason, Verdict, View, answer, ftp, tunnel, wide};
+use super::{Decision, Forwarder, Packet, Reason, Verdict, View, answer, farewell, ftp, tunnel, wide};
 use crate::conn::sctp_next;
 use crate::conn::state::{Seen, State, TcpEvent, tcp_next, tcp_next_secure};
 use crate::conn::table::{Entry, Slot, StateWord};
@@ -101,6 +101,9 @@ impl Forwarder {
         };
         self.dispatch(view, packet, look, (pair_id, pair), hop, |packet| {
             prepare(packet);
+            if view.options.reset_expired && look.way == Way::In && farewell::keeps_numbers(pair, look.protocol) {
+                self.keep_numbers(packet, entry, look);
+            }
             self.advance(view, packet, (entry, word), look, now);
         })
     }
@@ -230,13 +233,6 @@ impl Forwarder {
         let first_of_tick = entry.last_seen() != now;
         entry.touch(now);
         entry.count_request(look.way == Way::In);
-        if view.options.reset_expired
-            && look.way == Way::In
-            && look.protocol == Protocol::TCP
-            && word.flags() & FULL == 0
-        {
-            self.keep_numbers(packet, entry, look);
-        }
         if next != state || next_flags != word.flags() {
             lifecycle::change_state(&self.shared, self.lane, view.options, entry, word, next, next_flags);
         } else if first_of_tick {

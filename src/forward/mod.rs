@@ -21,6 +21,7 @@
 //! system call; a frame that gets the verdict `Wait` or `Pass` is untouched.
 
 mod answer;
+pub mod calls;
 mod changes;
 mod counters;
 mod culling;
@@ -38,10 +39,12 @@ mod look;
 mod message;
 mod one_packet;
 mod open;
+mod outward;
 mod path_mtu;
 mod persistence;
 mod returned;
 mod rewrite;
+mod scheduled_error;
 mod segment;
 mod tunnel;
 mod tunnel_error;
@@ -92,6 +95,8 @@ pub struct Shared {
     pub farewells: Arc<ArrayQueue<farewell::Farewell>>,
     /// Neighbours that some worker needs and nobody has resolved yet; the control thread empties it.
     pub wanted: Arc<ArrayQueue<NextHop>>,
+    /// The text of Call-IDs.
+    pub calls: Arc<calls::Calls>,
     /// Connections that other directors should soon hear of.
     pub changes: Arc<Changes>,
 }
@@ -113,6 +118,7 @@ impl Shared {
             defence: Arc::default(),
             farewells: Arc::new(ArrayQueue::new(farewell::FAREWELLS)),
             wanted: Arc::new(ArrayQueue::new(WANTED)),
+            calls: Arc::default(),
             changes: Arc::new(Changes::new(CHANGES)),
         }
     }

@@ -7,6 +7,7 @@
 use crate::program::Program;
 use crate::vrrp::{Event, Happening, Role};
 
+use super::mail::Mail;
 use super::spec::Hooks;
 
 /// Something to be done, in order.
@@ -21,6 +22,8 @@ pub enum Notice {
     },
     /// Write this line to every pipe; without the newline.
     Line(String),
+    /// Send this mail.
+    Mail(Mail),
 }
 
 /// Who is told what; see the module documentation.
@@ -132,7 +135,29 @@ impl Subject {
         let words = [self.kind, &self.name, role.name(), &self.priority.to_string()].map(str::to_owned);
         let own = own.iter().map(|program| Notice::Run { program: program.clone(), added: Vec::new() });
         let any = self.hooks.any.iter().map(|program| Notice::Run { program: program.clone(), added: words.to_vec() });
-        own.chain(any).chain([self.line(role.name())]).collect()
+        own.chain(any).chain([self.line(role.name())]).chain(self.mail(role).map(Notice::Mail)).collect()
+    }
+
+    /// In the words of keepalived.
+    fn mail(&self, role: Role) -> Option<Mail> {
+        let group = self.kind == "GROUP";
+        let what = if group { "Group" } else { "Instance" };
+        let (title, body) = match role {
+            Role::Master if group => {
+                ("Entering MASTER state", "=> All VRRP group instances are now in MASTER state <=")
+            }
+            Role::Backup if group => {
+                ("Entering BACKUP state", "=> All VRRP group instances are now in BACKUP state <=")
+            }
+            Role::Fault if group => ("Entering FAULT state", "=> All VRRP group instances are now in FAULT state <="),
+            Role::Stopped if group => ("Stopping", "=> All VRRP group instances are now stopping <="),
+            Role::Master => ("Entering MASTER state", "=> VRRP Instance is now owning VRRP VIPs <="),
+            Role::Backup => ("Entering BACKUP state", "=> VRRP Instance is no longer owning VRRP VIPs <="),
+            Role::Fault => ("Entering FAULT state", "=> VRRP Instance is no longer owning VRRP VIPs <="),
+            Role::Stopped => ("Stopping", "=> VRRP Instance stopping <="),
+        };
+        let subject = format!("VRRP {what} {} - {title}", self.name);
+        self.hooks.mail.then_some(Mail { subject, body, role })
     }
 
     fn tells_priority(&self) -> Vec<Notice> {
@@ -171,7 +196,42 @@ mod tests {
             stop: program("stop"),
             lower: program("lower"),
             any: program("any extra"),
+            mail: false,
             priorities: true,
+        }
+    }
+
+    #[test]
+    fn mails_say_what_those_of_keepalived_say() {
+        let mut herald = Herald::new();
+        let hooks = Hooks { mail: true, ..Hooks::default() };
+        herald.instance("VI_1", &hooks, 100);
+        herald.group("G", &hooks, &[0]);
+        for (to, instance, group) in [
+            (
+                Role::Backup,
+                "Entering BACKUP state => VRRP Instance is no longer owning VRRP VIPs <=",
+                "Entering BACKUP state => All VRRP group instances are now in BACKUP state <=",
+            ),
+            (
+                Role::Master,
+                "Entering MASTER state => VRRP Instance is now owning VRRP VIPs <=",
+                "Entering MASTER state => All VRRP group instances are now in MASTER state <=",
+            ),
+            (
+                Role::Fault,
+                "Entering FAULT state => VRRP Instance is no longer owning VRRP VIPs <=",
+                "Entering FAULT state => All VRRP group instances are now in FAULT state <=",
+            ),
+            (
+                Role::Stopped,
+                "Stopping => VRRP Instance stopping <=",
+                "Stopping => All VRRP group instances are now stopping <=",
+            ),
+        ] {
+            let mut mails = hear(&mut herald, 0, role(to, 100));
+            mails.retain(|notice| notice.starts_with('@'));
+            assert_eq!(mails, [format!("@ VRRP Instance VI_1 - {instance}"), format!("@ VRRP Group G - {group}")]);
         }
     }
 
@@ -189,6 +249,7 @@ mod tests {
         let text = |notice| match notice {
             Notice::Run { program, added } => [program.words, added].concat().join(" "),
             Notice::Line(line) => format!("| {line}"),
+            Notice::Mail(mail) => format!("@ {} {}", mail.subject, mail.body),
         };
         let event = Event { at: Duration::ZERO, instance, what };
         herald.hear(&event).into_iter().map(text).collect()

@@ -19,6 +19,8 @@ pub struct Hooks {
     pub lower: Option<Program>,
     /// `notify`: told of every role, with arguments that say which.
     pub any: Option<Program>,
+    /// `smtp_alert`: a mail of every role.
+    pub mail: bool,
     /// `notify_priority_changes`: pipes are told of priorities too.
     pub priorities: bool,
 }

@@ -13,6 +13,12 @@ pub fn address_of(host: &str) -> Option<Ipv4Addr> {
     addresses.filter_map(|address| if let IpAddr::V4(v4) = address.ip() { Some(v4) } else { None }).next()
 }
 
+/// The name of this host.
+pub fn host() -> String {
+    let name = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+    if name.trim().is_empty() { "localhost".to_owned() } else { name.trim().to_owned() }
+}
+
 /// The name of a host.
 pub fn name_of(address: IpAddr) -> Option<String> {
     let socket = SockAddr::from(SocketAddr::new(address, 0));

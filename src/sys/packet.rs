@@ -28,17 +28,17 @@ impl FrameSender {
     }
 }
 
-/// Opens a socket that receives the IP packets of one family and protocol that come in by one interface, each from its IP
+/// Opens a socket that receives the IP packets of one family and two protocols that come in by one interface, each from its IP
 /// header on: those for this host and those for groups, whether it is a member or not. It takes them before a macvlan on top
 /// of the interface can.
-pub fn ip_receiver(link: u32, family: Family, protocol: u8) -> io::Result<Socket> {
+pub fn ip_receiver(link: u32, family: Family, protocols: [u8; 2]) -> io::Result<Socket> {
     let (ethertype, field) = match family {
         Family::V4 => (libc::ETH_P_IP, 9),
         Family::V6 => (libc::ETH_P_IPV6, 6),
     };
     // Protocol 0 takes nothing in before the filter is there.
     let socket = Socket::new(Domain::PACKET, Type::DGRAM.nonblocking(), Some(Protocol::from(0)))?;
-    socket.attach_filter(&only(ethertype.cast_unsigned(), field, protocol))?;
+    socket.attach_filter(&only(ethertype.cast_unsigned(), field, protocols))?;
     switch_on(&socket, libc::SOL_PACKET, PACKET_IGNORE_OUTGOING)?;
     // Only who asks for all protocols comes before other interfaces.
     socket.bind(&address(link, (libc::ETH_P_ALL as u16).to_be()))?;
@@ -46,8 +46,8 @@ pub fn ip_receiver(link: u32, family: Family, protocol: u8) -> io::Result<Socket
 }
 
 /// Passes untagged packets that this host or a group is the destination of, of this `ethertype`, and whose byte at `field`
-/// is `protocol`.
-fn only(ethertype: u32, field: u32, protocol: u8) -> [SockFilter; 10] {
+/// is one of `protocols`.
+fn only(ethertype: u32, field: u32, [one, other]: [u8; 2]) -> [SockFilter; 11] {
     const LOAD: u16 = (libc::BPF_LD | libc::BPF_W | libc::BPF_ABS) as u16;
     const LOAD_BYTE: u16 = (libc::BPF_LD | libc::BPF_B | libc::BPF_ABS) as u16;
     const JUMP_IF_EQUAL: u16 = (libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K) as u16;
@@ -62,13 +62,14 @@ fn only(ethertype: u32, field: u32, protocol: u8) -> [SockFilter; 10] {
     const OTHER_HOST: u32 = 3;
     [
         SockFilter::new(LOAD, 0, 0, PACKET_TYPE),
-        SockFilter::new(JUMP_IF_AT_LEAST, 7, 0, OTHER_HOST),
+        SockFilter::new(JUMP_IF_AT_LEAST, 8, 0, OTHER_HOST),
         SockFilter::new(LOAD, 0, 0, ETHERTYPE),
-        SockFilter::new(JUMP_IF_EQUAL, 0, 5, ethertype),
+        SockFilter::new(JUMP_IF_EQUAL, 0, 6, ethertype),
         SockFilter::new(LOAD, 0, 0, TAGGED),
-        SockFilter::new(JUMP_IF_EQUAL, 0, 3, 0),
+        SockFilter::new(JUMP_IF_EQUAL, 0, 4, 0),
         SockFilter::new(LOAD_BYTE, 0, 0, field),
-        SockFilter::new(JUMP_IF_EQUAL, 0, 1, protocol.into()),
+        SockFilter::new(JUMP_IF_EQUAL, 1, 0, one.into()),
+        SockFilter::new(JUMP_IF_EQUAL, 0, 1, other.into()),
         SockFilter::new(RETURN, 0, 0, u32::MAX),
         SockFilter::new(RETURN, 0, 0, 0),
     ]

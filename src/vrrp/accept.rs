@@ -8,9 +8,11 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use super::packet::Packet;
+use super::proof::Proof;
+use super::proof::trailer::{Mode, Received};
 use super::spec::{Peers, Spec, Version};
-use super::wire::{Advert, Authentication, Malformed};
-use crate::wire::Addr;
+use super::wire::{Advert, Malformed};
+use crate::wire::{Addr, Family};
 
 /// An advert that counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,7 +36,7 @@ pub enum Rejection {
     Checksum,
     /// Multicast with a TTL other than 255, or unicast outside the peer's limits: it came from afar.
     Ttl,
-    /// Another type of authentication, or another password.
+    /// Another type of authentication, another password, or another key.
     Authentication,
     /// Version 2 with another `advert_int`.
     Interval,
@@ -44,11 +46,15 @@ pub enum Rejection {
     Source,
     /// It bears our own address: a loop, or a director that has the same.
     Own,
+    /// Its sequence number is not new: somebody plays an old one again.
+    Replay,
+    /// The sender's clock is too far from ours (`time_window`).
+    Stale,
 }
 
 impl Rejection {
     /// All, in the order of their numbers.
-    pub const ALL: [Rejection; 9] = [
+    pub const ALL: [Rejection; 11] = [
         Rejection::Length,
         Rejection::Version,
         Rejection::Checksum,
@@ -58,6 +64,8 @@ impl Rejection {
         Rejection::Mode,
         Rejection::Source,
         Rejection::Own,
+        Rejection::Replay,
+        Rejection::Stale,
     ];
 
     /// The name of its counter.
@@ -72,6 +80,8 @@ impl Rejection {
             Rejection::Mode => "rejected-mode",
             Rejection::Source => "rejected-source",
             Rejection::Own => "rejected-own",
+            Rejection::Replay => "rejected-replay",
+            Rejection::Stale => "rejected-stale",
         }
     }
 
@@ -82,11 +92,13 @@ impl Rejection {
             Rejection::Version => "another version of VRRP",
             Rejection::Checksum => "wrong checksum",
             Rejection::Ttl => "a TTL that shows they come from afar",
-            Rejection::Authentication => "another password or type of authentication",
+            Rejection::Authentication => "another password, key or type of authentication",
             Rejection::Interval => "another advert_int",
             Rejection::Mode => "multicast where unicast is configured, or the other way about",
             Rejection::Source => "a sender that is none of the peers",
             Rejection::Own => "our own address as sender",
+            Rejection::Replay => "a sequence number that was used before",
+            Rejection::Stale => "a clock that differs too much from ours",
         }
     }
 }
@@ -108,26 +120,48 @@ pub fn router(packet: &Packet<'_>) -> Option<u8> {
 
 /// Judges a packet of this instance's virtual router id. `own` is what our adverts are sent from.
 pub fn judge(spec: &Spec, own: Option<Addr>, packet: &Packet<'_>) -> Result<(Heard, Advert), Rejection> {
-    let Packet { ends, ttl, payload } = *packet;
+    let Packet { ends, ttl, .. } = *packet;
     if Some(ends.source) == own {
         return Err(Rejection::Own);
     }
     way(spec, packet)?;
-    let advert = Advert::parse(payload, ends)?;
+    let (bytes, trailer) = parts(spec, packet);
+    // Over IPv6 the checksum covers the trailer too.
+    let covered = if ends.source.family() == Family::V6 { packet.payload } else { bytes };
+    let advert = Advert::parse_covered(bytes, covered, ends)?;
     if advert.version != spec.version {
         return Err(Rejection::Version);
     }
     if !lifetimes(spec, ends.source).contains(&ttl) {
         return Err(Rejection::Ttl);
     }
-    let expected = spec.password.map_or(Authentication::None, Authentication::Password);
-    if advert.authentication != expected {
+    if advert.authentication != spec.proof.within() || !is_proven(spec, packet, trailer) {
         return Err(Rejection::Authentication);
     }
     if spec.version == Version::V2 && advert.interval != spec.interval {
         return Err(Rejection::Interval);
     }
     Ok((Heard { from: ends.source, priority: advert.priority, interval: advert.interval }, advert))
+}
+
+/// The advert and, where trailers are expected, its trailer.
+pub fn parts<'a>(spec: &Spec, packet: &Packet<'a>) -> (&'a [u8], Option<Received<'a>>) {
+    match spec.proof {
+        Proof::Trailer(_) => Received::split(packet.payload, packet.ends.source.family()),
+        _ => (packet.payload, None),
+    }
+}
+
+/// Whether header and trailer are as they should be.
+fn is_proven(spec: &Spec, packet: &Packet<'_>, trailer: Option<Received<'_>>) -> bool {
+    let unicast = matches!(spec.peers, Peers::Unicast { .. });
+    match (&spec.proof, packet.header, trailer) {
+        (Proof::Header(password), Some(header), _) => header.is_genuine(password, unicast),
+        (Proof::Header(_), None, _) | (_, Some(_), _) => false,
+        (Proof::Trailer(ours), None, Some(trailer)) => ours.is_genuine(&trailer, packet.ends.source),
+        (Proof::Trailer(ours), None, None) => ours.mode != Mode::Enforce,
+        (Proof::None | Proof::Password(_), None, _) => true,
+    }
 }
 
 /// Whether an advert lists exactly our addresses, in whatever order.

@@ -8,6 +8,7 @@
 //! | [`wire`] | an advert as bytes |
 //! | [`packet`] | the IP header around it |
 //! | [`accept`] | which adverts count, and why others do not |
+//! | [`proof`] | passwords, headers and trailers that show who sent an advert |
 //! | [`timers`] | skew and master-down |
 //! | [`machine`] | the election of one instance |
 //! | [`standing`] | what another machine must know to go on in its place |
@@ -27,6 +28,7 @@ pub mod frames;
 pub mod machine;
 pub mod packet;
 pub mod priority;
+pub mod proof;
 pub mod routers;
 pub mod spec;
 pub mod standing;

@@ -4,6 +4,7 @@
 //! same bytes for both families, and what is sent is, byte for byte, what keepalived sends (TOS 0xc0, TTL 255, no
 //! DF, identification counted from 1).
 
+use super::proof::header::{AUTHENTICATION_HEADER, Header};
 use super::wire::{Ends, PROTOCOL};
 use crate::wire::{Addr, Family, checksum};
 
@@ -16,6 +17,8 @@ pub struct Packet<'a> {
     pub ttl: u8,
     /// The advert, without padding.
     pub payload: &'a [u8],
+    /// The authentication header before it.
+    pub header: Option<Header<'a>>,
 }
 
 /// Precedence "internetwork control" (RFC 791), as every routing protocol uses it.
@@ -35,12 +38,20 @@ impl<'a> Packet<'a> {
         let header: &[u8; 20] = bytes.first_chunk()?;
         let [start, end] = [usize::from(header[0] & 0xf) * 4, u16::from_be_bytes([header[2], header[3]]).into()];
         let fragment = u16::from_be_bytes([header[6], header[7]]) & 0x3fff;
-        if start < 20 || header[9] != PROTOCOL || fragment != 0 {
+        if start < 20 || fragment != 0 {
             return None;
         }
         let [source, destination] = [12, 16]
             .map(|at| Addr::v4(u32::from_be_bytes([header[at], header[at + 1], header[at + 2], header[at + 3]])));
-        Some(Self { ends: Ends { source, destination }, ttl: header[8], payload: bytes.get(start..end)? })
+        let (ends, ttl) = (Ends { source, destination }, header[8]);
+        match header[9] {
+            PROTOCOL => Some(Self { ends, ttl, payload: bytes.get(start..end)?, header: None }),
+            AUTHENTICATION_HEADER => {
+                let (header, payload) = Header::parse(bytes.get(..end)?, start)?;
+                Some(Self { ends, ttl, payload, header: Some(header) })
+            }
+            _ => None,
+        }
     }
 
     fn parse_v6(bytes: &'a [u8]) -> Option<Self> {
@@ -53,10 +64,11 @@ impl<'a> Packet<'a> {
         if source.family() != Family::V6 || destination.family() != Family::V6 {
             return None;
         }
-        Some(Self { ends: Ends { source, destination }, ttl: header[7], payload: bytes.get(40..40 + length)? })
+        let (ends, ttl) = (Ends { source, destination }, header[7]);
+        Some(Self { ends, ttl, payload: bytes.get(40..40 + length)?, header: None })
     }
 
-    /// The bytes. `id` is the identification of IPv4.
+    /// The bytes, without an authentication header. `id` is the identification of IPv4.
     pub fn emit(&self, id: u16) -> Vec<u8> {
         let Ends { source, destination } = self.ends;
         // An advert has at most wire::LONGEST bytes.

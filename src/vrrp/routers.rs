@@ -76,6 +76,8 @@ pub struct Routers {
     not_before: Duration,
     /// Whether any living master is to be respected.
     respectful: bool,
+    /// A time of day, and when that was.
+    clock: (Duration, Duration),
     orders: Vec<Order>,
     events: Vec<Event>,
 }
@@ -222,8 +224,10 @@ impl Routers {
             spec.interface == interface && spec.family == family && Some(spec.router) == accept::router(packet)
         };
         let Some(instance) = self.members.iter().position(|member| concerns(member.spec())) else { return };
+        let wall = self.wall(now);
         let member = &mut self.members[instance];
-        match accept::judge(member.spec(), member.own(), packet) {
+        let verdict = accept::judge(member.spec(), member.own(), packet);
+        match verdict.and_then(|heard| member.admit(packet, wall).map(|()| heard)) {
             Err(why) => member.refuse(packet.ends.source, why),
             Ok((heard, advert)) => {
                 if member.differs(&advert, heard.from) {
@@ -263,8 +267,19 @@ impl Routers {
     }
 
     /// An advert of this instance, as IP packets to everybody who should have it. Counts them as sent.
-    pub fn datagrams(&mut self, instance: usize, priority: u8) -> Vec<(Addr, Vec<u8>)> {
-        self.members[instance].datagrams(priority)
+    pub fn datagrams(&mut self, instance: usize, priority: u8, now: Duration) -> Vec<(Addr, Vec<u8>)> {
+        let wall = self.wall(now);
+        self.members[instance].datagrams(priority, wall)
+    }
+
+    /// It is `wall` since the beginning of 1970; it may jump. Only sequence numbers depend on it.
+    pub fn set_clock(&mut self, wall: Duration, now: Duration) {
+        self.clock = (wall, now);
+    }
+
+    fn wall(&self, now: Duration) -> Duration {
+        let (wall, then) = self.clock;
+        wall + now.saturating_sub(then)
     }
 
     /// What `instance` is told, and what follows for it and its group.

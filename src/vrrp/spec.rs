@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::proof::Proof;
 use crate::wire::{Addr, Family, Mac};
 
 /// The version spoken.
@@ -47,8 +48,8 @@ pub struct Spec {
     pub down_adverts: u8,
     /// `preempt`, `nopreempt`, `preempt_delay`.
     pub preempt: Preempt,
-    /// `auth_pass`, padded with zeros; version 2 only.
-    pub password: Option<[u8; 8]>,
+    /// `authentication` or `auth_hmac`: what adverts are known by.
+    pub proof: Proof,
     /// `virtual_ipaddress`: what adverts list.
     pub addresses: Vec<Addr>,
     /// `unicast_src_ip` or `mcast_src_ip`: where adverts are sent from, unless the interface's own address will do.
@@ -186,7 +187,7 @@ impl Spec {
             interval: Duration::from_secs(1),
             down_adverts: 3,
             preempt: Preempt::After(Duration::ZERO),
-            password: None,
+            proof: Proof::None,
             addresses: Vec::new(),
             source: None,
             mac: None,

@@ -5,4 +5,5 @@ mod bytes;
 mod elections;
 mod groups;
 mod pains;
+mod proofs;
 mod reloads;

@@ -53,7 +53,7 @@ pub enum Authentication {
     None,
     /// A password in clear text.
     Password([u8; 8]),
-    /// Another type (2 was IPsec AH).
+    /// Another type (2 is that behind an authentication header).
     Other(u8),
 }
 
@@ -105,6 +105,11 @@ impl Advert {
 
     /// Reads what an IP packet between `ends` carried.
     pub fn parse(bytes: &[u8], ends: Ends) -> Result<Self, Malformed> {
+        Self::parse_covered(bytes, bytes, ends)
+    }
+
+    /// Reads an advert whose checksum covers these bytes, which may go on behind it.
+    pub fn parse_covered(bytes: &[u8], covered: &[u8], ends: Ends) -> Result<Self, Malformed> {
         let header: &[u8; HEADER] = bytes.first_chunk().ok_or(Malformed::Length)?;
         let family = ends.source.family();
         let version = match (header[0] >> 4, family) {
@@ -115,14 +120,11 @@ impl Advert {
         if header[0] & 0xf != ADVERTISEMENT {
             return Err(Malformed::Type);
         }
-        let (size, trailer) = match version {
-            Version::V2 => (4, AUTHENTICATION),
-            Version::V3 => (if family == Family::V4 { 4 } else { 16 }, 0),
-        };
-        let end = HEADER + usize::from(header[3]) * size;
-        if bytes.len() != end + trailer {
+        if length(bytes, family) != Some(bytes.len()) {
             return Err(Malformed::Length);
         }
+        let size = if family == Family::V4 { 4 } else { 16 };
+        let end = HEADER + usize::from(header[3]) * size;
         let advert = Self {
             version,
             router: header[1],
@@ -139,7 +141,7 @@ impl Advert {
             },
             addresses: bytes[HEADER..end].chunks_exact(size).map(address).collect(),
         };
-        let forms = [false, true].map(|plain| checksum::finish(advert.before(ends, plain, bytes.len()), bytes));
+        let forms = [false, true].map(|plain| checksum::finish(advert.before(ends, plain, covered.len()), covered));
         if forms.contains(&0) { Ok(advert) } else { Err(Malformed::Checksum) }
     }
 
@@ -149,6 +151,14 @@ impl Advert {
         // At most LONGEST.
         if bare { 0 } else { pseudo_header(ends.source, ends.destination, PROTOCOL, length as u32) }
     }
+}
+
+/// How long an advert is by its header, in bytes.
+pub fn length(bytes: &[u8], family: Family) -> Option<usize> {
+    let header: &[u8; HEADER] = bytes.first_chunk()?;
+    let size = if family == Family::V4 { 4 } else { 16 };
+    let data = if header[0] >> 4 == Version::V2.number() { AUTHENTICATION } else { 0 };
+    Some(HEADER + usize::from(header[3]) * size + data)
 }
 
 impl Authentication {

@@ -10,6 +10,7 @@ mod belongings;
 mod capture;
 mod crashes;
 mod lab;
+mod mail;
 mod rejections;
 mod reloads;
 mod rows;

@@ -34,7 +34,7 @@ impl Bystander {
         let ends = Ends { source: Addr::from(source), destination: Addr::from(destination) };
         let mut payload = advert.emit(ends, false);
         payload[6] ^= u8::from(spoil);
-        let bytes = Packet { ends, ttl, payload: &payload }.emit(7);
+        let bytes = Packet { ends, ttl, payload: &payload, header: None }.emit(7);
         self.0.send_to(&bytes, &std::net::SocketAddr::from((destination, 0)).into()).expect("the link is up");
     }
 }

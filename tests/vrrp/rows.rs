@@ -33,6 +33,8 @@ pub(crate) const V2_PASS: Form = Form {
     addresses: ["192.168.146.100/24 dev eth0 label eth0:2", ""],
 };
 pub(crate) const V2: Form = Form { extra: "", ..V2_PASS };
+pub(crate) const V2_AH: Form = Form { extra: "authentication {\n auth_type AH\n auth_pass 1111\n }", ..V2_PASS };
+pub(crate) const UNICAST_AH: Form = Form { unicast: true, ..V2_AH };
 pub(crate) const V3: Form = Form { version: 3, ..V2 };
 pub(crate) const V3_TENTH: Form = Form { interval: "0.1", ..V3 };
 pub(crate) const UNICAST_V2: Form = Form { unicast: true, ..V2_PASS };
@@ -159,6 +161,8 @@ macro_rules! rows {
 rows! {
     v2_with_a_password: V2_PASS;
     v2_without_a_password: V2;
+    v2_with_an_authentication_header: V2_AH;
+    unicast_v2_with_an_authentication_header: UNICAST_AH;
     v3: V3;
     v3_every_tenth_of_a_second: V3_TENTH;
     unicast_v2: UNICAST_V2;

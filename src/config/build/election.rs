@@ -20,6 +20,8 @@ pub(super) struct Defaults {
     pub(super) groups: [Option<Addr>; 2],
     pub(super) only_peers: bool,
     pub(super) tells_priorities: bool,
+    /// `smtp_alert_vrrp`, or else `smtp_alert`.
+    pub(super) mails: bool,
     /// `vmac_prefix` and `vmac_addr_prefix`.
     pub(super) mac_names: [Option<String>; 2],
     version: Option<u64>,
@@ -47,6 +49,8 @@ impl Defaults {
         self.only_peers |= is_on("vrrp_check_unicast_src");
         self.strict |= is_on("vrrp_strict");
         self.tells_priorities |= is_on("vrrp_notify_priority_changes");
+        let alert = items.iter().find(|item| item.name == "smtp_alert_vrrp");
+        self.mails = alert.map_or(self.mails || is_on("smtp_alert"), Item::is_on);
         for item in items {
             match item.name {
                 "default_interface" => self.interface = item.text().map(str::to_owned),
@@ -104,7 +108,7 @@ impl Builder<'_> {
         self.interval(items, spec);
         self.preemption(items, spec);
         self.lateness(items, spec);
-        self.password(items, spec, strict);
+        self.proof(items, spec, strict);
         self.peers(items, defaults, spec, strict);
         spec.manners.answers_lower &= !strict;
     }
@@ -183,29 +187,6 @@ impl Builder<'_> {
             Some(Err(fault)) => return self.fault(Level::Error, item.name, item.words()[0].span, fault),
         };
         spec.yields_after = Some(master_down(spec.version, spec.interval, highest, 3));
-    }
-
-    fn password(&mut self, items: &[Item<'_>], spec: &mut Spec, strict: bool) {
-        let Some(block) = items.iter().find(|item| item.name == "authentication") else { return };
-        let inner = self.items(Block::Authentication, block.body());
-        let find = |name: &str| inner.iter().find(|item| item.name == name);
-        if let Some(kind) = find("auth_type").filter(|kind| kind.text() == Some("AH")) {
-            return self.reports.error(kind.span(), "`auth_type AH` is not done", "write PASS on all directors");
-        }
-        if spec.version == Version::V3 {
-            return self.reports.warning(block.span(), "version 3 has no authentication; ignored", "");
-        }
-        if strict {
-            return self.reports.warning(block.span(), "strict mode has no authentication; ignored", "");
-        }
-        let Some(pass) = find("auth_pass") else {
-            return self.reports.warning(block.span(), "`authentication` without `auth_pass`; ignored", "");
-        };
-        let text = pass.text().unwrap_or_default().as_bytes();
-        if text.len() > 8 {
-            self.reports.warning(pass.words()[0].span, "only the first 8 characters of `auth_pass` count", "");
-        }
-        spec.password = Some(std::array::from_fn(|at| text.get(at).copied().unwrap_or(0)));
     }
 }
 

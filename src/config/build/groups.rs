@@ -34,7 +34,7 @@ impl Builder<'_> {
         self.useless_preemption(block.span(), &members, config);
         let is_on = |name: &str| items.iter().any(|item| item.name == name && item.is_on());
         let members_weigh = is_on("sync_group_tracking_weight") || is_on("global_tracking");
-        let hooks = self.hooks(&items, defaults.tells_priorities);
+        let hooks = self.hooks(&items, defaults);
         self.tracked_by_groups.push((config.groups.len(), tracking::lines(&items)));
         config.groups.push(SyncGroup { name, members, members_weigh, hooks });
     }

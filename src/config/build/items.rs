@@ -223,7 +223,7 @@ impl Builder<'_> {
 
 /// Whether a second one replaces the first.
 fn holds_one(keyword: &Keyword) -> bool {
-    !matches!(keyword.takes, Takes::Block(_)) && !matches!(keyword.name, "status_code" | "limit")
+    !matches!(keyword.takes, Takes::Block(_)) && !matches!(keyword.name, "status_code" | "limit" | "key")
 }
 
 fn convert(takes: Takes, word: &Word) -> Result<Value<'_>, Fault> {

@@ -11,9 +11,11 @@ mod group;
 mod groups;
 mod items;
 mod limits;
+mod mail;
 mod marks;
 mod peers;
 mod programs;
+mod proof;
 mod routes;
 mod server;
 mod service;
@@ -144,6 +146,7 @@ impl Builder<'_> {
         defaults.read(&items);
         self.extra_announcements(&items, "vrrp_garp_extra_if", &mut defaults.announcing);
         config.global.pipes.extend(self.pipes(&items));
+        config.global.post = self.post(&items).or(config.global.post.take());
         for item in items {
             match item.name {
                 "vrrp_startup_delay" => config.global.startup_delay = item.seconds().unwrap_or_default(),

@@ -1,5 +1,6 @@
 //! Programs and whom they run as: `notify_*`, `script`, `script_user`, pipes.
 
+use super::election::Defaults;
 use super::items::Item;
 use super::*;
 use crate::config::text::Word;
@@ -32,9 +33,9 @@ impl Builder<'_> {
         Some(User { name: name.text.clone(), group })
     }
 
-    /// `notify_*` of an instance or a group. `priorities`: `vrrp_notify_priority_changes`.
-    pub(super) fn hooks(&mut self, items: &[Item<'_>], priorities: bool) -> Hooks {
-        let mut hooks = Hooks { priorities, ..Hooks::default() };
+    /// `notify_*` and `smtp_alert` of an instance or a group.
+    pub(super) fn hooks(&mut self, items: &[Item<'_>], defaults: &Defaults) -> Hooks {
+        let mut hooks = Hooks { priorities: defaults.tells_priorities, mail: defaults.mails, ..Hooks::default() };
         for item in items {
             let place = match item.name {
                 "notify_master" => &mut hooks.master,
@@ -43,6 +44,10 @@ impl Builder<'_> {
                 "notify_stop" => &mut hooks.stop,
                 "notify_master_rx_lower_pri" => &mut hooks.lower,
                 "notify" => &mut hooks.any,
+                "smtp_alert" => {
+                    hooks.mail = item.is_on();
+                    continue;
+                }
                 "notify_priority_changes" => {
                     hooks.priorities = item.is_on();
                     continue;

@@ -46,7 +46,7 @@ impl Builder<'_> {
         let device = self.virtual_macs(&items, defaults, &mut spec, &mut listed);
         let addresses = listed.into_iter().map(|listed| listed.address).collect();
         let (routes, rules) = (self.routes(&items), self.rules(&items));
-        let hooks = self.hooks(&items, defaults.tells_priorities);
+        let hooks = self.hooks(&items, defaults);
         self.tracked.push(tracking::lines(&items));
         let promotes = has(&items, "promote_secondaries");
         instances.push(VrrpInstance { election: spec, addresses, device, promotes, routes, rules, hooks });

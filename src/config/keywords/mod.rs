@@ -25,6 +25,8 @@ pub enum Block {
     VrrpInstance,
     /// `authentication`.
     Authentication,
+    /// `auth_hmac`.
+    AuthHmac,
     /// `vrrp_sync_group`.
     VrrpSyncGroup,
     /// `vrrp_script`.
@@ -189,7 +191,7 @@ const MANY: u64 = u32::MAX as u64;
 
 impl Block {
     /// Every block that has keywords, in the order of the reference: what matters most comes first.
-    pub const ALL: [Block; 27] = [
+    pub const ALL: [Block; 28] = [
         Block::Root,
         Block::GlobalDefs,
         Block::VirtualServer,
@@ -199,6 +201,7 @@ impl Block {
         Block::Url,
         Block::VrrpInstance,
         Block::Authentication,
+        Block::AuthHmac,
         Block::Ringmaster,
         Block::Mark,
         Block::VrrpSyncGroup,
@@ -227,6 +230,7 @@ impl Block {
             Block::GlobalDefs => "global_defs",
             Block::VrrpInstance => "vrrp_instance",
             Block::Authentication => "authentication",
+            Block::AuthHmac => "auth_hmac",
             Block::VrrpSyncGroup => "vrrp_sync_group",
             Block::VrrpScript => "vrrp_script",
             Block::TrackProcess => "vrrp_track_process",
@@ -262,6 +266,7 @@ impl Block {
             Block::Ssl => [global::SSL, &[], &[]],
             Block::VrrpInstance => [vrrp::INSTANCE, vrrp::TRACKING, vrrp::NOTIFY],
             Block::Authentication => [vrrp::AUTHENTICATION, &[], &[]],
+            Block::AuthHmac => [vrrp::AUTH_HMAC, &[], &[]],
             Block::VrrpSyncGroup => [vrrp::SYNC_GROUP, vrrp::TRACKING, vrrp::NOTIFY],
             Block::VrrpScript => [vrrp::SCRIPT, &[], &[]],
             Block::TrackProcess => [vrrp::TRACK_PROCESS, &[], &[]],

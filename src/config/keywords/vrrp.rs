@@ -1,6 +1,6 @@
 //! Keywords of VRRP, its trackers and BFD.
 
-use super::Support::{Deprecated, Later};
+use super::Support::Deprecated;
 use super::Takes::{Any, Choice, Number, Text, Words};
 use super::{Block, Keyword, MANY, Takes, acts, later, millis, other, seconds, tunes};
 
@@ -15,6 +15,12 @@ pub(super) const INSTANCE: &[Keyword] = &[
     acts("advert_int", seconds(10_000, 255), "1", "seconds between adverts; hundredths with version 3"),
     acts("version", Number(2, 3), "2; 3 for IPv6", "version of VRRP"),
     acts("authentication", Takes::Block(Block::Authentication), "", "password of adverts; version 2 only"),
+    acts(
+        "auth_hmac",
+        Takes::Block(Block::AuthHmac),
+        "",
+        "keys of adverts, of either version; as keepalived 2.4 has it",
+    ),
     acts(
         "unicast_peer",
         Takes::Block(Block::Lines),
@@ -76,8 +82,26 @@ pub(super) const INSTANCE: &[Keyword] = &[
 ];
 
 pub(super) const AUTHENTICATION: &[Keyword] = &[
-    acts("auth_type", Choice(&["PASS", "AH"]), "", "kind of password; only PASS is done"),
+    acts(
+        "auth_type",
+        Choice(&["PASS", "AH"]),
+        "",
+        "PASS: in clear text; AH: what an authentication header is made with",
+    ),
     acts("auth_pass", Text, "", "the password; 8 characters"),
+];
+
+pub(super) const AUTH_HMAC: &[Keyword] = &[
+    acts("key", Words, "", "number and key of 32 to 64 bytes: text, hex:DIGITS or file:PATH"),
+    acts("active_key", Number(1, 255), "", "number of the key to send with"),
+    acts("anti_replay", Choice(&["time", "monotonic"]), "time", "whether clocks must agree, or numbers only grow"),
+    acts("time_window", Number(1, 300), "3 adverts, at least 5", "seconds that clocks may differ"),
+    acts(
+        "mode",
+        Choice(&["enforce", "permissive", "receive-only"]),
+        "enforce",
+        "what is sent, and whether it must be there",
+    ),
 ];
 
 /// May stand in an instance and in a sync group.
@@ -99,7 +123,7 @@ pub(super) const NOTIFY: &[Keyword] = &[
     later("notify_deleted", "run when the instance is removed"),
     acts("notify_master_rx_lower_pri", Words, "", "run when a lower advert comes; user and group may follow"),
     acts("notify_priority_changes", Takes::Flag, "no", "tell the pipes of changes of priority"),
-    other("smtp_alert", Any, Later, "mail on every change"),
+    tunes("smtp_alert", Takes::Flag, "no", "mail on every change"),
 ];
 
 pub(super) const SYNC_GROUP: &[Keyword] = &[

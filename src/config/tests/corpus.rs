@@ -50,11 +50,12 @@ fn files_that_ask_for_nothing_else_load() {
     assert_eq!(loaded, LOADED);
 }
 
-/// All others use what is refused (groups, firewall marks, quorums, limits, AH), left templates, or have wrong values.
+/// All others use what is refused (groups, firewall marks, quorums, limits), left templates, or have wrong values.
 const LOADED: &[&str] = &[
     "adilmektoub-install-cluster-k8s-centos-ubuntu",
     "aledbf-kube-keepalived-vip-readme-block1",
     "aledbf-kube-keepalived-vip-rootfs",
+    "apache-cloudstack-templates",
     "brixzen-mariadb-cluster-keepalived",
     "charnet1019-keepalived-api-output-managed-config",
     "charnet1019-keepalived-api-samples",

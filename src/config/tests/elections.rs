@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use super::*;
 use crate::vrrp::Spec;
+use crate::vrrp::proof::Proof;
+use crate::vrrp::proof::trailer::{Key, Mode, Trailer};
 use crate::vrrp::spec::{Burst, Manners, Peer, Peers, Preempt, Version};
 use crate::wire::{Addr, Family, Mac};
 
@@ -37,6 +39,11 @@ fn defaults_are_those_of_keepalived() {
     assert_eq!((expected.version, expected.peers), (Version::V3, Peers::Multicast(addr("ff02::12"))));
 }
 
+fn trailer(mode: Mode, window: Option<u32>) -> Proof {
+    let key = Key(b"0123456789abcdef0123456789abcdef".to_vec());
+    Proof::Trailer(Trailer { keys: vec![(1, key)], active: 1, mode, window })
+}
+
 #[test]
 fn each_keyword_changes_its_own_value() {
     let base = || Spec { addresses: vec![addr("192.0.2.1")], ..Spec::new("VI", "eth0", 51, Family::V4) };
@@ -47,6 +54,22 @@ fn each_keyword_changes_its_own_value() {
         ("", "version 3\nadvert_int 0.25", Spec { interval: Duration::from_millis(250), ..v3() }),
         ("vrrp_version 3", "", v3()),
         ("vrrp_version 3", "version 2", base()),
+        (
+            "",
+            "authentication {\nauth_type AH\nauth_pass secret\n}",
+            Spec { proof: Proof::Header(*b"secret\0\0"), ..base() },
+        ),
+        (
+            "",
+            "advert_int 2\nauth_hmac {\nkey 1 0123456789abcdef0123456789abcdef\nactive_key 1\n}",
+            Spec { interval: Duration::from_secs(2), proof: trailer(Mode::Enforce, Some(6)), ..base() },
+        ),
+        (
+            "",
+            "auth_hmac {\nkey 1 hex:3031323334353637383961626364656630313233343536373839616263646566\nactive_key 1\n\
+             mode receive-only\nanti_replay monotonic\n}",
+            Spec { proof: trailer(Mode::ReceiveOnly, None), ..base() },
+        ),
         ("", "advert_int 3", Spec { interval: Duration::from_secs(3), ..base() }),
         ("", "advert_int 2.4", Spec { interval: Duration::from_secs(2), ..base() }),
         ("", "nopreempt", Spec { preempt: Preempt::Never, ..base() }),
@@ -71,7 +94,7 @@ fn each_keyword_changes_its_own_value() {
         (
             "",
             "authentication {\nauth_type PASS\nauth_pass secret\n}",
-            Spec { password: Some(*b"secret\0\0"), ..base() },
+            Spec { proof: Proof::Password(*b"secret\0\0"), ..base() },
         ),
         ("", "mcast_src_ip 192.0.2.9", Spec { source: Some(addr("192.0.2.9")), ..base() }),
         ("", "mcast_dst_ip 224.0.0.99", Spec { peers: Peers::Multicast(addr("224.0.0.99")), ..base() }),

@@ -8,14 +8,14 @@
 
 use super::Director;
 use super::turnover::Turnover;
-use crate::config::Config;
 use crate::config::model::{Settings, VirtualServer};
+use crate::config::{Config, Reading};
 use crate::control::programs::Programs;
 use crate::control::sync::SyncRole;
 
 impl Director {
     /// Goes over to a configuration that was read again. Refused, it changes nothing.
-    pub(super) async fn reload(&mut self, new: Config) {
+    pub(super) async fn reload(&mut self, new: Config, reading: &Reading) {
         if let Some(what) = needs_restart(&self.file, &new) {
             tracing::error!("SIGHUP: {what} cannot change while the director runs; nothing was reloaded, restart it");
             return;
@@ -58,6 +58,7 @@ impl Director {
         self.file = new;
         // What clients have changed is now told by its difference from the new file.
         self.save();
+        self.keep(reading);
         self.keeper.reloaded();
         tracing::info!(
             "SIGHUP: reloaded, {} virtual services, {} instances",

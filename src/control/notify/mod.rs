@@ -2,9 +2,10 @@
 //!
 //! Lines go into the pipes at once. Programs wait in one queue and run one at a time, in the order of the events; one
 //! that takes longer than `PATIENCE` is left alone and told of, so that it cannot hold up all others. Nothing here
-//! keeps the event loop waiting.
+//! keeps the event loop waiting. Mails have a queue of their own.
 
 mod pipe;
+mod postman;
 
 use std::time::Duration;
 
@@ -15,10 +16,12 @@ use tokio::time::timeout;
 
 use super::programs::{Programs, Ready};
 use crate::config::Config;
+use crate::notify::mail::Post;
 use crate::notify::{Herald, Notice};
 use crate::program::Program;
-use crate::vrrp::Event;
+use crate::vrrp::{Event, Role};
 use pipe::Pipe;
+use postman::Postman;
 
 /// How long the next program waits for the one before.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -31,6 +34,9 @@ pub struct Notifier {
     herald: Herald,
     programs: Programs,
     pipes: Vec<Pipe>,
+    postman: Option<Postman>,
+    /// What it was started for.
+    post: Option<Post>,
     queue: UnboundedSender<Call>,
     runner: JoinHandle<()>,
 }
@@ -50,7 +56,8 @@ impl Notifier {
         let pipes = config.global.pipes.iter().filter_map(|pipe| Pipe::open(pipe, &programs)).collect();
         let (queue, calls) = unbounded_channel();
         let runner = tokio::task::spawn_local(run(calls));
-        Self { herald: herald(config), programs, pipes, queue, runner }
+        let (post, postman) = (config.global.post.clone(), Postman::start(config));
+        Self { herald: herald(config), programs, pipes, post, postman, queue, runner }
     }
 
     /// Goes over to another configuration: whoever was told of a role is not told of it again. `was` gives the number that
@@ -72,6 +79,11 @@ impl Notifier {
             let pipe = same.map(|same| kept.swap_remove(same)).or_else(|| Pipe::open(spec, &self.programs));
             self.pipes.extend(pipe);
         }
+        if config.global.post != self.post {
+            self.post.clone_from(&config.global.post);
+            let before = std::mem::replace(&mut self.postman, Postman::start(config));
+            before.map(|postman| tokio::task::spawn_local(postman.finish(FAREWELL)));
+        }
     }
 
     /// Tells of an event.
@@ -80,6 +92,8 @@ impl Notifier {
             match notice {
                 Notice::Line(line) => self.pipes.iter_mut().for_each(|pipe| pipe.write(&line)),
                 Notice::Run { program, added } => self.call(program, added),
+                Notice::Mail(mail) if mail.role == Role::Fault && self.spares_faults() => {}
+                Notice::Mail(mail) => self.postman.iter().for_each(|postman| postman.send(mail.clone())),
             }
         }
     }
@@ -95,6 +109,14 @@ impl Notifier {
         for pipe in self.pipes {
             pipe.close().await;
         }
+        if let Some(postman) = self.postman {
+            postman.finish(FAREWELL).await;
+        }
+    }
+
+    /// `no_email_faults`.
+    fn spares_faults(&self) -> bool {
+        self.post.as_ref().is_some_and(|post| post.no_faults)
     }
 
     fn call(&self, what: Program, added: Vec<String>) {

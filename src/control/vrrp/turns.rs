@@ -75,6 +75,7 @@ impl Turns {
         }
         loop {
             let now = clock::now();
+            self.routers.set_clock(clock::wall(), now);
             self.routers.woke(now);
             if self.obey(now) {
                 return self.hand_over(now);
@@ -235,7 +236,7 @@ impl Turns {
     }
 
     fn send(&mut self, instance: usize, priority: u8) {
-        let datagrams = self.routers.datagrams(instance, priority);
+        let datagrams = self.routers.datagrams(instance, priority, clock::now());
         let spec = self.routers.members()[instance].spec();
         for (to, bytes) in datagrams {
             let sent = self.wire.send(spec, to, &bytes);

@@ -18,6 +18,7 @@ use crate::vrrp::Spec;
 use crate::vrrp::announce::Site;
 use crate::vrrp::frames::{announcement, to_group};
 use crate::vrrp::packet::Packet;
+use crate::vrrp::proof::header::AUTHENTICATION_HEADER;
 use crate::vrrp::spec::Peers;
 use crate::vrrp::wire::{LONGEST, PROTOCOL};
 use crate::wire::{Addr, Family};
@@ -123,7 +124,7 @@ impl Wire {
 
 impl Line {
     fn open(interface: &str, link: u32, family: Family) -> io::Result<Self> {
-        let ears = ip_receiver(link, family, PROTOCOL)?;
+        let ears = ip_receiver(link, family, [PROTOCOL, AUTHENTICATION_HEADER])?;
         let domain = if family == Family::V4 { Domain::IPV4 } else { Domain::IPV6 };
         // This protocol means that the header is ours (raw(7), ipv6(7)).
         let mouth = Socket::new(domain, Type::RAW.nonblocking(), Some(Protocol::from(libc::IPPROTO_RAW)))?;

@@ -9,9 +9,12 @@ use crate::vrrp::event::Happening;
 use crate::vrrp::machine::{Cause, Input, Machine, Role};
 use crate::vrrp::packet::Packet;
 use crate::vrrp::priority::Priority;
-use crate::vrrp::spec::{Peers, Spec, Version};
+use crate::vrrp::proof::Proof;
+use crate::vrrp::proof::header::protect;
+use crate::vrrp::proof::sequences::Sequences;
+use crate::vrrp::spec::{Peers, Spec};
 use crate::vrrp::standing::Standing;
-use crate::vrrp::wire::{Advert, Authentication};
+use crate::vrrp::wire::Advert;
 use crate::wire::Addr;
 
 /// A rival counts as split brain after so many adverts that ours did not silence.
@@ -36,6 +39,7 @@ pub struct Member {
     deaf: Option<Deaf>,
     /// The last master whose addresses were compared, and whether they differed.
     compared: Option<(Addr, bool)>,
+    sequences: Sequences,
     /// Identification of the next IPv4 header.
     id: u16,
     counters: Counters,
@@ -92,6 +96,7 @@ impl Member {
             rival: None,
             deaf: None,
             compared: None,
+            sequences: Sequences::default(),
             id: 0,
             counters: Counters::default(),
             spec,
@@ -264,7 +269,19 @@ impl Member {
         (late >= self.spec.interval / 4).then_some(late)
     }
 
-    pub(super) fn datagrams(&mut self, priority: u8) -> Vec<(Addr, Vec<u8>)> {
+    /// Whether what proves an advert has not been used before. `wall` is the time of day.
+    pub(super) fn admit(&mut self, packet: &Packet<'_>, wall: Duration) -> Result<(), Rejection> {
+        let from = packet.ends.source;
+        match (&self.spec.proof, packet.header, accept::parts(&self.spec, packet).1) {
+            (Proof::Header(_), Some(header), _) => self.sequences.admit_header(from, header.sequence),
+            (Proof::Trailer(trailer), _, Some(received)) => {
+                self.sequences.admit_trailer(trailer, from, received.sequence(), wall)
+            }
+            _ => Ok(()),
+        }
+    }
+
+    pub(super) fn datagrams(&mut self, priority: u8, wall: Duration) -> Vec<(Addr, Vec<u8>)> {
         let Some(own) = self.own else { return Vec::new() };
         let (destinations, ttl): (Vec<Addr>, u8) = match &self.spec.peers {
             Peers::Multicast(group) => (vec![*group], u8::MAX),
@@ -273,24 +290,40 @@ impl Member {
         self.counters.sent += 1;
         self.counters.released += u64::from(priority == 0);
         let advert = self.advert(priority);
+        // The same for all who get this advert.
+        let sequence = match &self.spec.proof {
+            Proof::Header(_) => self.sequences.next_of_header(wall).into(),
+            Proof::Trailer(trailer) if trailer.is_sent() => self.sequences.next_of_trailer(trailer, wall),
+            _ => 0,
+        };
+        let unicast = matches!(self.spec.peers, Peers::Unicast { .. });
         let datagram = |destination| {
             // 0 would let the kernel choose.
             self.id = self.id.checked_add(1).unwrap_or(1);
             let ends = super::ends(own, destination);
-            let payload = advert.emit(ends, self.spec.plain_checksum);
-            (destination, Packet { ends, ttl, payload: &payload }.emit(self.id))
+            let mut payload = advert.emit(ends, self.spec.plain_checksum);
+            if let Proof::Trailer(trailer) = &self.spec.proof
+                && trailer.is_sent()
+            {
+                payload = trailer.protect(payload, sequence, ends);
+            }
+            let packet = Packet { ends, ttl, payload: &payload, header: None }.emit(self.id);
+            match &self.spec.proof {
+                // It was a number of 32 bits.
+                Proof::Header(password) => (destination, protect(packet, password, sequence as u32, unicast)),
+                _ => (destination, packet),
+            }
         };
         destinations.into_iter().map(datagram).collect()
     }
 
     fn advert(&self, priority: u8) -> Advert {
-        let password = self.spec.password.filter(|_| self.spec.version == Version::V2);
         Advert {
             version: self.spec.version,
             router: self.spec.router,
             priority,
             interval: self.spec.interval,
-            authentication: password.map_or(Authentication::None, Authentication::Password),
+            authentication: self.spec.proof.within(),
             addresses: self.spec.addresses.clone(),
         }
     }

@@ -5,6 +5,7 @@ use std::time::Duration;
 use super::bytes::addr;
 use crate::vrrp::accept::{Heard, Rejection, judge, same_addresses};
 use crate::vrrp::packet::Packet;
+use crate::vrrp::proof::Proof;
 use crate::vrrp::spec::{Peer, Peers, Spec, Version};
 use crate::vrrp::wire::{Advert, Authentication, Ends};
 use crate::wire::Family;
@@ -34,7 +35,7 @@ fn good() -> Case {
 
 fn spec() -> Spec {
     Spec {
-        password: Some(PASSWORD),
+        proof: Proof::Password(PASSWORD),
         addresses: vec![addr("192.0.2.101"), addr("192.0.2.100")],
         ..Spec::new("VI", "eth0", 51, Family::V4)
     }
@@ -45,7 +46,7 @@ fn verdict(spec: &Spec, case: &Case) -> Result<Heard, Rejection> {
     if let Some(at) = case.spoil {
         payload[at] ^= 1;
     }
-    let packet = Packet { ends: case.ends, ttl: case.ttl, payload: &payload };
+    let packet = Packet { ends: case.ends, ttl: case.ttl, payload: &payload, header: None };
     judge(spec, Some(addr("192.0.2.12")), &packet).map(|(heard, _)| heard)
 }
 
@@ -84,14 +85,14 @@ fn the_verdicts_are_those_of_keepalived() {
 
 #[test]
 fn version_3_takes_the_master_s_interval_and_either_checksum() {
-    let spec = Spec { version: Version::V3, password: None, ..spec() };
+    let spec = Spec { version: Version::V3, proof: Proof::None, ..spec() };
     let mut case = good();
     case.advert.version = Version::V3;
     case.advert.authentication = Authentication::None;
     case.advert.interval = Duration::from_millis(250);
     assert_eq!(verdict(&spec, &case).map(|heard| heard.interval), Ok(Duration::from_millis(250)));
     let payload = case.advert.emit(case.ends, true);
-    assert!(judge(&spec, None, &Packet { ends: case.ends, ttl: 255, payload: &payload }).is_ok());
+    assert!(judge(&spec, None, &Packet { ends: case.ends, ttl: 255, payload: &payload, header: None }).is_ok());
 }
 
 #[test]

@@ -14,7 +14,7 @@ pub(super) fn addr(text: &str) -> Addr {
     text.parse::<std::net::IpAddr>().unwrap().into()
 }
 
-fn hex(text: &str) -> Vec<u8> {
+pub(super) fn hex(text: &str) -> Vec<u8> {
     let digits: Vec<u8> = text.bytes().filter(u8::is_ascii_hexdigit).collect();
     let byte = |pair: &[u8]| u8::from_str_radix(std::str::from_utf8(pair).unwrap(), 16).unwrap();
     digits.chunks(2).map(byte).collect()
@@ -63,17 +63,17 @@ fn adverts_are_those_that_keepalived_sends() {
 
 #[test]
 fn the_header_is_the_one_that_keepalived_sends() {
-    let packet = Packet { ends: ends("192.168.146.11", "224.0.0.18"), ttl: 255, payload: &[0; 20] };
+    let packet = Packet { ends: ends("192.168.146.11", "224.0.0.18"), ttl: 255, payload: &[0; 20], header: None };
     assert_eq!(packet.emit(1)[..20], hex("45c00028 00010000 ff7087de c0a8920b e0000012"));
     assert_eq!(Packet::parse(&packet.emit(1)), Some(packet));
-    let packet = Packet { ends: ends("fe80::1", "ff02::12"), ttl: 255, payload: &[0; 40] };
+    let packet = Packet { ends: ends("fe80::1", "ff02::12"), ttl: 255, payload: &[0; 40], header: None };
     assert_eq!(packet.emit(1)[..8], hex("6c000000 0028 70 ff"));
     assert_eq!(Packet::parse(&packet.emit(1)), Some(packet));
 }
 
 #[test]
 fn only_whole_vrrp_packets_are_read_and_padding_is_cut() {
-    let packet = Packet { ends: ends("192.0.2.1", "224.0.0.18"), ttl: 255, payload: &[7; 20] };
+    let packet = Packet { ends: ends("192.0.2.1", "224.0.0.18"), ttl: 255, payload: &[7; 20], header: None };
     let whole = packet.emit(9);
     let padded = [&whole[..], &[0; 6]].concat();
     assert_eq!(Packet::parse(&padded), Some(packet));

@@ -206,7 +206,7 @@ impl World {
         let mut sent = Vec::new();
         for order in node.routers.take_orders() {
             if let Order::Send(instance, priority) = order {
-                sent.extend(node.routers.datagrams(instance, priority).into_iter().map(|(_, bytes)| bytes));
+                sent.extend(node.routers.datagrams(instance, priority, local).into_iter().map(|(_, bytes)| bytes));
             }
         }
         let (side, deadline) = (node.side, node.routers.deadline());

@@ -34,7 +34,7 @@ pub(super) fn advert(spec: &Spec) -> Advert {
 pub(super) fn send(routers: &mut Routers, source: &str, advert: &Advert, ttl: u8, now: Duration) {
     let ends = Ends { source: addr(source), destination: addr("224.0.0.18") };
     let payload = advert.emit(ends, false);
-    routers.received("eth0", &Packet { ends, ttl, payload: &payload }, now);
+    routers.received("eth0", &Packet { ends, ttl, payload: &payload, header: None }, now);
 }
 
 /// A director that is master since some time before 10 s.
@@ -189,7 +189,7 @@ fn adverts_of_another_router_interface_or_family_are_nobody_s() {
     send(&mut routers, "192.0.2.12", &higher, 255, ms(10_100));
     let ends = Ends { source: addr("192.0.2.12"), destination: addr("224.0.0.18") };
     let payload = advert(&spec("VI", 51, 200)).emit(ends, false);
-    routers.received("eth1", &Packet { ends, ttl: 255, payload: &payload }, ms(10_100));
+    routers.received("eth1", &Packet { ends, ttl: 255, payload: &payload, header: None }, ms(10_100));
     assert_eq!(routers.members()[0].role(), Role::Master);
     assert_eq!(routers.members()[0].counters().rejected.iter().sum::<u64>(), 0);
 }
