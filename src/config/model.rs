@@ -274,6 +274,10 @@ pub struct Settings {
     pub frames: usize,
     /// `socket PATH`: the control socket.
     pub socket: PathBuf,
+    /// `user NAME`: whom the director runs as once it forwards.
+    pub user: Option<String>,
+    /// `privileges keep`: the director keeps all rights that it was started with.
+    pub keep_privileges: bool,
     /// `local_ports FIRST LAST`: what full NAT connects to servers from.
     pub local_ports: (u16, u16),
     /// `mark N { ... }`, in order: which packets get which firewall mark.
@@ -301,6 +305,8 @@ impl Default for Settings {
             connections: 1 << 20,
             frames: 4096,
             socket: PathBuf::from(DEFAULT_SOCKET),
+            user: None,
+            keep_privileges: false,
             local_ports: LOCAL_PORTS,
             marks: Vec::new(),
             options: Options::default(),

@@ -17,6 +17,7 @@ use super::{Director, DirectorError, takeover};
 use crate::config::Config;
 use crate::config::model::{VirtualAddress, VrrpInstance};
 use crate::control::bfd::{self, Neighbours};
+use crate::control::helper;
 use crate::control::keeper::Keeper;
 use crate::control::kernel::{KernelError, Paths};
 use crate::control::notify::Notifier;
@@ -112,8 +113,9 @@ impl Roles {
         respectful: bool,
         keeper: &mut Keeper,
     ) -> Result<(), DirectorError> {
-        for complaint in Programs::review(config) {
-            tracing::error!("{complaint}");
+        // A helper has seen to that.
+        if helper::get().is_none() {
+            Programs::review(config).iter().for_each(|complaint| tracing::error!("{complaint}"));
         }
         self.notifier = Some(Notifier::start(config));
         if config.instances.is_empty() {
