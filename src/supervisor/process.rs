@@ -9,12 +9,13 @@ use std::path::Path;
 use std::process::{Child, Command, ExitStatus};
 use std::time::Duration;
 
-use rustix::event::{PollFd, PollFlags};
-use rustix::io::{FdFlags, fcntl_setfd};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::io::{Errno, FdFlags, fcntl_setfd};
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal, setpriority_process};
 
 use super::channel::{Channel, Message};
 use super::{CONFIGURATION, KEPT, OPTION};
+use crate::sys::scheduling;
 
 /// A program file that stays what it is though another may take its name.
 #[derive(Debug)]
@@ -121,8 +122,15 @@ impl Process {
     }
 
     /// How it ended, if it has.
+    ///
+    /// Whoever takes leave of a process clears its entries out of /proc, and turns in circles there as long as somebody else
+    /// holds one: not at real-time priority.
     pub(super) fn ended(&mut self) -> io::Result<Option<ExitStatus>> {
-        self.child.try_wait()
+        match poll(&mut [self.end()], Some(&Timespec::default())) {
+            Ok(0) | Err(Errno::INTR) => Ok(None),
+            Ok(_) => scheduling::along(|| self.child.try_wait()),
+            Err(error) => Err(error.into()),
+        }
     }
 
     /// How much its first thread goes after others (nice(2)); 0: not at all. If the system refuses, it does not.
@@ -138,6 +146,6 @@ impl Process {
     /// Ends it, whatever it does.
     pub(super) fn kill(mut self) {
         self.signal(Signal::KILL);
-        let _ = self.child.wait();
+        let _ = scheduling::along(|| self.child.wait());
     }
 }

@@ -12,7 +12,7 @@ use std::time::Duration;
 use rustix::fs::inotify::{self, CreateFlags, WatchFlags};
 use tokio::time::sleep;
 
-use super::{Reports, report};
+use super::{Number, Reports, report};
 use crate::sys::readable::Readable;
 use crate::track::Reading;
 use crate::track::file::{LOOK, Spec, number};
@@ -24,7 +24,7 @@ const LOOK_AGAIN: Duration = Duration::from_secs(1);
 const SETTLE: Duration = Duration::from_millis(10);
 
 /// Watches a file for ever.
-pub(super) async fn watch(spec: Spec, place: usize, reports: Reports) {
+pub(super) async fn watch(spec: Spec, number: Number, reports: Reports) {
     let what = format!("file {}", spec.path.display());
     if let Err(error) = initialise(&spec) {
         tracing::error!("{what}: cannot write its first value: {error}");
@@ -36,7 +36,7 @@ pub(super) async fn watch(spec: Spec, place: usize, reports: Reports) {
     let events = events.ok();
     let mut seen = Reading::Unknown;
     loop {
-        report(&reports, place, &what, &mut seen, Reading::Number(read(&spec.path)));
+        report(&reports, number, &what, &mut seen, Reading::Number(read(&spec.path)));
         tokio::select! {
             () = changed(events.as_ref()) => {}
             () = sleep(LOOK_AGAIN) => {}
