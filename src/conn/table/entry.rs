@@ -420,7 +420,6 @@ impl Entry {
     }
 
     /// Whether the slot holds nothing at all.
-    #[cfg(test)]
     pub(super) fn is_blank(&self) -> bool {
         self.head.load(Ordering::Relaxed) == 0 && self.state() == State::Free
     }
