@@ -1,7 +1,7 @@
 # One director that is killed and upgraded under traffic: what clients notice. What scripts/demo survive shows.
 # shellcheck disable=SC2154  # vip, servers, work, ringmaster and started are of the files that are sourced beside this
 
-kills=50
+kills=${KILLS:-50}
 upgrades=5
 declare -A measured # "PROGRAM FACT": what came of it
 # Three servers, one for each third of clients, as netfilter spreads them.
@@ -29,9 +29,7 @@ show_survival() {
     say_what_is_compared
     write_instance >"$work/keepalived.conf"
     start_netfilter
-    start_inside director "$work/keepalived.log" keepalived -P -n -l -D -f "$work/keepalived.conf" \
-        -p "$work/keepalived.pid" -r "$work/keepalived.vrrp.pid"
-    director=$started
+    start_keepalived
     wait_until 100 "keepalived is master" has_vip director
     begin_clients
     try_keepalived
@@ -88,7 +86,7 @@ try_ringmaster() {
     for ((fault = 1; fault <= kills; fault++)); do
         last=$(director_process)
         date +%s.%N >>"$work/faults"
-        kill -9 "$last"
+        kill -9 "$last" 2>/dev/null || true # it may be gone already
         wait_until 100 "another director follows" followed "$last"
         progress "$fault" "$kills"
         # One that lives shorter is taken for one that cannot live.
@@ -96,22 +94,34 @@ try_ringmaster() {
         if [ $((fault % (kills / upgrades))) -eq 0 ]; then
             date +%s.%N >>"$work/faults"
             quietly "$ringmaster" upgrade --socket "$control" "$(realpath "$ringmaster")"
-            sleep 1.1
+            # A new program that lives shorter is taken back.
+            sleep 3.1
         fi
     done
 }
 
+# Killed with its child, and started again at once, as systemd would: killed alone, the child comes back later each time.
 try_keepalived() {
-    local fault child
+    local fault
     for ((fault = 1; fault <= kills; fault++)); do
-        child=$(keepalived_child)
         date +%s.%N >>"$work/faults"
-        kill -9 "$child"
-        wait_until 100 "keepalived starts another child" respawned "$child"
+        kill -9 "$director" "$(keepalived_child)" 2>/dev/null || true
+        wait "$director" 2>/dev/null || true # or the shell would report it
+        rm -f "$work"/keepalived*.pid
+        start_keepalived
+        wait_until 100 "keepalived has a child" has_child
         progress "$fault" "$kills"
         sleep 1.1
     done
 }
+
+start_keepalived() {
+    start_inside director "$work/keepalived.log" keepalived -P -n -l -D -f "$work/keepalived.conf" \
+        -p "$work/keepalived.pid" -r "$work/keepalived.vrrp.pid"
+    director=$started
+}
+
+has_child() { [ -n "$(keepalived_child)" ]; }
 
 director_process() { "$ringmaster" status --json --socket "$control" 2>/dev/null | sed -n 's/.*"process":\([0-9]*\).*/\1/p'; }
 
@@ -121,12 +131,6 @@ keepalived_child() { cut -d ' ' -f 1 "/proc/$director/task/$director/children"; 
 followed() {
     local now
     now=$(director_process)
-    [ -n "$now" ] && [ "$now" != "$1" ]
-}
-
-respawned() {
-    local now
-    now=$(keepalived_child)
     [ -n "$now" ] && [ "$now" != "$1" ]
 }
 
@@ -144,6 +148,7 @@ begin_clients() {
     visiting=$started
     download_on >"$work/downloads.log" 2>&1 &
     downloading=$!
+    helpers+=("$pinging" "$echoing" "$visiting" "$downloading")
     sleep 1
 }
 

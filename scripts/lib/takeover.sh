@@ -18,6 +18,7 @@ show_takeovers() {
             start_pair "$program" "$interval"
             measure "$program" "$interval" stopped end_director
             measure "$program" "$interval" "back" return_director
+            [ "$program" = keepalived ] || measure "$program" "$interval" crashed crash_director
             measure "$program" "$interval" killed kill_director
             measure "$program" "$interval" "back " return_director
             measure "$program" "$interval" "cut off" cut_director
@@ -132,6 +133,19 @@ end_director() {
     wait_until 100 "the second director is master" has_vip second
 }
 
+# The director alone: its supervisor has another one go on.
+crash_director() {
+    local supervisor=${running[director]} pid before
+    before=$(times_ready)
+    read -r pid _ <"/proc/$supervisor/task/$supervisor/children"
+    kill -9 "$pid"
+    wait_until 100 "the next director goes on" is_ready_again "$before"
+}
+
+times_ready() { grep -c 'ready:' "$work/director.log" || true; }
+
+is_ready_again() { [ "$(times_ready)" -gt "$1" ]; }
+
 # Nothing can be said any more, nor cleaned up: the processes are gone at once.
 kill_director() {
     # At once, or keepalived's parent would start another child, or the child say goodbye for its parent.
@@ -236,12 +250,14 @@ show_outages() {
     heading "Longest time without an answer to ping, in ms"
     printf '  %-10s %26s   %26s   %12s\n' "" "adverts every 1 s" "adverts every 0.1 s" "1 s and BFD"
     printf '  %-10s %13s%13s   %13s%13s   %12s\n' "" ringmaster keepalived ringmaster keepalived ringmaster
-    for event in stopped "back" killed "back " "cut off" "back  "; do
+    for event in stopped "back" crashed killed "back " "cut off" "back  "; do
         printf '  %-10s %s%13s%s%13s   %s%13s%s%13s   %s%12s%s\n' "$event" \
-            "$green" "${outages[ringmaster 1 $event]}" "$plain" "${outages[keepalived 1 $event]}" \
-            "$green" "${outages[ringmaster 0.1 $event]}" "$plain" "${outages[keepalived 0.1 $event]}" \
+            "$green" "${outages[ringmaster 1 $event]}" "$plain" "${outages[keepalived 1 $event]:--}" \
+            "$green" "${outages[ringmaster 0.1 $event]}" "$plain" "${outages[keepalived 0.1 $event]:--}" \
             "$green" "${outages[ringmaster bfd $event]:-}" "$plain"
     done
+    note "Crashed is the director alone (kill -9): the one that its supervisor has ready goes on, and the role stays."
+    note "Killed are all processes at once."
     note "A killed process leaves its addresses behind, and its kernel goes on to answer pings until it is replaced;"
     note "the download shows how long it took."
     heading "Downloads"

@@ -28,6 +28,8 @@ pub struct Session {
     remote: Remote,
     /// Asks the neighbour to confirm our new times.
     polling: bool,
+    /// Our times before they changed while the session was up: both hold until the neighbour has confirmed the new ones.
+    before: Option<Times>,
     sent_at: Option<Duration>,
     send_at: Option<Duration>,
     expires_at: Option<Duration>,
@@ -36,6 +38,13 @@ pub struct Session {
     random: u32,
     out: Vec<Packet>,
     change: Option<Change>,
+}
+
+/// What of our configuration the neighbour reckons with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Times {
+    min_tx: Duration,
+    min_rx: Duration,
 }
 
 /// What the neighbour last said of itself (the `Remote` variables of 6.8.1, with their first values).
@@ -68,6 +77,7 @@ impl Session {
             discriminator: discriminator.max(1),
             remote: UNHEARD,
             polling: false,
+            before: None,
             sent_at: None,
             send_at: None,
             expires_at: None,
@@ -80,6 +90,23 @@ impl Session {
         };
         session.send_at = session.speaks().then_some(now);
         session
+    }
+
+    /// Goes on under another configuration, in the same state. Of changed times the neighbour is told at once, and asked to
+    /// confirm them; until then it is sent packets no more rarely than before, and may be silent for as long (6.8.3).
+    pub fn configure(&mut self, spec: Spec, now: Duration) {
+        let times = |spec: &Spec| (spec.min_tx, spec.min_rx, spec.multiplier);
+        let before = std::mem::replace(&mut self.spec, spec);
+        if times(&before) == times(&self.spec) {
+            return self.reschedule(now);
+        }
+        if self.state == State::Up {
+            self.polling = true;
+            self.before.get_or_insert(Times { min_tx: before.min_tx, min_rx: before.min_rx });
+        }
+        if self.speaks() {
+            self.emit(false, now);
+        }
     }
 
     /// What it is configured to do.
@@ -114,7 +141,8 @@ impl Session {
 
     /// The time between our packets, before they are spread.
     pub fn interval(&self) -> Duration {
-        self.min_tx().max(self.remote.min_rx)
+        let confirmed = self.before.map_or(Duration::MAX, |before| before.min_tx);
+        self.min_tx().min(confirmed).max(self.remote.min_rx)
     }
 
     /// How long the neighbour may be silent; zero before it is heard.
@@ -145,9 +173,12 @@ impl Session {
         let heard =
             Remote { discriminator: packet.mine, state: packet.state, min_rx: packet.min_rx, demand: packet.demand };
         let before = std::mem::replace(&mut self.remote, heard);
-        self.polling &= !packet.last;
+        if packet.last {
+            (self.polling, self.before) = (false, None);
+        }
         // 6.8.4: the neighbour's multiplier, times the slower of what it offers and what we asked for.
-        let pace = self.spec.min_rx.max(packet.min_tx);
+        let ours = self.before.map_or(self.spec.min_rx, |before| before.min_rx.max(self.spec.min_rx));
+        let pace = ours.max(packet.min_tx);
         self.detection = pace * u32::from(packet.multiplier);
         self.expires_at = Some(now + self.detection);
         let silent = self.send_at.is_none();
@@ -206,7 +237,7 @@ impl Session {
         (self.state, self.diagnostic, self.since) = (state, diagnostic, now);
         let up = state == State::Up;
         // Our interval changes with it, and is confirmed only between two that are up.
-        self.polling = up;
+        (self.polling, self.before) = (up, None);
         if up != was_up {
             self.change = Some(Change { up, diagnostic });
         }

@@ -8,7 +8,7 @@ use super::wire::{Packet, Rejection};
 use crate::wire::Addr;
 
 /// Sessions, by their place in the configuration.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Sessions {
     sessions: Vec<Counted>,
     /// What is nobody's.
@@ -49,19 +49,40 @@ pub struct Origin {
 
 impl Sessions {
     /// Begins the sessions of a configuration. `random` gives numbers that nobody can guess.
-    pub fn new(specs: impl IntoIterator<Item = Spec>, mut random: impl FnMut() -> u32, now: Duration) -> Self {
-        let mut sessions: Vec<Counted> = Vec::new();
+    pub fn new(specs: impl IntoIterator<Item = Spec>, random: impl FnMut() -> u32, now: Duration) -> Self {
+        let mut sessions = Self::default();
+        sessions.adopt(specs, random, now);
+        sessions
+    }
+
+    /// Ends the sessions that are not `kept`. Packets and changes that follow still have the numbers of before: to be
+    /// asked for before [`adopt`](Self::adopt).
+    pub fn retire(&mut self, kept: impl Fn(&Spec) -> bool, now: Duration) {
+        let gone = self.sessions.iter_mut().filter(|counted| !kept(counted.session.spec()));
+        gone.for_each(|counted| counted.session.stop(now));
+    }
+
+    /// Goes over to these sessions, numbered by their order. Those with a neighbour of before go on.
+    pub fn adopt(&mut self, specs: impl IntoIterator<Item = Spec>, mut random: impl FnMut() -> u32, now: Duration) {
+        let mut before = std::mem::take(&mut self.sessions);
         for spec in specs {
+            let known = before.iter().position(|counted| counted.session.spec().is_same_session(&spec));
+            if let Some(known) = known {
+                let mut counted = before.swap_remove(known);
+                counted.session.configure(spec, now);
+                self.sessions.push(counted);
+                continue;
+            }
             let discriminator = loop {
                 let number = random();
-                if number != 0 && sessions.iter().all(|other| other.session.discriminator() != number) {
+                let all = self.sessions.iter().chain(&before);
+                if number != 0 && all.into_iter().all(|other| other.session.discriminator() != number) {
                     break number;
                 }
             };
             let session = Session::new(spec, discriminator, random(), now);
-            sessions.push(Counted { session, counters: Counters::default() });
+            self.sessions.push(Counted { session, counters: Counters::default() });
         }
-        Self { sessions, strangers: Default::default() }
     }
 
     /// All sessions with what is counted of them.

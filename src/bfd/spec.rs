@@ -54,6 +54,11 @@ impl Spec {
         }
     }
 
+    /// Whether both are with the same neighbour: there is one session for an address and a kind (RFC 5881 3).
+    pub fn is_same_session(&self, other: &Spec) -> bool {
+        (self.neighbour, self.multihop) == (other.neighbour, other.multihop)
+    }
+
     /// The UDP port of both ends' listeners.
     pub fn port(&self) -> u16 {
         if self.multihop { MULTIHOP_PORT } else { PORT }

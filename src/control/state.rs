@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use super::admin::Change;
 use super::ids::SavedIds;
 use super::ledger::SavedLedger;
+use crate::track::Reading;
 
 /// The layout of [`State`]; another one is another number.
 const LAYOUT: u32 = 1;
@@ -26,8 +27,9 @@ pub(super) struct State {
     pub(super) ledger: SavedLedger,
     /// What clients have made of the configuration since it was read.
     pub(super) changes: Vec<Change>,
-    /// The names of the instances that are master.
-    pub(super) masters: Vec<String>,
+    /// What trackers have read: their kinds and names, and the reading.
+    #[serde(default)]
+    pub(super) readings: Vec<(String, String, Reading)>,
     /// What checks have found: their specifications in words, and whether they pass.
     pub(super) checks: Vec<(String, bool)>,
 }
@@ -71,7 +73,11 @@ mod tests {
 
     #[test]
     fn what_was_written_is_read_and_another_layout_is_refused() {
-        let state = State { steering: u64::MAX, masters: vec!["VI_1".to_owned()], ..State::default() };
+        let state = State {
+            steering: u64::MAX,
+            readings: vec![("script".to_owned(), "s".to_owned(), Reading::Number(-7))],
+            ..State::default()
+        };
         let file = state.write().unwrap();
         assert_eq!(State::read(file.try_clone().unwrap()).unwrap(), state);
         assert_eq!(State::read(file).unwrap(), state, "as often as it is asked for");

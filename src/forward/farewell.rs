@@ -72,7 +72,9 @@ impl Forwarder {
 
     /// Adds the segments that were asked for to what was received, as far as there is room.
     pub fn say_farewell<I: PacketIo>(&self, io: &mut I, batch: &mut Batch) {
-        while !batch.is_full()
+        // Asking whether there is any spares a fence.
+        while !self.shared.farewells.is_empty()
+            && !batch.is_full()
             && let Some(farewell) = self.shared.farewells.pop()
         {
             let Some(mut frame) = io.allocate() else {

@@ -30,7 +30,7 @@ impl Forwarder {
             // What comes to a local end that is nobody's any more would otherwise be sent again and again.
             return match view.services.is_local(look.key.client) {
                 true => answer::no_connection(view, packet, look),
-                false => self.sent_by_server(view, packet, look, now).unwrap_or(Decision::of(Verdict::Pass)),
+                false => self.stray_of_server(view, packet, look, now).unwrap_or(Decision::of(Verdict::Pass)),
             };
         }
         let ours = view.services.is_vip(look.other.addr);
@@ -62,7 +62,7 @@ impl Forwarder {
         let belongs = |entry: &_| established::belongs(view, entry, &reply);
         match self.shared.table.find(&reply.key, reply.hash, belongs) {
             Some(found) => Some(self.established(view, packet, &reply, found, now)),
-            None => self.sent_by_server(view, packet, &reply, now),
+            None => self.stray_of_server(view, packet, &reply, now),
         }
     }
 
@@ -272,8 +272,14 @@ impl Forwarder {
             let slot = self.shared.table.slot_of(entry);
             return self.forward_full(view, packet, look, (slot, word), (id, pair), now);
         }
-        let its = wide::pair_of(view, pair, entry);
-        self.forward(view, packet, look, (id, &its), (entry, word), now)
+        let its;
+        let pair = if pair.flags.has(PairFlags::WIDE) {
+            its = wide::pair_of(view, pair, entry);
+            &its
+        } else {
+            pair
+        };
+        self.forward(view, packet, look, (id, pair), (entry, word), now)
     }
 }
 

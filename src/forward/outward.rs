@@ -18,7 +18,7 @@ impl Forwarder {
     /// nobody's.
     #[cold]
     #[inline(never)]
-    pub(super) fn sent_by_server(
+    pub(super) fn stray_of_server(
         &self,
         view: &View<'_>,
         packet: &mut Packet<'_>,

@@ -49,6 +49,20 @@ impl Herald {
         Self { instances: Vec::new(), groups: Vec::new() }
     }
 
+    /// Takes over the roles that another herald has told of, so that only what changes is told. `was` gives the number that
+    /// an instance had there; groups go by their names.
+    pub fn goes_on(&mut self, before: &Herald, was: impl Fn(usize) -> Option<usize>) {
+        for (number, instance) in self.instances.iter_mut().enumerate() {
+            if let Some(other) = was(number).and_then(|number| before.instances.get(number)) {
+                (instance.role, instance.priority) = (other.role, other.priority);
+            }
+        }
+        for (group, _) in &mut self.groups {
+            let same = before.groups.iter().find(|(other, _)| other.name == group.name);
+            group.role = same.and_then(|(other, _)| other.role);
+        }
+    }
+
     /// Adds the next instance, with its priority.
     pub fn instance(&mut self, name: &str, hooks: &Hooks, priority: u8) {
         self.instances.push(Subject::new("INSTANCE", name, hooks, priority));

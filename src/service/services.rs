@@ -194,7 +194,8 @@ impl Services {
 
     /// Whether the address is a VIP of any service.
     pub fn is_vip(&self, address: Addr) -> bool {
-        self.vip_addresses.contains(&address)
+        // The filter knows them all, and most that are none.
+        self.vips.may_contain(address) && self.vip_addresses.contains(&address)
     }
 
     /// Whether the address is a real server's that answers through the director.

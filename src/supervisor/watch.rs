@@ -202,8 +202,10 @@ mod tests {
     #[test]
     fn the_kernel_tells_of_a_thread() {
         let own = rustix::thread::gettid().as_raw_nonzero().get().cast_unsigned();
-        let condition = Condition::of(std::process::id(), own).unwrap();
-        assert!(condition.used > Duration::ZERO && condition.state == State::Runnable);
+        let condition = || Condition::of(std::process::id(), own).unwrap();
+        // The kernel counts at its ticks.
+        while condition().used == Duration::ZERO {}
+        assert_eq!(condition().state, State::Runnable);
         assert_eq!(State::of("12 (a) S (b) T 1 12"), Some(State::Stopped));
         assert_eq!(State::of("12 (worker-0) D 1 12"), Some(State::Asleep));
     }

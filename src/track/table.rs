@@ -1,7 +1,7 @@
 //! All readings, and the effects that follow from a new one.
 //!
 //! It is a table and not a stream of events: whoever asks gets what holds now, and only what differs from what was said
-//! before is said again.
+//! before is said again. A table for another configuration begins with what this one knows.
 
 use super::spec::{Dependence, Spec, Tracker};
 use super::weight::{Effect, Reading};
@@ -29,16 +29,33 @@ pub struct Order {
 }
 
 impl Table {
-    /// Nothing is known so far. Instances must be told [`first`](Self::first).
-    pub fn new(spec: &Spec) -> Self {
-        let trackers = spec.trackers.iter().map(|tracker| (tracker.clone(), Reading::Unknown)).collect();
-        let dependences = spec.dependences.iter().map(|dependence| (dependence.clone(), Effect::NONE)).collect();
+    /// With readings as far as `recall` knows them. An unknown one holds back whoever depends on it, but not instances that
+    /// take part already (`takes_part`): a tracker that is new to them counts once it has seen something.
+    pub fn new(spec: &Spec, recall: impl Fn(&Tracker) -> Option<Reading>, takes_part: impl Fn(usize) -> bool) -> Self {
+        let reading = |tracker: &Tracker| recall(tracker).unwrap_or(Reading::Unknown);
+        let trackers: Vec<_> = spec.trackers.iter().map(|tracker| (tracker.clone(), reading(tracker))).collect();
+        let effect = |dependence: &Dependence| match trackers[dependence.tracker].1 {
+            Reading::Unknown if dependence.instances.iter().any(|&instance| takes_part(instance)) => Effect::NONE,
+            reading => dependence.weight.effect(reading),
+        };
+        let dependences = spec.dependences.iter().map(|dependence| (dependence.clone(), effect(dependence))).collect();
         Self { trackers, dependences }
     }
 
-    /// What must be said before any election begins.
-    pub fn first(&mut self) -> Vec<Order> {
-        (0..self.trackers.len()).flat_map(|tracker| self.follow(tracker)).collect()
+    /// What each instance is to be told before anything else: the tracker's name, unique among those of the instance, and
+    /// its effect.
+    pub fn all(&self) -> impl Iterator<Item = (usize, String, Effect)> {
+        self.dependences.iter().flat_map(|(dependence, effect)| {
+            let name = label(&self.trackers[dependence.tracker].0, dependence);
+            dependence.instances.iter().map(move |&instance| (instance, name.clone(), *effect))
+        })
+    }
+
+    /// What is known of a tracker of this kind and name.
+    pub fn reading(&self, tracker: &Tracker) -> Option<Reading> {
+        let same =
+            |(other, _): &&(Tracker, Reading)| other.name == tracker.name && other.watch.kind() == tracker.watch.kind();
+        self.trackers.iter().find(same).map(|(_, reading)| *reading).filter(|reading| *reading != Reading::Unknown)
     }
 
     /// A tracker has seen something. Gives what follows; nothing if it knew.
@@ -115,13 +132,46 @@ mod tests {
         orders.into_iter().map(said).collect()
     }
 
+    fn told(table: &Table) -> Vec<(usize, String, bool, i16)> {
+        table.all().map(|(instance, name, effect)| (instance, name, effect.met, effect.weight)).collect()
+    }
+
+    #[test]
+    fn what_is_unknown_holds_back_who_does_not_take_part_yet() {
+        let own = |met| (0, "interface eth0".to_owned(), met, 0);
+        let rest = |weight| {
+            let group = "interface eth0 of group G".to_owned();
+            [(0, group.clone(), true, weight), (1, group, true, weight), (1, "bfd peer".to_owned(), true, 0)]
+        };
+        let unknown = |_: &Tracker| None;
+        let cases = [
+            (Table::new(&spec(), unknown, |_| false), own(false), rest(0)),
+            (Table::new(&spec(), unknown, |instance| instance == 0), own(true), rest(0)),
+            (Table::new(&spec(), |_| Some(Reading::Down), |_| true), own(false), rest(-5)),
+        ];
+        for (table, first, others) in cases {
+            assert_eq!(told(&table), [vec![first], others.to_vec()].concat());
+        }
+        // What was held to be well is told as soon as it is seen not to be.
+        let mut table = Table::new(&spec(), unknown, |_| true);
+        assert_eq!(said(table.read(0, Reading::Down))[0], (0, "interface eth0".to_owned(), Some(false), None));
+    }
+
+    #[test]
+    fn a_reading_is_found_by_kind_and_name() {
+        let mut table = Table::new(&spec(), |_| None, |_| false);
+        table.read(0, Reading::Up);
+        let find = |name: &str, watch| table.reading(&Tracker { name: name.to_owned(), watch });
+        assert_eq!(find("eth0", Watch::Interface), Some(Reading::Up));
+        assert_eq!(find("eth0", Watch::Bfd), None);
+        assert_eq!(find("peer", Watch::Bfd), None, "nothing is known of it");
+    }
+
     #[test]
     fn only_what_changes_is_said_and_to_all_whom_it_concerns() {
-        let mut table = Table::new(&spec());
+        let mut table = Table::new(&spec(), |_| None, |_| false);
         let own = || "interface eth0".to_owned();
         let group = || "interface eth0 of group G".to_owned();
-        assert_eq!(said(table.first()), [(0, own(), Some(false), None)], "who depends on it waits");
-        assert_eq!(said(table.first()), []);
         assert_eq!(said(table.read(0, Reading::Up)), [(0, own(), Some(true), None)]);
         assert_eq!(said(table.read(0, Reading::Up)), []);
         let down = [(0, own(), Some(false), None), (0, group(), None, Some(-5)), (1, group(), None, Some(-5))];

@@ -4,8 +4,10 @@
 //! negative one is taken off while it is not; `reverse` turns the sign of what is added or taken off, and the sense of a
 //! condition (keepalived.conf(5), `track_interface`). A file's number is multiplied by its weight.
 
+use serde::{Deserialize, Serialize};
+
 /// What a tracker sees.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Reading {
     /// Nothing yet: whoever depends on it waits.
     Unknown,

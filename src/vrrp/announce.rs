@@ -93,6 +93,15 @@ impl Announcer {
         self.jobs.remove(&instance);
     }
 
+    /// Instances have other numbers: `now_is` tells an instance's, what it announces and how, unless it is gone.
+    pub fn renumber(&mut self, now_is: impl Fn(usize) -> Option<(usize, Vec<Site>, Announcing)>, now: Duration) {
+        for (before, mut job) in std::mem::take(&mut self.jobs) {
+            let Some((instance, sites, how)) = now_is(before) else { continue };
+            job.goes_on(sites, how, now);
+            self.jobs.insert(instance, job);
+        }
+    }
+
     /// When [`Announcer::due`] has something to say again.
     pub fn deadline(&self) -> Option<Duration> {
         let jobs = self.jobs.values().filter(|job| !job.sites.is_empty());
@@ -133,6 +142,20 @@ impl Job {
     fn burst(&mut self, burst: Burst, now: Duration) {
         (self.rounds, self.next) = (burst.rounds, 0);
         self.again = (burst.again > Duration::ZERO).then(|| (now + burst.again, burst.rounds));
+    }
+
+    /// With what is still there of its addresses. New ones are announced when they are in place.
+    fn goes_on(&mut self, sites: Vec<Site>, how: Announcing, now: Duration) {
+        if sites != self.sites {
+            self.sites.retain(|site| sites.contains(site));
+            self.next = 0;
+        }
+        if how.refresh != self.how.refresh {
+            self.refresh_at = (how.refresh > Duration::ZERO).then(|| now + how.refresh);
+        }
+        let extra = how.extra > Duration::ZERO && self.sites.iter().any(|site| site.extra);
+        self.extra_at = extra.then(|| self.extra_at.unwrap_or(now + how.extra).min(now + how.extra));
+        self.how = how;
     }
 
     fn wake(&mut self, now: Duration) {

@@ -100,11 +100,12 @@ impl fmt::Display for Cause {
             Cause::Released => f.write_str("the master gave the addresses up"),
             Cause::Lost => f.write_str("BFD has lost the master"),
             Cause::Owner => f.write_str("it owns the addresses"),
-            Cause::Resumed => f.write_str("the director before this one was"),
+            Cause::Resumed => f.write_str("this host was until now"),
             Cause::Higher(from, priority) => write!(f, "{from} leads with priority {priority}"),
             Cause::Late => f.write_str("it stood still for so long that another one may lead"),
             Cause::Group => f.write_str("its group moved"),
             Cause::Stop => f.write_str("the director ends"),
+            Cause::Removed => f.write_str("the configuration has it no more"),
         }
     }
 }

@@ -20,6 +20,7 @@ use arrayvec::ArrayVec;
 
 use super::accept::Heard;
 use super::spec::{Preempt, Spec, Version};
+use super::standing::Standing;
 use super::timers::{master_down, skew};
 use crate::wire::Addr;
 
@@ -71,6 +72,8 @@ pub enum Input {
     Yield,
     /// The director ends.
     Stop,
+    /// The configuration has it no more.
+    Remove,
 }
 
 /// What is to be done, in this order.
@@ -103,7 +106,7 @@ pub enum Cause {
     Lost,
     /// It owns the addresses and starts as master.
     Owner,
-    /// A director before this one was master until now.
+    /// It goes on with what this host was until now.
     Resumed,
     /// Another router leads.
     Higher(Addr, u8),
@@ -113,6 +116,8 @@ pub enum Cause {
     Group,
     /// The director ends.
     Stop,
+    /// The configuration has it no more.
+    Removed,
 }
 
 /// Of several backups that found the master dead, the best should lead, but the skew of a second would spoil what was won:
@@ -134,8 +139,8 @@ pub struct Machine {
     preempt: Preempt,
     respectful: bool,
     owner_from_start: bool,
-    /// It was master before this machine was made, and nobody has heard otherwise.
-    resumes: bool,
+    /// What it was before this machine was made, and nobody has heard otherwise.
+    resumes: Option<Standing>,
     manners: super::spec::Manners,
     yields_after: Option<Duration>,
     /// Waits for its group before it becomes master.
@@ -182,7 +187,7 @@ impl Machine {
             interval: spec.interval,
             down_adverts: spec.down_adverts,
             preempt: spec.preempt,
-            resumes: false,
+            resumes: None,
             respectful: false,
             owner_from_start: spec.starts_as_master && spec.priority == u8::MAX,
             manners: spec.manners,
@@ -193,9 +198,51 @@ impl Machine {
         }
     }
 
-    /// Has it be master as soon as it can take part: a director before this one was until now, and said no goodbye.
-    pub fn resume(&mut self) {
-        self.resumes = true;
+    /// Has it go on with this as soon as it can take part: this host stood so until now, and said no goodbye.
+    pub fn resume(&mut self, standing: Standing) {
+        self.resumes = Some(standing);
+    }
+
+    /// What another machine must know to go on in its place; `None` if it takes no part.
+    pub fn standing(&self) -> Option<Standing> {
+        match self.state {
+            State::Master(Master { advert_at, .. }) => Some(Standing::Master { advert_at }),
+            State::Backup(Backup { interval, down_at, preempt_at, .. }) => {
+                Some(Standing::Backup { interval, down_at: down_at.unwrap_or_default(), preempt_at })
+            }
+            State::Fault | State::Stopped => None,
+        }
+    }
+
+    /// Goes on under another configuration, in the same role; `priority` is the effective one. A master's next advert
+    /// is no later than it would have been, and no later than the new interval allows; what a backup has heard counts
+    /// from when it was heard.
+    pub fn configure(&mut self, spec: &Spec, grouped: bool, priority: u8, now: Duration) {
+        let before = self.clone();
+        self.version = spec.version;
+        self.interval = spec.interval;
+        self.down_adverts = spec.down_adverts;
+        self.preempt = spec.preempt;
+        self.owner_from_start = spec.starts_as_master && spec.priority == u8::MAX;
+        self.manners = spec.manners;
+        self.yields_after = spec.yields_after;
+        self.grouped = grouped;
+        self.priority = priority;
+        match &mut self.state {
+            State::Master(master) => master.advert_at = master.advert_at.min(now + spec.interval),
+            State::Backup(backup) => {
+                let was = before.down_after(backup.interval);
+                // In version 3 it is the master's interval that counts, whatever ours is.
+                if spec.version == Version::V2 {
+                    backup.interval = spec.interval;
+                }
+                let waits = master_down(spec.version, backup.interval, priority, spec.down_adverts);
+                if backup.down_by == Cause::Silence {
+                    backup.down_at = backup.down_at.map(|at| (at + waits).saturating_sub(was).max(now));
+                }
+            }
+            State::Fault | State::Stopped => {}
+        }
     }
 
     /// What it is.
@@ -239,6 +286,7 @@ impl Machine {
             (_, Input::Priority(priority)) => self.priority = priority,
             (_, Input::Respect(respectful)) => self.respectful = respectful,
             (state, Input::Stop) => self.leave(state, State::Stopped, Cause::Stop, &mut actions),
+            (state, Input::Remove) => self.leave(state, State::Stopped, Cause::Removed, &mut actions),
             (State::Fault, Input::Usable(Some(own))) => self.start(own, now, &mut actions),
             (State::Fault, _) => {}
             (state, Input::Usable(None)) => self.leave(state, State::Fault, Cause::Unusable, &mut actions),
@@ -250,14 +298,50 @@ impl Machine {
     }
 
     fn start(&mut self, own: Addr, now: Duration, actions: &mut Actions) {
-        if std::mem::take(&mut self.resumes) {
-            return self.lead(own, Cause::Resumed, now, actions);
+        if let Some(standing) = self.resumes.take() {
+            return self.go_on(own, standing, now, actions);
         }
         if self.owner_from_start && !self.grouped {
             return self.lead(own, Cause::Owner, now, actions);
         }
         self.state = self.backup(own, self.interval, now);
         actions.push(Action::Entered(Role::Backup, Cause::Usable));
+    }
+
+    /// A master's advert is due when it was, or at once if that is past. A backup was deaf meanwhile: it gives the master
+    /// the chance of one more advert, but does not begin to wait anew.
+    fn go_on(&mut self, own: Addr, standing: Standing, now: Duration, actions: &mut Actions) {
+        match standing {
+            Standing::Master { advert_at } if self.is_late(advert_at, now) => {
+                self.state = self.backup(own, self.interval, now);
+                actions.push(Action::Entered(Role::Backup, Cause::Late));
+            }
+            Standing::Master { advert_at } => {
+                let next = now + self.interval;
+                let advert_at = if advert_at <= now {
+                    actions.push(Action::Send(self.priority));
+                    next
+                } else {
+                    advert_at.min(next)
+                };
+                self.state = State::Master(Master { own, advert_at, answered: None });
+                actions.push(Action::Take);
+                actions.push(Action::Entered(Role::Master, Cause::Resumed));
+            }
+            Standing::Backup { interval, down_at, preempt_at } => {
+                let interval = if self.version == Version::V3 { interval } else { self.interval };
+                let one_more = now + interval + skew(self.version, interval, self.priority);
+                let down_at = down_at.max(one_more).min(now + self.down_after(interval));
+                self.state = State::Backup(Backup {
+                    own,
+                    interval,
+                    down_at: Some(down_at),
+                    preempt_at,
+                    down_by: Cause::Silence,
+                });
+                actions.push(Action::Entered(Role::Backup, Cause::Resumed));
+            }
+        }
     }
 
     fn as_backup(&mut self, backup: Backup, input: Input, now: Duration, actions: &mut Actions) {
@@ -277,7 +361,7 @@ impl Machine {
             Input::Lead => self.lead(backup.own, Cause::Group, now, actions),
             Input::Deadline | Input::Yield | Input::Woke | Input::Usable(_) => {}
             // Seen to before.
-            Input::Priority(_) | Input::Respect(_) | Input::Stop => {}
+            Input::Priority(_) | Input::Respect(_) | Input::Stop | Input::Remove => {}
         }
     }
 
@@ -325,20 +409,20 @@ impl Machine {
                 let backup = self.backup(master.own, self.interval, now);
                 self.leave(self.state, backup, Cause::Group, actions);
             }
-            Input::Woke if self.is_late(master, now) => {
+            Input::Woke if self.is_late(master.advert_at, now) => {
                 self.state = self.backup(master.own, self.interval, now);
                 actions.push(Action::Leave);
                 actions.push(Action::Entered(Role::Backup, Cause::Late));
             }
             Input::Deadline | Input::Woke | Input::Lead | Input::Lost | Input::Usable(_) => {}
             // Seen to before.
-            Input::Priority(_) | Input::Respect(_) | Input::Stop => {}
+            Input::Priority(_) | Input::Respect(_) | Input::Stop | Input::Remove => {}
         }
     }
 
     /// Whether the last advert was so long ago that another router has had the time to take over.
-    fn is_late(&self, master: Master, now: Duration) -> bool {
-        self.yields_after.is_some_and(|after| now + self.interval >= master.advert_at + after)
+    fn is_late(&self, advert_at: Duration, now: Duration) -> bool {
+        self.yields_after.is_some_and(|after| now + self.interval >= advert_at + after)
     }
 
     /// RFC 5798 6.4.3 (700) to (770).

@@ -11,6 +11,7 @@
 //! | [`proof`] | passwords, headers and trailers that show who sent an advert |
 //! | [`timers`] | skew and master-down |
 //! | [`machine`] | the election of one instance |
+//! | [`standing`] | what another machine must know to go on in its place |
 //! | [`priority`] | the effective priority: the configured one and named weights |
 //! | [`routers`] | all instances of a director, and groups of them that move together |
 //! | [`event`] | what happened, for the log and for whoever is to be told |
@@ -30,13 +31,15 @@ pub mod priority;
 pub mod proof;
 pub mod routers;
 pub mod spec;
+pub mod standing;
 pub mod timers;
 pub mod wire;
 
 pub use event::{Event, Happening};
 pub use machine::{Cause, Role};
-pub use routers::{Order, Routers};
+pub use routers::{Entry, Influence, Order, Routers};
 pub use spec::Spec;
+pub use standing::Standing;
 
 #[cfg(test)]
 mod tests;

@@ -18,6 +18,7 @@ use super::event::{Event, Happening};
 use super::machine::{Action, Actions, Cause, Input, Role};
 use super::packet::Packet;
 use super::spec::Spec;
+use super::standing::Standing;
 use super::wire::Ends;
 use crate::wire::Addr;
 
@@ -36,12 +37,45 @@ pub enum Order {
     Reassert(usize),
 }
 
+/// What a tracker does to an instance.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Influence {
+    /// Its name, unique among those of the instance.
+    pub tracker: String,
+    /// Whether the instance may take part, as far as this tracker is concerned.
+    pub met: bool,
+    /// What it adds to the priority.
+    pub weight: i16,
+}
+
+/// An instance of a configuration, as it begins or goes on.
+#[derive(Clone, Debug)]
+pub struct Entry {
+    /// What it is configured to do.
+    pub spec: Spec,
+    /// The address that it can send from, if it can.
+    pub own: Option<Addr>,
+    /// All that its trackers say.
+    pub influences: Vec<Influence>,
+    /// What this host was until now, if nothing here knows it.
+    pub standing: Option<Standing>,
+}
+
+impl Entry {
+    /// An instance of which nothing else is known.
+    pub fn new(spec: Spec) -> Self {
+        Self { spec, own: None, influences: Vec::new(), standing: None }
+    }
+}
+
 /// The instances of a director; see the module documentation.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Routers {
     members: Vec<Member>,
     /// Nothing starts before (`vrrp_startup_delay`). Zero once that is over.
     not_before: Duration,
+    /// Whether any living master is to be respected.
+    respectful: bool,
     /// A time of day, and when that was.
     clock: (Duration, Duration),
     orders: Vec<Order>,
@@ -52,16 +86,63 @@ impl Routers {
     /// The instances in the order of the configuration. `groups` holds the numbers of those that move together; nobody
     /// takes part before `not_before`.
     pub fn new(specs: Vec<Spec>, groups: &[Vec<usize>], not_before: Duration, now: Duration) -> Self {
-        let group = |instance: usize| groups.iter().position(|members| members.contains(&instance));
-        let member = |(instance, spec)| Member::new(spec, group(instance), now);
-        let members = specs.into_iter().enumerate().map(member).collect();
-        Self { members, not_before, clock: Default::default(), orders: Vec::new(), events: Vec::new() }
+        let mut routers = Self { not_before, ..Self::default() };
+        routers.adopt(specs.into_iter().map(Entry::new).collect(), groups, now);
+        routers
     }
 
-    /// Has an instance go on as the master that it was in a director before this one.
-    pub fn resume(&mut self, instance: usize) {
-        self.members[instance].machine.resume();
-        self.not_before = Duration::ZERO;
+    /// Nobody takes part before this.
+    pub fn wait_until(&mut self, not_before: Duration) {
+        self.not_before = not_before;
+    }
+
+    /// Says goodbye for the instances that are not `kept`. Orders and events that follow still have the numbers of
+    /// before: to be asked for before [`adopt`](Self::adopt).
+    pub fn retire(&mut self, kept: impl Fn(&Spec) -> bool, now: Duration) {
+        for instance in 0..self.members.len() {
+            if !kept(self.members[instance].spec()) {
+                self.handle(instance, Input::Remove, now);
+            }
+        }
+    }
+
+    /// Goes over to these instances, numbered by their order. What is the same virtual router keeps its role, its timers
+    /// and what is counted of it. A group of masters and backups becomes one of backups.
+    pub fn adopt(&mut self, entries: Vec<Entry>, groups: &[Vec<usize>], now: Duration) {
+        let mut before = std::mem::take(&mut self.members);
+        if entries.iter().any(|entry| entry.standing.is_some()) {
+            self.not_before = Duration::ZERO;
+        }
+        for (instance, entry) in entries.into_iter().enumerate() {
+            let group = groups.iter().position(|members| members.contains(&instance));
+            let known = before.iter().position(|member| member.spec().is_same_router(&entry.spec));
+            let Some(known) = known else {
+                self.members.push(Member::new(entry, group, now));
+                self.handle(instance, Input::Respect(self.respectful), now);
+                continue;
+            };
+            let mut member = before.swap_remove(known);
+            let priority = member.priority();
+            member.configure(entry, group, now);
+            let changed = (member.priority() != priority).then_some(member.priority());
+            self.members.push(member);
+            changed.into_iter().for_each(|priority| self.tell(instance, Happening::Priority(priority), now));
+        }
+        self.unite(groups, now);
+        (0..self.members.len()).for_each(|instance| self.settle(instance, now));
+    }
+
+    /// Masters give way in groups with members that wait for another master.
+    fn unite(&mut self, groups: &[Vec<usize>], now: Duration) {
+        for group in groups {
+            let waits = |&member: &usize| {
+                let machine = &self.members[member].machine;
+                machine.role() == Role::Backup && !machine.leads_or_would()
+            };
+            if group.iter().any(waits) {
+                group.iter().for_each(|&member| self.handle(member, Input::Yield, now));
+            }
+        }
     }
 
     /// All instances, by their numbers.
@@ -100,6 +181,7 @@ impl Routers {
 
     /// Whether all instances respect any living master, however low, instead of taking over from it.
     pub fn respect(&mut self, respectful: bool, now: Duration) {
+        self.respectful = respectful;
         (0..self.members.len()).for_each(|instance| self.handle(instance, Input::Respect(respectful), now));
     }
 

@@ -202,6 +202,11 @@ impl Spec {
             announcing: Announcing::default(),
         }
     }
+
+    /// Whether both are the same virtual router to the network, whatever they are called here.
+    pub fn is_same_router(&self, other: &Spec) -> bool {
+        (&self.interface, self.router, self.family) == (&other.interface, other.router, other.family)
+    }
 }
 
 /// The group that all VRRP routers listen to: 224.0.0.18 or ff02::12 (RFC 5798 5.1.1.2, 5.1.2.2).

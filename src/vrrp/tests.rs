@@ -6,3 +6,4 @@ mod elections;
 mod groups;
 mod pains;
 mod proofs;
+mod reloads;

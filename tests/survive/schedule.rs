@@ -11,6 +11,8 @@ pub(crate) enum Fault {
     Kill,
     /// It aborts in the middle of a batch.
     Abort,
+    /// One of its workers never ends a batch.
+    Hang,
     /// It is stopped for a moment (SIGSTOP), and goes on.
     Pause,
     /// Another program takes its place.
@@ -18,7 +20,8 @@ pub(crate) enum Fault {
 }
 
 /// How often each comes, of a hundred.
-const SHARES: [(Fault, u64); 4] = [(Fault::Kill, 30), (Fault::Abort, 15), (Fault::Pause, 40), (Fault::Upgrade, 15)];
+const SHARES: [(Fault, u64); 5] =
+    [(Fault::Kill, 25), (Fault::Abort, 12), (Fault::Hang, 8), (Fault::Pause, 40), (Fault::Upgrade, 15)];
 
 /// A director that dies before it has forwarded for so long is on its way into a crash loop.
 const SHORT: Duration = Duration::from_millis(1050);
@@ -51,7 +54,7 @@ impl Schedule {
             here
         });
         let (fault, _) = drawn.expect("the shares are a hundred");
-        if matches!(fault, Fault::Kill | Fault::Abort) {
+        if matches!(fault, Fault::Kill | Fault::Abort | Fault::Hang) {
             self.wait_to_kill();
         }
         fault

@@ -119,6 +119,7 @@ impl<'a> Trial<'a> {
         match fault {
             Fault::Kill => self.until_followed(|_, process| kill(process)),
             Fault::Abort => self.until_followed(|scene, _| scene.cast("abort")),
+            Fault::Hang => self.until_followed(|scene, _| scene.cast("spin")),
             Fault::Upgrade => self.until_followed(|scene, _| {
                 let told = scene.director.upgrade(&program());
                 assert!(told.contains("has taken over"), "{told}");

@@ -8,4 +8,5 @@ mod support;
 mod bfd;
 mod calls;
 mod lab;
+mod reloads;
 mod trackers;

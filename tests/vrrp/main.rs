@@ -12,6 +12,8 @@ mod crashes;
 mod lab;
 mod mail;
 mod rejections;
+mod reloads;
 mod rows;
+mod successors;
 mod troubles;
 mod virtual_mac;

@@ -49,6 +49,37 @@ fn a_partition_heals_by_the_first_advert() {
     assert_eq!(lab.ours(0).log().matches("MASTER").count(), 1, "ours led all the time");
 }
 
+/// The other one's firewall drops our adverts: it leads too, and does not hear that it should not.
+#[test]
+fn a_split_brain_is_told_counted_and_healed() {
+    let Some(lab) = settled() else { return };
+    if !std::path::Path::new("/usr/sbin/nft").exists() {
+        println!("skipped: no nft here");
+        return;
+    }
+    eventually("the first burst is over", || lab.announcements(0, Duration::ZERO).len() >= 5);
+    let view = || serde_json::from_str::<serde_json::Value>(&lab.ours(0).vrrp()).expect("one instance");
+    assert_eq!((&view()["split_brain"], &view()["counters"]["split-brains"]), (&false.into(), &0.into()));
+    let since = lab.last(0).at;
+    for line in [
+        "table ip deaf",
+        "chain ip deaf in { type filter hook input priority 0 ; }",
+        "rule ip deaf in ip protocol 112 drop",
+    ] {
+        lab.hosts[1].exec(&format!("nft add {line}"));
+    }
+    eventually("it is told", || lab.ours(0).has_logged("SPLIT BRAIN: 192.168.146.12 does not give way"));
+    assert!(lab.holds(0, VIP) && lab.holds(1, VIP));
+    eventually("listings show it", || view()["split_brain"] == true);
+    eventually("neighbours are told again where the address is", || lab.announcements(0, since).len() >= 10);
+    lab.hosts[1].exec("nft delete table ip deaf");
+    eventually("the other one gives way", || !lab.holds(1, VIP));
+    eventually("that is told", || lab.ours(0).has_logged("192.168.146.12 is master no longer: one master again"));
+    eventually("and listed", || view()["split_brain"] == false);
+    assert_eq!(view()["counters"]["split-brains"], 1);
+    assert_eq!(lab.ours(0).log().matches("MASTER with").count(), 1, "ours led all the time");
+}
+
 /// Twenty adverts that queued up while the process stood still are answered by one burst, where keepalived sends twenty.
 #[test]
 fn a_stall_multiplies_nothing() {

@@ -31,6 +31,7 @@ impl Builder<'_> {
             1 => self.reports.warning(block.span(), "a sync group of one member moves nothing with it", ""),
             _ => {}
         }
+        self.useless_preemption(block.span(), &members, config);
         let is_on = |name: &str| items.iter().any(|item| item.name == name && item.is_on());
         let members_weigh = is_on("sync_group_tracking_weight") || is_on("global_tracking");
         let hooks = self.hooks(&items, defaults);

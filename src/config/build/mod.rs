@@ -24,6 +24,7 @@ mod sync;
 mod trackers;
 mod tracking;
 mod tunnel;
+mod useless;
 mod values;
 mod virtual_mac;
 mod vrrp;
@@ -57,6 +58,7 @@ pub(super) fn build(statements: &[Statement], reports: &mut Reports) -> Config {
         trackers: Vec::new(),
         tracked: Vec::new(),
         tracked_by_groups: Vec::new(),
+        delayed: Vec::new(),
     };
     builder.config(statements)
 }
@@ -92,6 +94,8 @@ struct Builder<'a> {
     /// What each instance tracks, and each group that tracks something.
     tracked: Vec<Vec<tracking::Line>>,
     tracked_by_groups: Vec<(usize, Vec<tracking::Line>)>,
+    /// Interfaces of `interface_up_down_delays`, and where each stands.
+    delayed: Vec<(String, Span)>,
 }
 
 impl Builder<'_> {

@@ -39,8 +39,18 @@ impl Builder<'_> {
                 (false, true) => Some("members of a group move together"),
                 (false, false) => None,
             };
+            let before = config.tracking.dependences.len();
             self.depend(&lines, &[instance], None, still, &mut config.tracking);
+            if let Some(line) = lines.first() {
+                self.useless_weights(
+                    line.words[0].span,
+                    &config.instances[instance].election,
+                    before,
+                    &config.tracking,
+                );
+            }
         }
+        self.useless_delays(config);
         for (place, lines) in std::mem::take(&mut self.tracked_by_groups) {
             let group = &config.groups[place];
             self.depend(&lines, &group.members, Some(&group.name), None, &mut config.tracking);
@@ -145,6 +155,7 @@ impl Builder<'_> {
                 );
                 continue;
             };
+            self.delayed.push((name.text.clone(), name.span));
             tracking.delays.insert(name.text.clone(), Delays { down, up: delays.get(1).copied().unwrap_or(down) });
         }
     }

@@ -162,7 +162,7 @@ impl Table {
     /// Acquire and release are enough: all that uniqueness needs is the order of changes of this one word, and that who
     /// takes the lock sees what its last holder placed. Grace has fences of its own.
     #[inline(always)]
-    fn exchange(&self, group: u32, seen: Word, new: Word) -> Option<()> {
+    pub(super) fn exchange(&self, group: u32, seen: Word, new: Word) -> Option<()> {
         self.word(group).compare_exchange(seen.0, new.0, Ordering::AcqRel, Ordering::Relaxed).is_ok().then_some(())
     }
 }

@@ -45,6 +45,7 @@ mod mapping;
 mod prefetch;
 mod primitive;
 mod recover;
+mod scour;
 mod sweep;
 
 #[cfg(test)]
@@ -60,7 +61,7 @@ use self::primitive::{AtomicBool, AtomicU64, Ordering};
 use super::{FlowHash, FlowKey, HashSeed};
 use crate::wire::Addr;
 
-pub use self::entry::{Entry, Record, StateWord};
+pub use self::entry::{Entry, LAST_EPOCH, Record, StateWord};
 pub use self::error::TableError;
 pub use self::grace::Member;
 pub use self::insert::Insert;
@@ -90,6 +91,8 @@ pub struct Table {
     /// Which members and which sweeper have been handed out by this process.
     members: Box<[AtomicBool]>,
     sweeper: AtomicBool,
+    /// Free slots were not looked at yet, since another process had the table.
+    unscoured: AtomicBool,
 }
 
 impl Table {
@@ -112,16 +115,20 @@ impl Table {
     /// in the middle of. Nobody else may be using the table.
     pub fn attach(file: OwnedFd) -> Result<(Self, Recovered), TableError> {
         let table = Self::map(file)?;
-        let recovered = table.recover(|_| {});
+        let mut recovered = table.recover(|_| {});
+        recovered.freed += (0..table.geometry.groups()).map(|group| table.scour(group)).sum::<u32>();
+        table.unscoured.store(false, Ordering::Relaxed);
         Ok((table, recovered))
     }
 
     /// Maps the table in `file`, which another process made and may still be using. It may be used only after
-    /// [`Table::recover`].
+    /// [`Table::recover`]; what that does not look at, the sweeper's first walk does.
     pub fn map(file: OwnedFd) -> Result<Self, TableError> {
         let mapping = Mapping::attach(file)?;
         let (geometry, seed) = (mapping.geometry(), mapping.header().seed());
-        Ok(Self::over(mapping, geometry, seed))
+        let table = Self::over(mapping, geometry, seed);
+        table.unscoured.store(true, Ordering::Relaxed);
+        Ok(table)
     }
 
     /// Has all pages of a mapped table known to this process, so that no packet waits for that.
@@ -131,7 +138,8 @@ impl Table {
 
     fn over(mapping: Mapping, geometry: Geometry, seed: HashSeed) -> Self {
         let members = (0..geometry.workers()).map(|_| AtomicBool::new(false)).collect();
-        Self { mapping, geometry, seed, members, sweeper: AtomicBool::new(false) }
+        let (sweeper, unscoured) = (AtomicBool::new(false), AtomicBool::new(false));
+        Self { mapping, geometry, seed, members, sweeper, unscoured }
     }
 
     /// The file that holds the table: whoever keeps it open keeps the connections.

@@ -4,7 +4,7 @@
 //! counts follow from the live entries, and so do the bonds between connections and templates.
 //!
 //! The index says where to look: a slot's byte is set before its entry is touched, and taken back after the entry was cleared. So
-//! the repair takes a time that grows with the connections, not with the table.
+//! the repair takes a time that grows with the connections, not with the table. Damage elsewhere is for [`super::scour`].
 
 use std::collections::BTreeMap;
 

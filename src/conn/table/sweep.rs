@@ -45,6 +45,8 @@ pub struct Sweeper {
     waiting: Vec<Slot>,
     /// The workers' batch counters when `waiting` was closed; empty when its grace has passed.
     notes: Vec<u64>,
+    /// The first walk over a table that another process had looks into free slots, too.
+    scours: bool,
 }
 
 impl Table {
@@ -58,6 +60,7 @@ impl Table {
             listed: Vec::new(),
             waiting: Vec::new(),
             notes: Vec::new(),
+            scours: self.unscoured.swap(false, Ordering::AcqRel),
         })
     }
 
@@ -95,12 +98,16 @@ impl Sweeper {
         let mut swept = Swept { freed: self.reclaim(groups), ..Swept::default() };
         let end = self.next.saturating_add(groups).min(self.groups());
         for group in self.next..end {
+            if self.scours {
+                swept.freed += self.table.scour(group);
+            }
             let word = Word(self.table.word(group).load(Ordering::Acquire));
             if !word.is_vacant() {
                 self.visit(group, word, &mut decide, &mut ended, &mut swept);
             }
         }
         swept.wrapped = end == self.groups();
+        self.scours &= !swept.wrapped;
         self.next = if swept.wrapped { 0 } else { end };
         self.close_list();
         swept

@@ -15,6 +15,7 @@ mod turns;
 
 use std::io;
 use std::os::fd::OwnedFd;
+use std::sync::mpsc::{Sender, channel};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -23,8 +24,9 @@ use rustix::event::{EventfdFlags, eventfd};
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
 use super::view::BfdView;
-use crate::bfd::{Change, Sessions, Spec};
+use crate::bfd::{Change, Spec};
 use crate::sys::clock;
+use crate::wire::Addr;
 use sockets::Sockets;
 use turns::Turns;
 
@@ -57,11 +59,48 @@ pub enum BfdError {
     },
 }
 
+/// What became of a session.
+#[derive(Clone, Debug)]
+pub struct SessionChange {
+    /// Its name.
+    pub name: String,
+    /// Its neighbour.
+    pub neighbour: Addr,
+    /// What.
+    pub change: Change,
+}
+
+/// Numbers that nobody can guess.
+type Random = Box<dyn FnMut() -> u32 + Send>;
+
+/// What the thread is told.
+enum Command {
+    /// Other sessions, with the sockets that these need and those before did not.
+    Follow { specs: Vec<Spec>, sockets: Sockets, random: Random },
+    /// End.
+    Stop,
+}
+
+/// Sessions that can begin: all that may be refused is done.
+#[derive(Debug)]
+pub struct Prepared {
+    specs: Vec<Spec>,
+    sockets: Sockets,
+}
+
+impl Prepared {
+    /// Opens what these sessions need beyond those of `before`.
+    pub fn new(specs: &[Spec], before: &[Spec]) -> Result<Self, BfdError> {
+        Ok(Self { specs: specs.to_vec(), sockets: Sockets::open(specs, before)? })
+    }
+}
+
 /// The director's end of all sessions.
 #[derive(Debug)]
 pub struct Neighbours {
+    commands: Sender<Command>,
     wake: Arc<OwnedFd>,
-    changes: Option<UnboundedReceiver<(usize, Change)>>,
+    changes: Option<UnboundedReceiver<SessionChange>>,
     board: Arc<Mutex<Board>>,
     thread: Option<JoinHandle<()>>,
 }
@@ -70,35 +109,42 @@ pub struct Neighbours {
 type Board = Vec<(BfdView, Duration)>;
 
 impl Neighbours {
-    /// Starts the sessions of a configuration; none if it has none. `random` gives numbers that nobody can guess.
-    pub fn start(specs: &[Spec], random: impl FnMut() -> u32) -> Result<Option<Self>, BfdError> {
-        if specs.is_empty() {
-            return Ok(None);
-        }
-        let sockets = Sockets::open(specs)?;
+    /// Starts the thread, without sessions so far.
+    pub fn start() -> Result<Self, BfdError> {
         let wake = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK);
         let wake = Arc::new(wake.map_err(|error| BfdError::System { what: "make a waker", source: error.into() })?);
         let (outbox, changes) = unbounded_channel();
+        let (commands, inbox) = channel();
         let board = Arc::new(Mutex::new(Board::default()));
-        let sessions = Sessions::new(specs.iter().cloned(), random, clock::now());
-        let mut turns = Turns::new(sessions, sockets, Arc::clone(&wake), outbox, Arc::clone(&board));
+        let mut turns = Turns::new((inbox, Arc::clone(&wake)), outbox, Arc::clone(&board));
         let thread = std::thread::Builder::new().name("bfd".to_owned()).spawn(move || turns.run());
         let thread = thread.map_err(|source| BfdError::System { what: "start a thread", source })?;
-        Ok(Some(Self { wake, changes: Some(changes), board, thread: Some(thread) }))
+        Ok(Self { commands, wake, changes: Some(changes), board, thread: Some(thread) })
     }
 
-    /// Where changes arrive, with the number of their session. There is one receiver.
-    pub fn take_changes(&mut self) -> Option<UnboundedReceiver<(usize, Change)>> {
+    /// Goes over to these sessions; those with a neighbour of before go on. `random` gives numbers that nobody can guess.
+    pub fn follow(&self, Prepared { specs, sockets }: Prepared, random: impl FnMut() -> u32 + Send + 'static) {
+        self.tell(Command::Follow { specs, sockets, random: Box::new(random) });
+    }
+
+    /// Where changes arrive. There is one receiver.
+    pub fn take_changes(&mut self) -> Option<UnboundedReceiver<SessionChange>> {
         self.changes.take()
     }
 
     /// Ends all sessions; when this returns, the neighbours have been told.
     pub fn stop(mut self) {
-        let _ = rustix::io::write(&*self.wake, &1_u64.to_ne_bytes());
+        self.tell(Command::Stop);
         if let Some(thread) = self.thread.take() {
             // A panic there has ended the process.
             let _ = thread.join();
         }
+    }
+
+    fn tell(&self, command: Command) {
+        // It ends only after `Command::Stop`, and then nothing matters to it.
+        let _ = self.commands.send(command);
+        let _ = rustix::io::write(&*self.wake, &1_u64.to_ne_bytes());
     }
 
     /// All sessions.

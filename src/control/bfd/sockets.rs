@@ -1,6 +1,7 @@
 //! The sockets of BFD: one listener a port and family, and one sender a session with a source port of its own
 //! (RFC 5881 4).
 
+use std::collections::BTreeMap;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::os::fd::{AsFd, BorrowedFd};
@@ -23,11 +24,14 @@ const PORTION: usize = 256;
 const ROOM: usize = 256;
 
 /// All sockets.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Sockets {
-    ears: Vec<(Listener, bool)>,
-    mouths: Vec<Mouth>,
+    ears: BTreeMap<Ear, Listener>,
+    mouths: Vec<(Spec, Option<Mouth>)>,
 }
+
+/// Family and port.
+type Ear = (Family, u16);
 
 #[derive(Debug)]
 struct Mouth {
@@ -36,37 +40,52 @@ struct Mouth {
 }
 
 impl Sockets {
-    /// Opens what these sessions need.
-    pub(super) fn open(specs: &[Spec]) -> Result<Self, BfdError> {
-        let mut ears: Vec<((Family, u16), Listener)> = Vec::new();
+    /// Opens what these sessions need, and those of `before` did not.
+    pub(super) fn open(specs: &[Spec], before: &[Spec]) -> Result<Self, BfdError> {
+        let mut sockets = Self::default();
         for spec in specs {
-            let key = (spec.neighbour.family(), spec.port());
-            if ears.iter().all(|(other, _)| *other != key) {
-                let listener = Listener::bind(key.0, key.1);
-                ears.push((key, listener.map_err(|source| BfdError::Port { port: key.1, source })?));
+            if before.iter().all(|other| ear(other) != ear(spec)) && !sockets.ears.contains_key(&ear(spec)) {
+                let (family, port) = ear(spec);
+                let listener = Listener::bind(family, port).map_err(|source| BfdError::Port { port, source })?;
+                sockets.ears.insert(ear(spec), listener);
+            }
+            let refused = |source| BfdError::Source { name: spec.name.clone(), source };
+            let known = before.iter().any(|other| speaks_alike(other, spec));
+            let mouth = if known { None } else { Some(Mouth::open(spec).map_err(refused)?) };
+            sockets.mouths.push((spec.clone(), mouth));
+        }
+        Ok(sockets)
+    }
+
+    /// Goes over to sockets that were opened beside these; of these it keeps what they need.
+    pub(super) fn adopt(&mut self, next: Sockets) {
+        let mut before = std::mem::replace(self, next);
+        for (spec, mouth) in &mut self.mouths {
+            let same = before.mouths.iter_mut().find(|(other, _)| mouth.is_none() && speaks_alike(other, spec));
+            if let Some((_, same)) = same {
+                *mouth = same.take();
+            }
+            if let Some(listener) = before.ears.remove(&ear(spec)) {
+                self.ears.insert(ear(spec), listener);
             }
         }
-        let mouth =
-            |spec: &Spec| Mouth::open(spec).map_err(|source| BfdError::Source { name: spec.name.clone(), source });
-        let mouths: Result<_, _> = specs.iter().map(mouth).collect();
-        let ears = ears.into_iter().map(|((_, port), listener)| (listener, port == MULTIHOP_PORT)).collect();
-        Ok(Self { ears, mouths: mouths? })
     }
 
     /// To be polled for reading.
     pub(super) fn ears(&self) -> impl Iterator<Item = BorrowedFd<'_>> {
-        self.ears.iter().map(|(listener, _)| listener.socket().as_fd())
+        self.ears.values().map(|listener| listener.socket().as_fd())
     }
 
     /// Hands over what was received.
     pub(super) fn drain(&self, mut take: impl FnMut(Origin, &[u8])) {
         let mut buffer = [0; ROOM];
-        for (listener, multihop) in &self.ears {
+        for (&(_, port), listener) in &self.ears {
+            let multihop = port == MULTIHOP_PORT;
             for _ in 0..PORTION {
                 // Nothing more, or an error that some earlier datagram of ours met.
                 let Ok(arrival) = listener.receive(&mut buffer) else { break };
                 let Some(ttl) = arrival.ttl else { continue };
-                let origin = Origin { from: Addr::from(arrival.from.ip()), ttl, multihop: *multihop };
+                let origin = Origin { from: Addr::from(arrival.from.ip()), ttl, multihop };
                 take(origin, &buffer[..arrival.length]);
             }
         }
@@ -74,9 +93,20 @@ impl Sockets {
 
     /// Sends a packet for a session.
     pub(super) fn send(&self, session: usize, bytes: &[u8]) -> io::Result<()> {
-        let Mouth { socket, to } = &self.mouths[session];
+        let Some((_, Some(Mouth { socket, to }))) = self.mouths.get(session) else {
+            return Err(io::ErrorKind::NotFound.into());
+        };
         socket.send_to(bytes, &(*to).into()).map(|_| ())
     }
+}
+
+fn ear(spec: &Spec) -> Ear {
+    (spec.neighbour.family(), spec.port())
+}
+
+/// Whether the sender of the one serves the other.
+fn speaks_alike(one: &Spec, other: &Spec) -> bool {
+    one.is_same_session(other) && (one.source, one.ttl) == (other.source, other.ttl)
 }
 
 impl Mouth {

@@ -1,17 +1,18 @@
 //! The loop: wait, take in everything, let time pass, send.
 
 use std::os::fd::OwnedFd;
+use std::sync::mpsc::Receiver;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use tokio::sync::mpsc::UnboundedSender;
 
-use super::Board;
 use super::sockets::Sockets;
+use super::{Board, Command, Random, SessionChange};
 use crate::bfd::sessions::Counters;
 use crate::bfd::wire::Rejection;
-use crate::bfd::{Change, Session, Sessions};
+use crate::bfd::{Session, Sessions, Spec};
 use crate::control::view::BfdView;
 use crate::sys::{clock, scheduling};
 
@@ -22,34 +23,40 @@ const POST: Duration = Duration::from_millis(50);
 pub(super) struct Turns {
     sessions: Sessions,
     sockets: Sockets,
-    /// Written to when the director ends.
+    commands: Receiver<Command>,
+    /// Written to when there is a command.
     wake: Arc<OwnedFd>,
-    changes: UnboundedSender<(usize, Change)>,
+    changes: UnboundedSender<SessionChange>,
     board: Arc<Mutex<Board>>,
     posted: Option<Duration>,
 }
 
 impl Turns {
     pub(super) fn new(
-        sessions: Sessions,
-        sockets: Sockets,
-        wake: Arc<OwnedFd>,
-        changes: UnboundedSender<(usize, Change)>,
+        (commands, wake): (Receiver<Command>, Arc<OwnedFd>),
+        changes: UnboundedSender<SessionChange>,
         board: Arc<Mutex<Board>>,
     ) -> Self {
-        Self { sessions, sockets, wake, changes, board, posted: None }
+        let (sessions, sockets) = (Sessions::default(), Sockets::default());
+        Self { sessions, sockets, commands, wake, changes, board, posted: None }
     }
 
-    /// Turns until woken.
+    /// Turns until told to stop.
     pub(super) fn run(&mut self) {
         if let Err(error) = scheduling::go_first() {
             tracing::debug!(%error, "BFD runs without real-time priority");
         }
         loop {
             let now = clock::now();
-            if rustix::io::read(&*self.wake, &mut [0; 8]).is_ok() {
-                self.sessions.stop(now);
-                return self.send();
+            let _ = rustix::io::read(&*self.wake, &mut [0; 8]);
+            while let Ok(command) = self.commands.try_recv() {
+                match command {
+                    Command::Follow { specs, sockets, random } => self.follow(specs, sockets, random, now),
+                    Command::Stop => {
+                        self.sessions.stop(now);
+                        return self.send();
+                    }
+                }
             }
             let Self { sockets, sessions, .. } = self;
             sockets.drain(|origin, bytes| sessions.received(origin, bytes, now));
@@ -58,6 +65,16 @@ impl Turns {
             self.tell(now);
             self.wait();
         }
+    }
+
+    /// Goodbye by the old sockets, everything else by the new ones.
+    fn follow(&mut self, specs: Vec<Spec>, sockets: Sockets, random: Random, now: Duration) {
+        self.sessions.retire(|spec| specs.iter().any(|other| other.is_same_session(spec)), now);
+        self.send();
+        self.tell(now);
+        self.sockets.adopt(sockets);
+        self.sessions.adopt(specs, random, now);
+        self.posted = None;
     }
 
     fn send(&mut self) {
@@ -71,7 +88,10 @@ impl Turns {
     fn tell(&mut self, now: Duration) {
         let changes = self.sessions.take_changes();
         let changed = !changes.is_empty();
-        for change in changes {
+        for (session, change) in changes {
+            let Some((session, _)) = self.sessions.iter().nth(session) else { continue };
+            let Spec { name, neighbour, .. } = session.spec();
+            let change = SessionChange { name: name.clone(), neighbour: *neighbour, change };
             // The director listens for as long as it lives.
             let _ = self.changes.send(change);
         }
@@ -85,7 +105,7 @@ impl Turns {
         }
     }
 
-    /// Until a deadline, a packet or the end.
+    /// Until a deadline, a packet or a command.
     fn wait(&self) {
         let left = self.sessions.deadline().map(|deadline| deadline.saturating_sub(clock::now()));
         let left = left.and_then(|left| Timespec::try_from(left).ok());

@@ -17,6 +17,7 @@ mod start;
 mod sweep;
 mod synchronise;
 mod takeover;
+mod turnover;
 mod workers;
 
 use std::sync::Arc;
@@ -288,7 +289,7 @@ impl Director {
                 query = socket.next() => query.answer(self),
                 order = signals.next() => match order {
                     Order::Reload => match again() {
-                        Some((config, reading)) => self.reload(config, &reading),
+                        Some((config, reading)) => self.reload(config, &reading).await,
                         None => tracing::error!("SIGHUP: the configuration does not load; nothing was changed"),
                     },
                     Order::End(name) => {
@@ -351,6 +352,9 @@ impl Director {
         self.sweep.step(&self.services, &self.config.settings.options, settled, &mut self.sync, now);
         self.sync.beat(clock::now());
         self.learn_before_leading();
+        if self.roles.have_news() {
+            self.save();
+        }
         if settled && self.sweep.vacate(&self.services, &mut self.ids) {
             self.replan();
         }
@@ -414,7 +418,7 @@ impl Director {
                 ids: self.ids.save(),
                 ledger: self.ledger.save(),
                 changes: admin::difference(&self.file, &self.config),
-                masters: self.roles.masters(),
+                readings: self.roles.readings(),
                 checks: self.health.found().map(|(spec, up)| (format!("{spec:?}"), up)).collect(),
             };
             takeover::hold_state(&mut self.keeper, &state);

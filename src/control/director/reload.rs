@@ -1,42 +1,82 @@
-//! SIGHUP: the configuration is read again, and what may change while traffic flows follows it.
+//! SIGHUP: the configuration is read again, and what runs follows it while traffic flows.
 //!
 //! Services, their servers and checks, rules for marks, timeouts and choices of behaviour follow; connections stay, and a
-//! server that is still there keeps its counters. Interfaces, rings, table and elections are made once, at start: a file
-//! that changes them is refused as a whole, and so is one with an error. A service that clients have changed since it was
-//! read, or made, stays as they made it unless the file says something new about it.
+//! server that is still there keeps its counters. Elections follow too, with what they track and whom they tell
+//! ([`turnover`](super::turnover)). Interfaces, rings, workers and table are made once, at start: a file that changes them is
+//! refused as a whole, and so is one with an error. A service that clients have changed since it was read, or made, stays as
+//! they made it unless the file says something new about it.
 
 use super::Director;
+use super::turnover::Turnover;
 use crate::config::model::{Settings, VirtualServer};
 use crate::config::{Config, Reading};
+use crate::control::programs::Programs;
+use crate::control::sync::SyncRole;
 
 impl Director {
     /// Goes over to a configuration that was read again. Refused, it changes nothing.
-    pub(super) fn reload(&mut self, new: Config, reading: &Reading) {
+    pub(super) async fn reload(&mut self, new: Config, reading: &Reading) {
         if let Some(what) = needs_restart(&self.file, &new) {
             tracing::error!("SIGHUP: {what} cannot change while the director runs; nothing was reloaded, restart it");
             return;
         }
+        let turnover = match Turnover::prepare(&self.roles, &self.file, &new, &mut self.keeper) {
+            Ok(turnover) => turnover,
+            Err(error) => {
+                let cause = super::synchronise::describe(&error);
+                tracing::error!("SIGHUP: nothing was reloaded: {cause}");
+                return;
+            }
+        };
+        Programs::review(&new).iter().for_each(|complaint| tracing::error!("{complaint}"));
         let before = self.config.clone();
         let services = merged(&self.file.services, std::mem::take(&mut self.config.services), &new.services);
-        self.config.services = services;
-        self.config.settings.marks.clone_from(&new.settings.marks);
+        let mut settings = self.config.settings.clone();
+        settings.marks.clone_from(&new.settings.marks);
         if new.settings.options != self.file.settings.options {
-            self.config.settings.options = new.settings.options;
+            settings.options = new.settings.options;
         }
+        self.config = Config { services, settings, ..new.clone() };
         self.watch();
         self.work_out();
         self.confirm_soon = true;
+        // The kernel would reset the connections to addresses that it still has and nobody forwards.
+        self.place_only(&turnover.staying(&self.roles)).await;
         if let Err(error) = self.publish() {
             tracing::error!("SIGHUP: nothing was reloaded, since the steering program refuses it: {error}");
             self.config = before;
             self.watch();
             self.replan();
+            self.place().await;
+            turnover.abandon();
             return;
         }
+        self.turn_over(turnover).await;
+        if self.file.global.sync_daemon != new.global.sync_daemon {
+            self.restart_sync_daemons();
+        }
         self.file = new;
+        // What clients have changed is now told by its difference from the new file.
+        self.save();
         self.keep(reading);
         self.keeper.reloaded();
-        tracing::info!("SIGHUP: reloaded, {} virtual services", self.config.services.len());
+        tracing::info!(
+            "SIGHUP: reloaded, {} virtual services, {} instances",
+            self.config.services.len(),
+            self.config.instances.len()
+        );
+    }
+
+    /// Unless a client of the control socket has decided about them.
+    fn restart_sync_daemons(&mut self) {
+        if self.sync_control.is_by_hand() {
+            return;
+        }
+        for role in [SyncRole::Master, SyncRole::Backup] {
+            // One that does not run is as good.
+            let _ = self.sync.stop(role);
+        }
+        self.follow_sync_role();
     }
 }
 
@@ -44,19 +84,8 @@ impl Director {
 fn needs_restart(old: &Config, new: &Config) -> Option<&'static str> {
     let fixed =
         |settings: &Settings| Settings { marks: Vec::new(), options: Settings::default().options, ..settings.clone() };
-    let differs = [
-        (
-            old.instances != new.instances
-                || old.groups != new.groups
-                || old.virtual_macs != new.virtual_macs
-                || old.garp_groups != new.garp_groups,
-            "elections (`vrrp_instance`, `vrrp_sync_group`)",
-        ),
-        (old.tracking != new.tracking || old.bfd != new.bfd, "what is tracked"),
-        (old.global != new.global, "`global_defs` (but for `lvs_timeouts`)"),
-        (fixed(&old.settings) != fixed(&new.settings), "interfaces, rings, workers or table of the `ringmaster` block"),
-    ];
-    differs.into_iter().find(|&(differs, _)| differs).map(|(_, what)| what)
+    let differs = fixed(&old.settings) != fixed(&new.settings);
+    differs.then_some("interfaces, rings, workers or table of the `ringmaster` block")
 }
 
 /// The new file's services, those that it says nothing new of as they are by now, and those that it never knew.
@@ -122,7 +151,7 @@ mod tests {
             ("sloppy_tcp no", "sloppy_tcp yes", false),
             ("tcp 900", "tcp 800", false),
             ("workers 1", "workers 2", true),
-            ("router_id A", "router_id B", true),
+            ("router_id A", "router_id B", false),
         ] {
             assert_eq!(needs_restart(&old, &config(&base.replace(from, to))).is_some(), refused, "{to}");
         }

@@ -5,11 +5,11 @@
 
 use super::DirectorError;
 use super::roles::Roles;
-use super::takeover::{self, STATE};
+use super::takeover;
 use crate::config::Config;
 use crate::control::keeper::{Estate, Gift, Keeper};
 use crate::control::kernel::{KernelError, VirtualAddresses, VirtualMacs};
-use crate::control::state::State;
+use crate::control::vrrp::{Legacy, Record};
 use crate::supervisor::Channel;
 
 /// Says goodbye for all instances that the last director was master of, and takes its addresses, routes and rules away. Ends
@@ -20,11 +20,11 @@ pub async fn resign(config: Config, supervisor: Channel) -> Result<(), DirectorE
     let mut estate = Estate::default();
     keeper.prepared();
     while keeper.receive(&mut estate).await.map_err(failed)? != Gift::Begin {}
-    let Some(mut state) = estate.take(STATE).and_then(|file| State::read(file).ok()) else { return Ok(()) };
-    if state.masters.is_empty() {
+    let roles = Roles::new(&config, takeover::elections(&mut estate), Vec::new());
+    let masters = roles.masters();
+    if masters.is_empty() {
         return Ok(());
     }
-    let roles = Roles::new(&config, &state.masters);
     let said = roles.say_goodbye(&config).await;
     let (connection, handle, _) = rtnetlink::new_connection().map_err(KernelError::Open)?;
     tokio::spawn(connection);
@@ -32,8 +32,10 @@ pub async fn resign(config: Config, supervisor: Channel) -> Result<(), DirectorE
     let socket = &config.settings.socket;
     VirtualAddresses::load(VirtualAddresses::record_beside(socket))?.clear(&handle).await?;
     VirtualMacs::load(socket, config.virtual_macs.clone())?.clear(&handle).await?;
-    tracing::warn!("gave up {}: backups take over", state.masters.join(", "));
-    state.masters.clear();
-    takeover::hold_state(&mut keeper, &state);
+    tracing::warn!("gave up {}: backups take over", masters.join(", "));
+    // Nobody goes on with them.
+    let record = Record::new(&Legacy::default());
+    let record = record.map_err(|source| DirectorError::System { what: "keep a record of elections", source })?;
+    takeover::hold_elections(&mut keeper, &record);
     said
 }

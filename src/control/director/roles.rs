@@ -12,19 +12,22 @@ use std::time::Duration;
 use rtnetlink::Handle;
 use tokio::time::{sleep, timeout};
 
-use super::{Director, DirectorError};
+use super::start::numbers;
+use super::{Director, DirectorError, takeover};
 use crate::config::Config;
-use crate::config::model::VirtualAddress;
-use crate::control::bfd::Neighbours;
+use crate::config::model::{VirtualAddress, VrrpInstance};
+use crate::control::bfd::{self, Neighbours};
 use crate::control::helper;
+use crate::control::keeper::Keeper;
 use crate::control::kernel::{KernelError, Paths};
 use crate::control::notify::Notifier;
 use crate::control::programs::Programs;
 use crate::control::track::Trackers;
 use crate::control::view::{BfdView, RoleView, TrackerView};
-use crate::control::vrrp::{Command, Elections, Report};
+use crate::control::vrrp::{Command, ElectionError, Elections, Legacy, Plan, Record, Report};
 use crate::io::xdp::steer::Rules;
-use crate::vrrp::Event;
+use crate::track::{Reading, Tracker, Watch};
+use crate::vrrp::{Event, Standing};
 use crate::wire::{Addr, ServiceKey};
 
 /// How long it may take to be master once more, which one must be to say goodbye.
@@ -35,35 +38,54 @@ const TO_SPEAK: Duration = Duration::from_millis(30);
 /// The roles of a director; see the module documentation.
 #[derive(Debug)]
 pub(super) struct Roles {
-    elections: Option<Elections>,
-    trackers: Option<Trackers>,
-    neighbours: Option<Neighbours>,
-    notifier: Option<Notifier>,
-    instances: Vec<Instance>,
+    pub(super) elections: Option<Elections>,
+    pub(super) trackers: Trackers,
+    pub(super) neighbours: Option<Neighbours>,
+    pub(super) notifier: Option<Notifier>,
+    pub(super) instances: Vec<Instance>,
     /// The addresses of full NAT, which are the director's own whatever its roles.
-    local: Vec<VirtualAddress>,
+    pub(super) local: Vec<VirtualAddress>,
+    /// How elections stood when a director before this one ended.
+    legacy: Legacy,
+    /// What its trackers had read: kind, name and reading.
+    read_before: Vec<(String, String, Reading)>,
 }
 
-#[derive(Debug)]
-struct Instance {
-    name: String,
-    addresses: Vec<VirtualAddress>,
-    paths: Paths,
-    master: bool,
+#[derive(Clone, Debug)]
+pub(super) struct Instance {
+    pub(super) name: String,
+    pub(super) addresses: Vec<VirtualAddress>,
+    pub(super) paths: Paths,
+    pub(super) master: bool,
 }
 
-impl Roles {
-    /// Backup of all instances but the `masters`, as which a director before this one went.
-    pub(super) fn new(config: &Config, masters: &[String]) -> Self {
-        let instance = |instance: &crate::config::model::VrrpInstance| Instance {
+impl Instance {
+    /// An instance of the configuration, in this role.
+    pub(super) fn new(instance: &VrrpInstance, master: bool) -> Self {
+        Self {
             name: instance.election.name.clone(),
             addresses: instance.addresses.clone(),
             paths: Paths { routes: instance.routes.clone(), rules: instance.rules.clone() },
-            master: masters.contains(&instance.election.name),
-        };
-        let instances = config.instances.iter().map(instance).collect();
-        let local = config.local_addresses.clone();
-        Self { elections: None, trackers: None, neighbours: None, notifier: None, instances, local }
+            master,
+        }
+    }
+}
+
+impl Roles {
+    /// Backup of all instances but those that a director before this one was master of; with what that one had read.
+    pub(super) fn new(config: &Config, legacy: Legacy, read_before: Vec<(String, String, Reading)>) -> Self {
+        let led =
+            |instance: &VrrpInstance| legacy.standing(&instance.election).is_some_and(|standing| standing.is_master());
+        Self {
+            elections: None,
+            trackers: Trackers::default(),
+            neighbours: None,
+            notifier: None,
+            instances: config.instances.iter().map(|instance| Instance::new(instance, led(instance))).collect(),
+            local: config.local_addresses.clone(),
+            legacy,
+            read_before,
+        }
     }
 
     /// The names of the instances that are master.
@@ -71,32 +93,79 @@ impl Roles {
         self.instances.iter().filter(|instance| instance.master).map(|instance| instance.name.clone()).collect()
     }
 
-    /// Begins to hold elections, with everything that moves them or is told of them; `respectful` ones take over from no
-    /// living master. `random` gives numbers that nobody can guess.
-    pub(super) fn start(
+    /// What trackers have read, for the next director.
+    pub(super) fn readings(&self) -> Vec<(String, String, Reading)> {
+        let saved =
+            |(tracker, reading): (&Tracker, _)| (tracker.watch.kind().to_owned(), tracker.name.clone(), reading);
+        self.trackers.readings().map(saved).collect()
+    }
+
+    /// Whether trackers have read something since this was last asked.
+    pub(super) fn have_news(&mut self) -> bool {
+        self.trackers.take_news()
+    }
+
+    /// Begins to hold elections, with everything but BFD that moves them or is told of them; `respectful` ones take over from no
+    /// living master.
+    pub(super) async fn start(
         &mut self,
         config: &Config,
         respectful: bool,
-        random: impl FnMut() -> u32,
+        keeper: &mut Keeper,
     ) -> Result<(), DirectorError> {
         // A helper has seen to that.
         if helper::get().is_none() {
             Programs::review(config).iter().for_each(|complaint| tracing::error!("{complaint}"));
         }
-        self.neighbours = Neighbours::start(&config.bfd, random)?;
         self.notifier = Some(Notifier::start(config));
-        let (trackers, mut first) = Trackers::start(config, self.neighbours.as_mut());
-        first.push(Command::Respect(respectful));
-        self.trackers = Some(trackers);
-        let masters = (0..).zip(&self.instances).filter(|(_, instance)| instance.master);
-        first.extend(masters.map(|(at, _)| Command::Resume(at)));
-        self.elections = Elections::start(config, first)?;
+        if config.instances.is_empty() {
+            return Ok(());
+        }
+        let Self { legacy, read_before, .. } = self;
+        let plan = Plan::new(config, &[], |spec| legacy.standing(spec))?;
+        let recall = |tracker: &Tracker| {
+            let same =
+                |(kind, name, _): &&(String, String, Reading)| kind == tracker.watch.kind() && *name == tracker.name;
+            let known = read_before.iter().find(same).map(|(.., reading)| *reading);
+            // A session is down before it is up.
+            known
+                .filter(|reading| *reading != Reading::Unknown)
+                .or((tracker.watch == Watch::Bfd).then_some(Reading::Down))
+        };
+        let took_part = |instance: usize| legacy.standing(&config.instances[instance].election).is_some();
+        let influences = self.trackers.follow(config, recall, took_part, |_| false);
+        let mut elections = hold_elections(keeper, legacy)?;
+        elections.tell(Command::Respect(respectful));
+        // There are no numbers of before.
+        let _ = elections.adopt(plan.influenced(influences)).await;
+        self.elections = Some(elections);
         Ok(())
+    }
+
+    /// Begins to speak BFD, whose port is one director's alone.
+    pub(super) fn start_bfd(&mut self, config: &Config) -> Result<(), DirectorError> {
+        if !config.bfd.is_empty() {
+            self.speak_bfd(bfd::Prepared::new(&config.bfd, &[])?, Some(Neighbours::start()?));
+        }
+        Ok(())
+    }
+
+    /// Speaks BFD with these neighbours from now on, by a thread that there is or by this one.
+    pub(super) fn speak_bfd(&mut self, prepared: bfd::Prepared, fresh: Option<Neighbours>) {
+        if let Some(mut fresh) = fresh {
+            fresh.take_changes().into_iter().for_each(|changes| self.trackers.hear(changes));
+            self.neighbours = Some(fresh);
+        }
+        if let Some(neighbours) = &self.neighbours {
+            neighbours.follow(prepared, numbers());
+        }
     }
 
     /// Tells the elections something, if there are any.
     pub(super) fn tell_elections(&self, command: Command) {
-        self.elections.iter().for_each(|elections| elections.tell(command.clone()));
+        if let Some(elections) = &self.elections {
+            elections.tell(command);
+        }
     }
 
     /// Whether elections have ended that were told to.
@@ -114,9 +183,11 @@ impl Roles {
 
     /// Leads the elections of the masters once more, for as long as it takes to say goodbye for them.
     pub(super) async fn say_goodbye(&self, config: &Config) -> Result<(), DirectorError> {
-        let masters = (0..).zip(&self.instances).filter(|(_, instance)| instance.master);
-        let first = masters.map(|(at, _)| Command::Resume(at)).collect();
-        let Some(mut elections) = Elections::start(config, first)? else { return Ok(()) };
+        let plan = Plan::new(config, &[], |spec| self.legacy.standing(spec).filter(Standing::is_master))?;
+        let record = Record::new(&Legacy::default());
+        let record = record.map_err(|source| ElectionError::System { what: "keep a record", source })?;
+        let mut elections = Elections::start(record)?;
+        let _ = elections.adopt(plan).await;
         let mut awaited = self.masters().len();
         let lead = async {
             while awaited > 0 {
@@ -147,7 +218,7 @@ impl Roles {
 
     /// What the elections report next; trackers move them meanwhile. May be dropped while waiting; nothing is lost.
     pub(super) async fn next(&mut self) -> Report {
-        let (Some(elections), Some(trackers)) = (&mut self.elections, &mut self.trackers) else {
+        let Self { elections: Some(elections), trackers, .. } = self else {
             return std::future::pending().await;
         };
         loop {
@@ -198,7 +269,7 @@ impl Roles {
 
     /// What instances track, for listings.
     pub(super) fn tracked(&self) -> Vec<TrackerView> {
-        self.trackers.as_ref().map(Trackers::views).unwrap_or_default()
+        self.trackers.views()
     }
 
     /// The sessions of BFD, for listings.
@@ -206,17 +277,13 @@ impl Roles {
         self.neighbours.as_ref().map(Neighbours::views).unwrap_or_default()
     }
 
-    fn wanted(&self) -> Vec<VirtualAddress> {
-        self.instances
-            .iter()
-            .filter(|instance| instance.master)
-            .flat_map(|instance| instance.addresses.clone())
-            .chain(self.local.iter().cloned())
-            .collect()
+    /// The addresses that are to be on interfaces.
+    pub(super) fn wanted(&self) -> Vec<VirtualAddress> {
+        wanted(&self.instances, &self.local)
     }
 
     /// Tells the log and whom the configuration names.
-    fn tell(&mut self, event: &Event) {
+    pub(super) fn tell(&mut self, event: &Event) {
         if let Some(notifier) = &mut self.notifier {
             notifier.tell(event);
         }
@@ -244,6 +311,8 @@ impl Director {
                 Report::Take(instance) => _ = (taken.insert(instance), left.remove(&instance)),
                 Report::Leave(instance) => _ = (left.insert(instance), taken.remove(&instance)),
                 Report::Happened(event) => self.roles.tell(&event),
+                // It is waited for where it is asked for.
+                Report::Renumbered => {}
             }
             next = self.roles.elections.as_mut().and_then(Elections::try_next);
         }
@@ -277,23 +346,42 @@ impl Director {
         }
         self.tuning.apply()?;
         self.macs.make(self.kernel.handle()).await?;
-        self.place_addresses().await
+        self.place_addresses(&self.roles.wanted()).await
     }
 
-    /// An address that cannot be placed is told of; the others are, and a director with some of its addresses serves more
-    /// than none.
-    pub(super) async fn place(&mut self) {
-        if let Err(error) = self.place_addresses().await {
+    /// Has the interfaces carry these addresses and no others of ours. One that cannot be placed is told of; the others are,
+    /// and a director with some of its addresses serves more than none.
+    pub(super) async fn place_only(&mut self, addresses: &[VirtualAddress]) {
+        if let Err(error) = self.place_addresses(addresses).await {
             tracing::error!("{error}");
         }
     }
 
-    async fn place_addresses(&mut self) -> Result<(), KernelError> {
-        let (handle, wanted) = (self.kernel.handle(), self.roles.wanted());
-        let raised = self.tuning.apply().and(self.macs.raise(handle, &wanted).await);
-        let placed = self.addresses.set(handle, &wanted).await;
-        raised.and(placed).and(self.macs.lower(handle, &wanted).await)
+    /// Has them carry what the roles ask for.
+    pub(super) async fn place(&mut self) {
+        self.place_only(&self.roles.wanted()).await;
     }
+
+    async fn place_addresses(&mut self, wanted: &[VirtualAddress]) -> Result<(), KernelError> {
+        let handle = self.kernel.handle();
+        let raised = self.tuning.apply().and(self.macs.raise(handle, wanted).await);
+        let placed = self.addresses.set(handle, wanted).await;
+        raised.and(placed).and(self.macs.lower(handle, wanted).await)
+    }
+}
+
+/// Starts the thread of the elections, with a record that is held for the next director.
+pub(super) fn hold_elections(keeper: &mut Keeper, legacy: &Legacy) -> Result<Elections, DirectorError> {
+    let record = Record::new(legacy);
+    let record = record.map_err(|source| ElectionError::System { what: "keep a record", source })?;
+    takeover::hold_elections(keeper, &record);
+    Ok(Elections::start(record)?)
+}
+
+/// The addresses of masters, and the director's own.
+pub(super) fn wanted(instances: &[Instance], local: &[VirtualAddress]) -> Vec<VirtualAddress> {
+    let masters = instances.iter().filter(|instance| instance.master);
+    masters.flat_map(|instance| &instance.addresses).chain(local).cloned().collect()
 }
 
 fn addresses(instances: &[Instance], which: impl Fn(&Instance) -> bool) -> impl Iterator<Item = Addr> {
@@ -316,7 +404,7 @@ mod tests {
 
     fn roles(text: &str, masters: &[usize]) -> (Roles, Rules, bool) {
         let config = config::parse_str("x.conf", text).unwrap().config;
-        let mut roles = Roles::new(&config, &[]);
+        let mut roles = Roles::new(&config, Legacy::default(), Vec::new());
         masters.iter().for_each(|&master| roles.instances[master].master = true);
         let mut rules = Rules::default();
         for service in &config.services {
@@ -355,7 +443,7 @@ mod tests {
         }
         let config = config::parse_str("x.conf", "").unwrap().config;
         assert!(
-            Roles::new(&config, &[]).forwards(std::iter::empty()),
+            Roles::new(&config, Legacy::default(), Vec::new()).forwards(std::iter::empty()),
             "without instances there is nothing to be elected for"
         );
     }

@@ -28,6 +28,7 @@ use crate::control::keeper::{Estate, Keeper};
 use crate::control::kernel::{Kernel, ReturnLink, Tuning, VirtualAddresses, VirtualMacs};
 use crate::control::state::State;
 use crate::control::sync::Synchronisation;
+use crate::control::vrrp::Legacy;
 use crate::control::{Ids, Ledger, PAIRS, plan};
 use crate::forward::{Counters, Forwarder, Shared};
 use crate::io::PacketIo;
@@ -80,6 +81,7 @@ impl Prepared {
         let resumes = !inheritance.estate.is_empty();
         inheritance.look_ahead(&self);
         let memory = takeover::memory(&mut inheritance, self.workers);
+        let elections = takeover::elections(&mut inheritance.estate);
         let file = self.config.clone();
         if let Some(memory) = &memory {
             takeover::repeat_changes(&mut self.config, &memory.state);
@@ -110,7 +112,7 @@ impl Prepared {
                 for (worker, io) in rings.iter().enumerate() {
                     takeover::hold_rings(&mut keeper, worker, io).map_err(failed)?;
                 }
-                let started = self.start_with(rings, steering, memory, file, inheritance, keeper).await;
+                let started = self.start_with(rings, steering, (memory, elections), file, inheritance, keeper).await;
                 takeover::save_frames(&in_hand, &black_box);
                 started
             }
@@ -119,7 +121,7 @@ impl Prepared {
                 inheritance.estate = Estate::default();
                 keeper.release(RINGS);
                 let rings = open_rings::<XskRs>(&setups, &self.config.settings)?;
-                self.start_with(rings, steering, memory, file, inheritance, keeper).await
+                self.start_with(rings, steering, (memory, elections), file, inheritance, keeper).await
             }
         };
         match &started {
@@ -134,7 +136,7 @@ impl Prepared {
         self,
         mut rings: Vec<XdpIo<R>>,
         steering: Steering,
-        memory: Option<Memory>,
+        (memory, elections): (Option<Memory>, Legacy),
         file: Config,
         mut inheritance: Inheritance,
         mut keeper: Keeper,
@@ -190,7 +192,7 @@ impl Prepared {
             addresses,
             macs,
             tuning,
-            roles: Roles::new(&config, &state.masters),
+            roles: Roles::new(&config, elections, state.readings),
             steering,
             sweep: Sweep::new(sweeper, shared.clone(), workers),
             sync: Synchronisation::new(
@@ -245,17 +247,16 @@ impl Director {
         }
         self.steering.set_fallback(Fallback::Drop)?;
         self.steer()?;
-        // Packets are forwarded. All that follows may need what the last director had open.
-        self.keeper.alone().await;
+        // Packets are forwarded. The next adverts are due, and need nothing that the last director may still have open.
         self.clear_leftovers().await?;
+        let respectful = self.respect_for_now();
+        self.roles.start(&self.config, respectful, &mut self.keeper).await?;
+        // All that follows may need it.
+        self.keeper.alone().await;
+        self.roles.start_bfd(&self.config)?;
         self.confirm().await;
-        let mut salt = 5;
-        let respectful = self.learn_before_leading();
-        self.roles.start(&self.config, respectful, || {
-            salt += 1;
-            // Half of the bits are as random as all.
-            random(salt) as u32
-        })
+        self.learn_before_leading();
+        Ok(())
     }
 
     /// Says what was obtained.
@@ -397,6 +398,15 @@ fn make_table(settings: &Settings, workers: usize) -> Result<Arc<Table>, Directo
 fn cores(settings: &Settings, workers: usize) -> Vec<Option<usize>> {
     let from = if settings.cpus.is_empty() { affinity::cores() } else { settings.cpus.clone() };
     (0..workers).map(|worker| (!from.is_empty()).then(|| from[worker % from.len()])).collect()
+}
+
+/// Numbers that nobody outside can guess; half of the bits are as random as all.
+pub(super) fn numbers() -> impl FnMut() -> u32 + Send + 'static {
+    let mut salt = 5;
+    move || {
+        salt += 1;
+        random(salt) as u32
+    }
 }
 
 /// A number that nobody outside can guess: the hash library draws its keys from the system's source.

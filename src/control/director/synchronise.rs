@@ -28,6 +28,13 @@ pub(super) struct SyncControl {
     respects: bool,
 }
 
+impl SyncControl {
+    /// Whether a client of the control socket decides.
+    pub(super) fn is_by_hand(&self) -> bool {
+        self.by_hand
+    }
+}
+
 impl Director {
     /// Starts and stops daemons to fit the role. To be called whenever the role has changed, and now and then, so that
     /// what could not be started for want of an interface is once the interface is there.
@@ -52,8 +59,8 @@ impl Director {
     }
 
     /// Keeps the elections from taking over from a master that works as long as its connections are not all known here: the
-    /// worst that a returning director can do is to lead before it knows any. Gives whether they are kept so.
-    pub(super) fn learn_before_leading(&mut self) -> bool {
+    /// worst that a returning director can do is to lead before it knows any.
+    pub(super) fn learn_before_leading(&mut self) {
         let now = clock::now();
         let behind = self.sync.runs(SyncRole::Backup) && !self.sync.in_sync(now);
         let control = &mut self.sync_control;
@@ -66,7 +73,13 @@ impl Director {
                 tracing::warn!("not all connections of other directors have come; waiting no longer for them");
             }
         }
-        respects
+    }
+
+    /// As long as no daemon runs nobody knows what there is to be learned: elections are to respect any living master where
+    /// there will be one. Gives whether they are.
+    pub(super) fn respect_for_now(&mut self) -> bool {
+        self.sync_control.respects = self.config.global.sync_daemon.is_some();
+        self.sync_control.respects
     }
 
     /// Starts a daemon for a client of the control socket.

@@ -10,8 +10,9 @@ use super::heir::Inheritance;
 use crate::config::Config;
 use crate::conn::Table;
 use crate::control::helper;
-use crate::control::keeper::Keeper;
+use crate::control::keeper::{Estate, Keeper};
 use crate::control::state::State;
+use crate::control::vrrp::{Legacy, Record};
 use crate::control::{Ids, Ledger, admin};
 use crate::forward::{Shared, lifecycle};
 use crate::io::pcap::{Resolution, Writer};
@@ -23,6 +24,7 @@ use crate::sys::interface::Interface;
 
 pub(super) const TABLE: &str = "table";
 pub(super) const STATE: &str = "state";
+const ELECTIONS: &str = "elections";
 pub(super) const MAPS: &str = "steer.map.";
 pub(super) const LINKS: &str = "steer.link.";
 pub(super) const STEERING: &str = "steer.";
@@ -59,6 +61,17 @@ pub(super) fn memory(inheritance: &mut Inheritance, workers: usize) -> Option<Me
     tracing::info!("connections: {} kept, {} slots repaired", recovered.kept, recovered.freed);
     let ledger = Ledger::restore(&state.ledger);
     Some(Memory { state, ids, ledger, shared })
+}
+
+/// How elections stood; nothing, if there is no knowing.
+pub(super) fn elections(estate: &mut Estate) -> Legacy {
+    let left = estate.take(ELECTIONS).map(Legacy::read).transpose();
+    left.inspect_err(|error| tracing::error!("elections begin anew: {error}")).ok().flatten().unwrap_or_default()
+}
+
+/// Has a record of elections held.
+pub(super) fn hold_elections(keeper: &mut Keeper, record: &Record) {
+    keeper.hold(ELECTIONS, record.fd());
 }
 
 /// Carries out what clients had changed before.

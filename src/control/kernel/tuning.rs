@@ -26,14 +26,18 @@ impl Tuning {
     /// None changed, but for what the record beside the control socket says.
     pub fn load(config: &Config) -> Result<Self, KernelError> {
         let record = Record::new(config.settings.socket.with_extension("settings"));
-        let below = config.virtual_macs.iter().flat_map(|virtual_| {
-            [("arp_ignore", "1"), ("arp_announce", "2")].map(|(key, value)| (virtual_.parent.as_str(), key, value))
-        });
-        let promoting = config.instances.iter().filter(|instance| instance.promotes);
-        let promoted = promoting.flat_map(|instance| &instance.addresses).map(|address| address.device.as_str());
-        let all = below.chain(promoted.map(|device| (device, "promote_secondaries", "1")));
-        let wanted = all.map(|(device, key, value)| (sysctl::path("ipv4", device, key), value)).collect();
-        Ok(Self { before: record.read()?, record, wanted })
+        Ok(Self { before: record.read()?, record, wanted: wanted(config) })
+    }
+
+    /// Goes over to another configuration: what it does not ask for is set back, what it asks for is to be
+    /// [applied](Self::apply).
+    pub fn follow(&mut self, config: &Config) -> Result<(), KernelError> {
+        self.wanted = wanted(config);
+        let before = std::mem::take(&mut self.before);
+        let (kept, gone) = before.into_iter().partition(|(file, _)| self.wanted.contains_key(file));
+        self.before = kept;
+        set_back(gone);
+        self.record.write(&self.before)
     }
 
     /// Changes what is not as wanted, as far as the interfaces are there.
@@ -54,10 +58,24 @@ impl Tuning {
 
     /// Sets back what was changed.
     pub fn restore(&mut self) -> Result<(), KernelError> {
-        for (file, before) in std::mem::take(&mut self.before) {
-            // The interface may be gone.
-            let _ = sysctl::write(Path::new(&file), &before);
-        }
+        set_back(std::mem::take(&mut self.before));
         self.record.write(&self.before)
+    }
+}
+
+fn wanted(config: &Config) -> BTreeMap<PathBuf, &'static str> {
+    let below = config.virtual_macs.iter().flat_map(|virtual_| {
+        [("arp_ignore", "1"), ("arp_announce", "2")].map(|(key, value)| (virtual_.parent.as_str(), key, value))
+    });
+    let promoting = config.instances.iter().filter(|instance| instance.promotes);
+    let promoted = promoting.flat_map(|instance| &instance.addresses).map(|address| address.device.as_str());
+    let all = below.chain(promoted.map(|device| (device, "promote_secondaries", "1")));
+    all.map(|(device, key, value)| (sysctl::path("ipv4", device, key), value)).collect()
+}
+
+fn set_back(settings: BTreeMap<PathBuf, String>) {
+    for (file, before) in settings {
+        // The interface may be gone.
+        let _ = sysctl::write(Path::new(&file), &before);
     }
 }

@@ -33,6 +33,11 @@ impl VirtualMacs {
         Ok(Self { made: record.read()?, record, wanted })
     }
 
+    /// Others are wanted from now on: to be [made](Self::make).
+    pub fn want(&mut self, wanted: Vec<VirtualMac>) {
+        self.wanted = wanted;
+    }
+
     /// Makes those that are not there yet, as far as there is an interface below them, and removes what a director before this
     /// one has left and nobody wants.
     pub async fn make(&mut self, handle: &Handle) -> Result<(), KernelError> {

@@ -15,6 +15,7 @@ use tokio::time::timeout;
 
 use super::programs::{Programs, Runnable, Running};
 use crate::config::Config;
+use crate::notify::mail::Post;
 use crate::notify::{Herald, Notice};
 use crate::program::Program;
 use crate::vrrp::{Event, Role};
@@ -33,8 +34,8 @@ pub struct Notifier {
     programs: Programs,
     pipes: Vec<Pipe>,
     postman: Option<Postman>,
-    /// `no_email_faults`.
-    spares_faults: bool,
+    /// What it was started for.
+    post: Option<Post>,
     queue: UnboundedSender<Call>,
     runner: JoinHandle<()>,
 }
@@ -51,18 +52,37 @@ impl Notifier {
     /// Opens the pipes and starts their readers. Must be called inside a `LocalSet`.
     pub fn start(config: &Config) -> Self {
         let programs = Programs::new(config);
-        let mut herald = Herald::new();
-        for instance in &config.instances {
-            herald.instance(&instance.election.name, &instance.hooks, instance.election.priority);
-        }
-        for group in &config.groups {
-            herald.group(&group.name, &group.hooks, &group.members);
-        }
         let pipes = config.global.pipes.iter().filter_map(|pipe| Pipe::open(pipe, &programs)).collect();
         let (queue, calls) = unbounded_channel();
         let runner = tokio::task::spawn_local(run(calls));
-        let spares_faults = config.global.post.as_ref().is_some_and(|post| post.no_faults);
-        Self { herald, programs, pipes, postman: Postman::start(config), spares_faults, queue, runner }
+        let (post, postman) = (config.global.post.clone(), Postman::start(config));
+        Self { herald: herald(config), programs, pipes, post, postman, queue, runner }
+    }
+
+    /// Goes over to another configuration: whoever was told of a role is not told of it again. `was` gives the number that
+    /// an instance had before. Pipes that are still wanted stay open.
+    pub fn follow(&mut self, config: &Config, was: impl Fn(usize) -> Option<usize>) {
+        let before = std::mem::replace(&mut self.herald, herald(config));
+        self.herald.goes_on(&before, was);
+        self.programs = Programs::new(config);
+        let wanted = &config.global.pipes;
+        let (mut kept, gone): (Vec<_>, Vec<_>) =
+            std::mem::take(&mut self.pipes).into_iter().partition(|pipe| wanted.contains(pipe.spec()));
+        for mut pipe in gone {
+            // At once: another one may come in its place.
+            pipe.take_away();
+            tokio::task::spawn_local(pipe.close());
+        }
+        for spec in wanted {
+            let same = kept.iter().position(|pipe| pipe.spec() == spec);
+            let pipe = same.map(|same| kept.swap_remove(same)).or_else(|| Pipe::open(spec, &self.programs));
+            self.pipes.extend(pipe);
+        }
+        if config.global.post != self.post {
+            self.post.clone_from(&config.global.post);
+            let before = std::mem::replace(&mut self.postman, Postman::start(config));
+            before.map(|postman| tokio::task::spawn_local(postman.finish(FAREWELL)));
+        }
     }
 
     /// Tells of an event.
@@ -71,7 +91,7 @@ impl Notifier {
             match notice {
                 Notice::Line(line) => self.pipes.iter_mut().for_each(|pipe| pipe.write(&line)),
                 Notice::Run { program, added } => self.call(program, added),
-                Notice::Mail(mail) if self.spares_faults && mail.role == Role::Fault => {}
+                Notice::Mail(mail) if mail.role == Role::Fault && self.spares_faults() => {}
                 Notice::Mail(mail) => self.postman.iter().for_each(|postman| postman.send(mail.clone())),
             }
         }
@@ -93,6 +113,11 @@ impl Notifier {
         }
     }
 
+    /// `no_email_faults`.
+    fn spares_faults(&self) -> bool {
+        self.post.as_ref().is_some_and(|post| post.no_faults)
+    }
+
     fn call(&self, what: Program, added: Vec<String>) {
         match self.programs.runnable(&what) {
             // The runner listens until the queue is dropped.
@@ -100,6 +125,17 @@ impl Notifier {
             Err(refusal) => tracing::error!("notification: `{what}` was not run: {refusal}"),
         }
     }
+}
+
+fn herald(config: &Config) -> Herald {
+    let mut herald = Herald::new();
+    for instance in &config.instances {
+        herald.instance(&instance.election.name, &instance.hooks, instance.election.priority);
+    }
+    for group in &config.groups {
+        herald.group(&group.name, &group.hooks, &group.members);
+    }
+    herald
 }
 
 /// Runs programs one after the other, until there is nobody left to ask for one.

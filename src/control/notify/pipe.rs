@@ -6,7 +6,6 @@
 use std::fs::File;
 use std::io::{self, Write};
 use std::os::unix::fs::{FileTypeExt, chown};
-use std::path::PathBuf;
 use std::time::Duration;
 
 use rustix::fs::{FileType, Mode, OFlags, mknodat};
@@ -23,7 +22,7 @@ const LAST_LINES: Duration = Duration::from_secs(1);
 /// A pipe, and perhaps the program that reads it.
 #[derive(Debug)]
 pub(super) struct Pipe {
-    path: PathBuf,
+    spec: notify::Pipe,
     file: File,
     /// We made it, and take it away.
     ours: bool,
@@ -53,7 +52,12 @@ impl Pipe {
             });
             started.inspect_err(|why| tracing::error!("notification: `{program}` does not read its pipe: {why}")).ok()
         });
-        Some(Self { path: path.clone(), file, ours, reader, lost: 0 })
+        Some(Self { spec: spec.clone(), file, ours, reader, lost: 0 })
+    }
+
+    /// What it was opened for.
+    pub(super) fn spec(&self) -> &notify::Pipe {
+        &self.spec
     }
 
     /// Writes a line, unless the pipe is full.
@@ -61,13 +65,13 @@ impl Pipe {
         // At most PIPE_BUF (4096) bytes are written whole or not at all (pipe(7)).
         match self.file.write_all(format!("{line}\n").as_bytes()) {
             Ok(()) if self.lost > 0 => {
-                tracing::warn!("notification: {} lines for {} were lost", self.lost, self.path.display());
+                tracing::warn!("notification: {} lines for {} were lost", self.lost, self.spec.path.display());
                 self.lost = 0;
             }
             Ok(()) => {}
             Err(error) => {
                 if self.lost == 0 {
-                    tracing::warn!("notification: {} takes no more lines: {error}", self.path.display());
+                    tracing::warn!("notification: {} takes no more lines: {error}", self.spec.path.display());
                 }
                 self.lost += 1;
             }
@@ -75,20 +79,27 @@ impl Pipe {
     }
 
     /// Lets the reader see the end, and ends it if that does not.
-    pub(super) async fn close(self) {
-        let Self { path, file, ours, reader, .. } = self;
+    pub(super) async fn close(mut self) {
+        self.take_away();
+        let Self { file, reader, .. } = self;
         drop(file);
-        if ours {
-            // It may be gone already.
-            let _ = match helper::get() {
-                Some(helper) => helper.remove_pipe(&path),
-                None => std::fs::remove_file(path),
-            };
-        }
         if let Some(mut reader) = reader
             && timeout(LAST_LINES, reader.wait()).await.is_err()
         {
             reader.signal(Signal::TERM);
+        }
+    }
+}
+
+impl Pipe {
+    /// Removes it from its folder, if we have put it there.
+    pub(super) fn take_away(&mut self) {
+        if std::mem::take(&mut self.ours) {
+            // It may be gone already.
+            let _ = match helper::get() {
+                Some(helper) => helper.remove_pipe(&self.spec.path),
+                None => std::fs::remove_file(&self.spec.path),
+            };
         }
     }
 }

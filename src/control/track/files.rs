@@ -12,7 +12,7 @@ use std::time::Duration;
 use rustix::fs::inotify::{self, CreateFlags, WatchFlags};
 use tokio::time::sleep;
 
-use super::{Reports, report};
+use super::{Number, Reports, report};
 use crate::control::helper;
 use crate::sys::readable::Readable;
 use crate::track::Reading;
@@ -25,7 +25,7 @@ const LOOK_AGAIN: Duration = Duration::from_secs(1);
 const SETTLE: Duration = Duration::from_millis(10);
 
 /// Watches a file for ever.
-pub(super) async fn watch(spec: Spec, place: usize, reports: Reports) {
+pub(super) async fn watch(spec: Spec, number: Number, reports: Reports) {
     let what = format!("file {}", spec.path.display());
     let initialised = match helper::get() {
         Some(helper) if spec.initial.is_some() => helper.initialise(&spec.path),
@@ -41,7 +41,7 @@ pub(super) async fn watch(spec: Spec, place: usize, reports: Reports) {
     let events = events.ok();
     let mut seen = Reading::Unknown;
     loop {
-        report(&reports, place, &what, &mut seen, Reading::Number(read(&spec.path)));
+        report(&reports, number, &what, &mut seen, Reading::Number(read(&spec.path)));
         tokio::select! {
             () = changed(events.as_ref()) => {}
             () = sleep(LOOK_AGAIN) => {}

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use super::{Reports, report, until};
+use super::{Number, Reports, report, until};
 use crate::control::vrrp::Interfaces;
 use crate::sys::clock;
 use crate::sys::interface::has_link;
@@ -16,7 +16,7 @@ const ASK: Duration = Duration::from_secs(1);
 
 /// An interface that something depends on.
 struct Link {
-    place: usize,
+    number: Number,
     name: String,
     polled: bool,
     delays: Delays,
@@ -24,10 +24,10 @@ struct Link {
     seen: Reading,
 }
 
-/// Watches all these for ever: places of trackers and names of interfaces.
-pub(super) async fn watch(names: Vec<(usize, String)>, spec: Spec, reports: Reports) {
-    let link = |(place, name): (usize, String)| Link {
-        place,
+/// Watches all these for ever: numbers and names of interfaces.
+pub(super) async fn watch(names: Vec<(Number, String)>, spec: Spec, reports: Reports) {
+    let link = |(number, name): (Number, String)| Link {
+        number,
         polled: spec.polled.contains(&name),
         delays: spec.delays.get(&name).copied().unwrap_or_default(),
         name,
@@ -51,7 +51,7 @@ async fn follow(links: &mut [Link], reports: &Reports) -> std::io::Result<()> {
             let up = told && (!link.polled || has_link(&link.name).unwrap_or(told));
             link.see(up, now);
             let (what, reading) = (format!("interface {}", link.name), link.reading());
-            report(reports, link.place, &what, &mut link.seen, reading);
+            report(reports, link.number, &what, &mut link.seen, reading);
         }
         let deadline = links.iter().filter_map(|link| link.lasting.and_then(|lasting| lasting.deadline())).min();
         let next = deadline.into_iter().chain(asks.then_some(now + ASK)).min();

@@ -9,30 +9,34 @@
 //! | `processes` | looks through `/proc` four times a second |
 //! | `files` | is told of changes by inotify(7), and looks once a second besides |
 //! | `links` | follows interfaces over netlink, or asks them |
+//!
+//! `watchers` starts and ends them as configurations come and go. What a new one asks for in the same words goes on
+//! undisturbed; of what it asks for in others, the last reading holds until there is another.
 
 pub(super) mod files;
 mod links;
 mod processes;
 mod scripts;
+mod watchers;
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
-use tokio::task::JoinSet;
 use tokio::time::sleep;
 
-use super::bfd::Neighbours;
-use super::programs::Programs;
+use super::bfd::SessionChange;
 use super::view::{EffectView, TrackerView};
 use crate::bfd::{Change, Diagnostic};
 use crate::config::Config;
 use crate::control::vrrp::Command;
 use crate::sys::clock;
-use crate::track::{Dependence, Effect, Order, Reading, Table, Watch};
-use crate::wire::Addr;
+use crate::track::{Dependence, Effect, Order, Reading, Table, Tracker, Watch};
+use crate::vrrp::Influence;
+use watchers::{Number, Watchers};
 
-/// A tracker's place and what it sees.
-type Report = (usize, Reading);
+/// A watched thing's number and what is seen of it.
+type Report = (Number, Reading);
 /// Where watchers report.
 type Reports = UnboundedSender<Report>;
 
@@ -40,83 +44,136 @@ type Reports = UnboundedSender<Report>;
 #[derive(Debug)]
 pub struct Trackers {
     table: Table,
+    watchers: Watchers,
     reports: UnboundedReceiver<Report>,
-    /// Neighbours that BFD has found dead.
-    lost: UnboundedReceiver<Addr>,
-    /// Ends with the director.
-    tasks: JoinSet<()>,
-    /// What instances and groups are called.
+    /// What becomes of the sessions of BFD.
+    sessions: Option<UnboundedReceiver<SessionChange>>,
+    /// Sessions that count as up from before, and when they count as down unless they come up.
+    awaited: BTreeMap<String, Duration>,
+    /// What instances are called.
     instances: Vec<String>,
+    /// Something was read since this was last asked.
+    news: bool,
+}
+
+impl Default for Trackers {
+    /// Nothing is tracked so far.
+    fn default() -> Self {
+        let (sender, reports) = unbounded_channel();
+        Self {
+            table: Table::new(&Default::default(), |_| None, |_| false),
+            watchers: Watchers::new(sender),
+            reports,
+            sessions: None,
+            awaited: BTreeMap::new(),
+            instances: Vec::new(),
+            news: false,
+        }
+    }
 }
 
 impl Trackers {
-    /// Begins to watch. Must be called inside a `LocalSet`. Gives what elections must know before they begin.
-    pub fn start(config: &Config, neighbours: Option<&mut Neighbours>) -> (Self, Vec<Command>) {
-        let (reports, inbox) = unbounded_channel();
-        let (deaths, lost) = unbounded_channel();
-        let mut table = Table::new(&config.tracking);
-        let orders = table.first();
-        let instances = config.instances.iter().map(|instance| instance.election.name.clone()).collect();
-        let mut trackers = Self { table, reports: inbox, lost, tasks: JoinSet::new(), instances };
-        trackers.watch(config, neighbours, &reports, deaths);
-        let commands = orders.into_iter().flat_map(commands).collect();
-        (trackers, commands)
+    /// Hears of sessions from now on.
+    pub fn hear(&mut self, sessions: UnboundedReceiver<SessionChange>) {
+        self.sessions = Some(sessions);
     }
 
-    fn watch(
+    /// Watches what a configuration asks for, and goes on watching what it asked for before. Must be called inside a
+    /// `LocalSet`. `recall` knows readings of before that this does not, `takes_part` which instances need not wait for
+    /// what has not been read yet, `is_up` which sessions of BFD are up. Gives what is to be told to each instance.
+    pub fn follow(
         &mut self,
         config: &Config,
-        neighbours: Option<&mut Neighbours>,
-        reports: &Reports,
-        deaths: UnboundedSender<Addr>,
-    ) {
-        let programs = Programs::new(config);
-        let (mut links, mut processes, mut sessions) = (Vec::new(), Vec::new(), Vec::new());
-        for (place, tracker) in config.tracking.trackers.iter().enumerate() {
-            let name = &tracker.name;
-            match &tracker.watch {
-                Watch::Script(spec) => {
-                    _ = self.tasks.spawn_local(scripts::watch(
-                        name.clone(),
-                        spec.clone(),
-                        programs.clone(),
-                        place,
-                        reports.clone(),
-                    ));
-                }
-                Watch::File(spec) => _ = self.tasks.spawn_local(files::watch(spec.clone(), place, reports.clone())),
-                Watch::Process(spec) => processes.push((place, spec.clone())),
-                Watch::Interface => links.push((place, name.clone())),
-                Watch::Bfd => {
-                    sessions.extend(config.bfd.iter().position(|spec| spec.name == *name).map(|at| (at, place)))
-                }
-            }
+        recall: impl Fn(&Tracker) -> Option<Reading>,
+        takes_part: impl Fn(usize) -> bool,
+        is_up: impl Fn(&str) -> bool,
+    ) -> Vec<Vec<Influence>> {
+        let before = &self.table;
+        self.table =
+            Table::new(&config.tracking, |tracker| before.reading(tracker).or_else(|| recall(tracker)), takes_part);
+        self.instances = config.instances.iter().map(|instance| instance.election.name.clone()).collect();
+        self.watchers.follow(config);
+        let now = clock::now();
+        let down = |name: &str| {
+            self.table.readings().any(|(tracker, reading)| {
+                tracker.watch == Watch::Bfd && tracker.name == name && reading == Reading::Down
+            })
+        };
+        let unsure = config.bfd.iter().filter(|spec| !down(&spec.name) && !is_up(&spec.name));
+        self.awaited =
+            unsure.map(|spec| (spec.name.clone(), now + spec.idle_tx * u32::from(spec.multiplier))).collect();
+        let mut influences = vec![Vec::new(); config.instances.len()];
+        for (instance, tracker, Effect { met, weight }) in self.table.all() {
+            influences[instance].push(Influence { tracker, met, weight });
         }
-        if !processes.is_empty() {
-            self.tasks.spawn_local(processes::watch(processes, reports.clone()));
-        }
-        if !links.is_empty() {
-            self.tasks.spawn_local(links::watch(links, config.tracking.clone(), reports.clone()));
-        }
-        if let Some(changes) = neighbours.and_then(Neighbours::take_changes) {
-            let ends = config.bfd.iter().map(|spec| (spec.name.clone(), spec.neighbour)).collect();
-            self.tasks.spawn_local(sessions_changed(changes, ends, sessions, reports.clone(), deaths));
-        }
+        influences
     }
 
     /// What the elections are to be told next. May be dropped while waiting; nothing is lost.
     pub async fn next(&mut self) -> Vec<Command> {
         loop {
-            let (place, reading) = tokio::select! {
-                Some(report) = self.reports.recv() => report,
-                Some(neighbour) = self.lost.recv() => return vec![Command::Lost(neighbour)],
-                else => return std::future::pending().await,
+            let late = self.awaited.values().min().copied();
+            let commands = tokio::select! {
+                Some((number, reading)) = self.reports.recv() => match self.watchers.place(number) {
+                    Some(place) => self.read(place, reading),
+                    // Nobody asks for it any more.
+                    None => Vec::new(),
+                },
+                Some(change) = heard(&mut self.sessions) => self.session_changed(&change),
+                () = until(late) => self.give_up_waiting(),
             };
-            let orders = self.table.read(place, reading);
-            if !orders.is_empty() {
-                return orders.into_iter().flat_map(commands).collect();
+            if !commands.is_empty() {
+                return commands;
             }
         }
+    }
+
+    /// Whether something was read since this was last asked.
+    pub fn take_news(&mut self) -> bool {
+        std::mem::take(&mut self.news)
+    }
+
+    /// All trackers with what they see.
+    pub fn readings(&self) -> impl Iterator<Item = (&Tracker, Reading)> {
+        self.table.readings()
+    }
+
+    fn read(&mut self, place: usize, reading: Reading) -> Vec<Command> {
+        self.news = true;
+        self.table.read(place, reading).into_iter().flat_map(commands).collect()
+    }
+
+    /// What has not come up by now is down.
+    fn give_up_waiting(&mut self) -> Vec<Command> {
+        let now = clock::now();
+        let (late, awaited) = std::mem::take(&mut self.awaited).into_iter().partition(|(_, until)| *until <= now);
+        self.awaited = awaited;
+        let late: BTreeMap<String, Duration> = late;
+        let places = late.keys().filter_map(|name| self.session(name)).collect::<Vec<_>>();
+        places.into_iter().flat_map(|place| self.read(place, Reading::Down)).collect()
+    }
+
+    /// The place of a session, if it is tracked.
+    fn session(&self, name: &str) -> Option<usize> {
+        self.table.readings().position(|(tracker, _)| tracker.watch == Watch::Bfd && tracker.name == name)
+    }
+
+    fn session_changed(&mut self, change: &SessionChange) -> Vec<Command> {
+        let SessionChange { name, neighbour, change: Change { up, diagnostic } } = change;
+        if *up {
+            tracing::info!("bfd {name}: up");
+        } else {
+            tracing::warn!("bfd {name}: down, {diagnostic}");
+        }
+        self.awaited.remove(name);
+        let place = self.session(name);
+        let reading = if *up { Reading::Up } else { Reading::Down };
+        let mut commands: Vec<_> = place.into_iter().flat_map(|place| self.read(place, reading)).collect();
+        // Who was stopped on purpose has said goodbye by VRRP.
+        if !up && *diagnostic == Diagnostic::Expired {
+            commands.push(Command::Lost(*neighbour));
+        }
+        commands
     }
 
     /// All trackers.
@@ -157,38 +214,16 @@ fn commands(order: Order) -> impl Iterator<Item = Command> {
     condition.then_some(require).into_iter().chain(weight.then_some(weigh))
 }
 
-/// Passes on what becomes of sessions: `tracked` has their numbers and the places of their trackers.
-async fn sessions_changed(
-    mut changes: UnboundedReceiver<(usize, Change)>,
-    neighbours: Vec<(String, Addr)>,
-    tracked: Vec<(usize, usize)>,
-    reports: Reports,
-    deaths: UnboundedSender<Addr>,
-) {
-    // A session is down before it is up.
-    for &(_, place) in &tracked {
-        let _ = reports.send((place, Reading::Down));
-    }
-    while let Some((session, Change { up, diagnostic })) = changes.recv().await {
-        let (name, neighbour) = &neighbours[session];
-        if up {
-            tracing::info!("bfd {name}: up");
-        } else {
-            tracing::warn!("bfd {name}: down, {diagnostic}");
-        }
-        // Who was stopped on purpose has said goodbye by VRRP.
-        if !up && diagnostic == Diagnostic::Expired {
-            let _ = deaths.send(*neighbour);
-        }
-        let reading = if up { Reading::Up } else { Reading::Down };
-        for &(_, place) in tracked.iter().filter(|(tracked, _)| *tracked == session) {
-            let _ = reports.send((place, reading));
-        }
+/// What becomes of a session next; nothing, if nobody tells.
+async fn heard(sessions: &mut Option<UnboundedReceiver<SessionChange>>) -> Option<SessionChange> {
+    match sessions {
+        Some(sessions) => sessions.recv().await,
+        None => None,
     }
 }
 
 /// Says what a tracker sees, if that is new. `what` names it in the log.
-fn report(reports: &Reports, place: usize, what: &str, seen: &mut Reading, reading: Reading) {
+fn report(reports: &Reports, number: Number, what: &str, seen: &mut Reading, reading: Reading) {
     if *seen == reading {
         return;
     }
@@ -200,7 +235,7 @@ fn report(reports: &Reports, place: usize, what: &str, seen: &mut Reading, readi
         Reading::Unknown => {}
     }
     // The director listens for as long as it lives.
-    let _ = reports.send((place, reading));
+    let _ = reports.send((number, reading));
 }
 
 /// Sleeps until `deadline` on the director's clock.

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use tokio::time::sleep;
 
-use super::{Reports, report};
+use super::{Number, Reports, report};
 use crate::sys::clock;
 use crate::track::Reading;
 use crate::track::process::{Pattern, Quorum, Spec};
@@ -16,8 +16,8 @@ use crate::track::process::{Pattern, Quorum, Spec};
 /// How often it looks.
 const LOOK_AGAIN: Duration = Duration::from_millis(250);
 
-/// Watches all these for ever: places of trackers, and which processes count.
-pub(super) async fn watch(specs: Vec<(usize, Spec)>, reports: Reports) {
+/// Watches all these for ever: their numbers, and which processes count.
+pub(super) async fn watch(specs: Vec<(Number, Spec)>, reports: Reports) {
     let patterns: Vec<Pattern> = specs.iter().map(|(_, spec)| spec.pattern.clone()).collect();
     let mut quorums: Vec<Option<(Quorum, Reading)>> = specs.iter().map(|_| None).collect();
     loop {
@@ -25,11 +25,11 @@ pub(super) async fn watch(specs: Vec<(usize, Spec)>, reports: Reports) {
         // A thread that panicked has ended the process.
         let Ok(counts) = tokio::task::spawn_blocking(move || count(&wanted)).await else { return };
         let now = clock::now();
-        for ((count, (place, spec)), quorum) in counts.into_iter().zip(&specs).zip(&mut quorums) {
+        for ((count, (number, spec)), quorum) in counts.into_iter().zip(&specs).zip(&mut quorums) {
             let (quorum, seen) = quorum.get_or_insert_with(|| (Quorum::new(spec.clone(), count), Reading::Unknown));
             quorum.counted(count, now);
             let reading = if quorum.is_met() { Reading::Up } else { Reading::Down };
-            report(&reports, *place, &format!("process {}", name(&spec.pattern)), seen, reading);
+            report(&reports, *number, &format!("process {}", name(&spec.pattern)), seen, reading);
         }
         sleep(LOOK_AGAIN).await;
     }

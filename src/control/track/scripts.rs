@@ -2,21 +2,21 @@
 
 use rustix::process::Signal;
 
-use super::{Reports, report, until};
+use super::{Number, Reports, report, until};
 use crate::control::programs::{Programs, Running};
 use crate::sys::clock;
 use crate::track::Reading;
 use crate::track::script::{Action, Input, Machine, Spec};
 
 /// Watches the script `name` for ever.
-pub(super) async fn watch(name: String, spec: Spec, programs: Programs, place: usize, reports: Reports) {
+pub(super) async fn watch(name: String, spec: Spec, programs: Programs, number: Number, reports: Reports) {
     let what = format!("script {name}");
     let mut seen = Reading::Unknown;
     let mut machine = Machine::new(spec.clone(), clock::now());
     let mut child: Option<Running> = None;
     let mut refused = String::new();
     loop {
-        report(&reports, place, &what, &mut seen, machine.reading());
+        report(&reports, number, &what, &mut seen, machine.reading());
         let input = tokio::select! {
             well = ended(&mut child) => Input::Ended(well),
             () = until(machine.deadline()) => Input::Deadline,

@@ -8,14 +8,21 @@
 //! their interfaces and says [`Command::Placed`]; the election announces them. So an advert goes out first, then
 //! the address is there, then it is announced.
 //!
+//! Instances have numbers. Those of a new configuration are others, so going over to one ([`Elections::adopt`]) ends with
+//! [`Report::Renumbered`]: what comes before has the old numbers, what comes after the new ones.
+//!
 //! | part | what it does |
 //! | --- | --- |
 //! | [`Elections`] | the director's end: starts, is told, tells |
+//! | [`Plan`] | the instances of a configuration, ready to begin or to go on with |
 //! | `turns` | the loop |
+//! | [`Record`] | where the next director finds how instances stand |
 //! | `interfaces` | follows links and addresses |
 //! | `wire` | the sockets |
 
 mod interfaces;
+mod plan;
+mod record;
 mod succession;
 mod turns;
 mod wire;
@@ -31,13 +38,12 @@ use rustix::event::{EventfdFlags, eventfd};
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
 use super::view::RoleView;
-use crate::config::Config;
-use crate::config::model::{VirtualAddress, VrrpInstance};
 use crate::sys::clock;
-use crate::vrrp::announce::Site;
-use crate::vrrp::{Event, Routers, Spec};
+use crate::vrrp::Event;
 use crate::wire::Addr;
 pub(in crate::control) use interfaces::Interfaces;
+pub(in crate::control) use plan::Plan;
+pub(in crate::control) use record::{Legacy, Record};
 use turns::Turns;
 
 /// Why elections cannot be held.
@@ -62,8 +68,10 @@ pub enum ElectionError {
 }
 
 /// What the thread is told. Instances go by their place in the configuration.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Debug)]
 pub enum Command {
+    /// Go over to another configuration, and say [`Report::Renumbered`].
+    Adopt(Box<Plan>),
     /// The addresses of an instance are on their interfaces.
     Placed(usize),
     /// What a tracker adds to the priority of an instance from now on.
@@ -84,8 +92,6 @@ pub enum Command {
         /// Whether it is met.
         met: bool,
     },
-    /// An instance was master in a director before this one, which said no goodbye: it goes on.
-    Resume(usize),
     /// This neighbour is dead.
     Lost(Addr),
     /// Whether living masters are to be respected, however low.
@@ -103,6 +109,8 @@ pub enum Report {
     Leave(usize),
     /// Something happened.
     Happened(Event),
+    /// From now on instances have the numbers of the configuration that was adopted.
+    Renumbered,
 }
 
 /// The director's end of the elections.
@@ -120,33 +128,33 @@ pub struct Elections {
 struct Board(Vec<(RoleView, Duration)>);
 
 impl Elections {
-    /// Starts the elections of a configuration; none if it has no instance. `first` is what the thread is told before
-    /// any instance takes part.
-    pub fn start(config: &Config, first: Vec<Command>) -> Result<Option<Self>, ElectionError> {
-        if config.instances.is_empty() {
-            return Ok(None);
-        }
+    /// Starts the thread, without instances so far. It keeps their standing in `record`.
+    pub fn start(record: Record) -> Result<Self, ElectionError> {
         let system = |what| move |source| ElectionError::System { what, source };
         let interfaces = Interfaces::connect().map_err(system("follow interfaces"))?;
-        if !config.global.dynamic_interfaces {
-            check_devices(config, &interfaces)?;
-        }
         let wake = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK);
         let wake =
             Arc::new(wake.map_err(|error| ElectionError::System { what: "make a waker", source: error.into() })?);
         let (commands, inbox) = channel();
-        for command in first {
-            // The other end is still here.
-            let _ = commands.send(command);
-        }
         let (outbox, reports) = unbounded_channel();
         let board = Arc::new(Mutex::new(Board::default()));
-        let mut turns = Turns::new(routers(config), sites(config), interfaces, (inbox, Arc::clone(&wake)), outbox)
-            .map_err(system("open sockets"))?;
+        let mut turns =
+            Turns::new(interfaces, (inbox, Arc::clone(&wake)), outbox, record).map_err(system("open sockets"))?;
         let shared = Arc::clone(&board);
         let thread = std::thread::Builder::new().name("vrrp".to_owned());
         let thread = thread.spawn(move || turns.run(&shared)).map_err(system("start a thread"))?;
-        Ok(Some(Self { commands, wake, reports, board, thread: Some(thread) }))
+        Ok(Self { commands, wake, reports, board, thread: Some(thread) })
+    }
+
+    /// Goes over to another configuration, and gives what had been reported before, with the numbers of before.
+    pub async fn adopt(&mut self, plan: Plan) -> Vec<Report> {
+        self.tell(Command::Adopt(Box::new(plan)));
+        let mut before = Vec::new();
+        // The thread waits for nothing, and answers within a turn.
+        while let Some(report) = self.reports.recv().await.filter(|report| *report != Report::Renumbered) {
+            before.push(report);
+        }
+        before
     }
 
     /// The next report. May be dropped while waiting; nothing is lost.
@@ -191,47 +199,4 @@ impl Elections {
         };
         board.0.iter().map(aged).collect()
     }
-}
-
-fn routers(config: &Config) -> Routers {
-    let specs: Vec<Spec> = config.instances.iter().map(|instance| instance.election.clone()).collect();
-    let groups: Vec<_> = config.groups.iter().map(|group| group.members.clone()).collect();
-    let now = clock::now();
-    let delay = Some(config.global.startup_delay).filter(|delay| *delay > Duration::ZERO).map(|delay| now + delay);
-    let not_before = delay.unwrap_or_default().max(config.global.boot_delay);
-    Routers::new(specs, &groups, not_before, now)
-}
-
-/// What each instance announces when it is master.
-fn sites(config: &Config) -> Vec<Vec<Site>> {
-    let of =
-        |instance: &VrrpInstance| instance.addresses.iter().map(|address| site(config, instance, address)).collect();
-    config.instances.iter().map(of).collect()
-}
-
-fn site(config: &Config, instance: &VrrpInstance, address: &VirtualAddress) -> Site {
-    let (how, port) = (instance.election.announcing, config.port_of(&address.device));
-    let group = config.garp_groups.iter().find(|group| group.interfaces.iter().any(|interface| interface == port));
-    let gaps = group.map_or([how.arp_gap, how.na_gap], |group| [group.arp_gap, group.na_gap]);
-    Site {
-        address: address.address.into(),
-        device: address.device.clone(),
-        pace: group.map_or(port, |group| &group.interfaces[0]).to_owned(),
-        gap: gaps[usize::from(address.address.is_ipv6())],
-        extra: address.device != instance.device && (how.extra_all || port != address.device),
-    }
-}
-
-fn check_devices(config: &Config, interfaces: &Interfaces) -> Result<(), ElectionError> {
-    for instance in &config.instances {
-        let own = std::iter::once(instance.election.interface.as_str());
-        let missing = own
-            .chain(instance.addresses.iter().map(|address| config.port_of(&address.device)))
-            .find(|device| interfaces.facts().link_named(device).is_none());
-        if let Some(device) = missing {
-            let (device, instance) = (device.to_owned(), instance.election.name.clone());
-            return Err(ElectionError::NoDevice { device, instance });
-        }
-    }
-    Ok(())
 }

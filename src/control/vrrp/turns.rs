@@ -13,7 +13,7 @@ use tokio::sync::mpsc::UnboundedSender;
 use super::interfaces::Interfaces;
 use super::succession::Succession;
 use super::wire::Wire;
-use super::{Board, Command, Report};
+use super::{Board, Command, Plan, Record, Report};
 use crate::control::view::RoleView;
 use crate::sys::{clock, scheduling};
 use crate::vrrp::accept::Rejection;
@@ -38,32 +38,31 @@ pub(super) struct Turns {
     commands: Receiver<Command>,
     wake: Arc<OwnedFd>,
     reports: UnboundedSender<Report>,
+    record: Record,
     posted: Duration,
     /// The last send that failed was told of.
     mute: bool,
 }
 
 impl Turns {
-    /// With sockets for what interfaces there are.
+    /// Without instances so far.
     pub(super) fn new(
-        routers: Routers,
-        sites: Vec<Vec<Site>>,
         interfaces: Interfaces,
         (commands, wake): (Receiver<Command>, Arc<OwnedFd>),
         reports: UnboundedSender<Report>,
+        record: Record,
     ) -> io::Result<Self> {
-        let mut wire = Wire::open()?;
-        wire.follow(specs(&routers), interfaces.facts())?;
         Ok(Self {
-            virtual_: sites.iter().flatten().map(|site| site.address).collect(),
-            routers,
+            routers: Routers::default(),
             announcer: Announcer::default(),
-            sites,
+            sites: Vec::new(),
+            virtual_: BTreeSet::new(),
             interfaces,
-            wire,
+            wire: Wire::open()?,
             commands,
             wake,
             reports,
+            record,
             posted: Duration::ZERO,
             mute: false,
         })
@@ -74,11 +73,6 @@ impl Turns {
         if let Err(error) = scheduling::go_first() {
             tracing::debug!(%error, "elections run without real-time priority");
         }
-        let now = clock::now();
-        if self.obey(now) {
-            return;
-        }
-        self.interfaces_changed(now);
         loop {
             let now = clock::now();
             self.routers.set_clock(clock::wall(), now);
@@ -91,6 +85,7 @@ impl Turns {
             wire.drain(|interface, packet| routers.received(interface, packet, now));
             self.routers.fire(now);
             self.carry_out(now);
+            self.note();
             self.announce(now);
             self.post(board, now);
             self.wait();
@@ -135,16 +130,53 @@ impl Turns {
         let _ = rustix::io::read(&*self.wake, &mut [0; 8]);
         while let Ok(command) = self.commands.try_recv() {
             match command {
+                Command::Adopt(plan) => self.adopt(*plan, now),
                 Command::Placed(instance) => self.placed(instance, now),
                 Command::Weigh { instance, tracker, weight } => self.routers.weigh(instance, &tracker, weight, now),
                 Command::Require { instance, tracker, met } => self.routers.require(instance, &tracker, met, now),
-                Command::Resume(instance) => self.routers.resume(instance),
                 Command::Lost(neighbour) => self.routers.lost(neighbour, now),
                 Command::Respect(respectful) => self.routers.respect(respectful, now),
                 Command::Stop => return true,
             }
         }
         false
+    }
+
+    /// Goes over to another configuration: goodbye for what it has no more, by the old numbers; then all else goes on under
+    /// the new ones.
+    fn adopt(&mut self, plan: Plan, now: Duration) {
+        let Plan { mut entries, groups, sites, wire, not_before } = plan;
+        // Their timers come before those of the next configuration.
+        self.follow(now);
+        let kept = |spec: &Spec| entries.iter().any(|entry| entry.spec.is_same_router(spec));
+        self.routers.retire(kept, now);
+        self.carry_out(now);
+        self.report(Report::Renumbered);
+        let before: Vec<Spec> = specs(&self.routers).cloned().collect();
+        if before.is_empty() {
+            self.routers.wait_until(not_before);
+        }
+        self.virtual_ = sites.iter().flatten().map(|site| site.address).collect();
+        self.sites = sites;
+        for entry in &mut entries {
+            entry.own = self.interfaces.source(&entry.spec, |address| self.virtual_.contains(&address));
+        }
+        let Self { announcer, sites, .. } = self;
+        announcer.renumber(
+            |number| {
+                let now_is = entries.iter().position(|entry| entry.spec.is_same_router(&before[number]))?;
+                Some((now_is, sites[now_is].clone(), entries[now_is].spec.announcing))
+            },
+            now,
+        );
+        self.routers.adopt(entries, &groups, now);
+        self.wire.adopt(wire);
+        self.wire.keep(specs(&self.routers));
+        if let Err(error) = self.record.renumber(specs(&self.routers)) {
+            tracing::error!("the next director cannot be told how elections stand: {error}");
+        }
+        self.posted = Duration::ZERO;
+        self.interfaces_changed(now);
     }
 
     fn placed(&mut self, instance: usize, now: Duration) {
@@ -191,6 +223,15 @@ impl Turns {
         for event in self.routers.take_events() {
             self.posted = Duration::ZERO;
             self.report(Report::Happened(event));
+        }
+    }
+
+    /// Keeps how instances stand for the next director.
+    fn note(&mut self) {
+        for (instance, member) in self.routers.members().iter().enumerate() {
+            if let Err(error) = self.record.note(instance, member.spec(), member.standing()) {
+                tracing::debug!(instance, %error, "the next director does not know how an election stands");
+            }
         }
     }
 

@@ -5,7 +5,7 @@
 //! finds the way to unicast peers; those of a virtual MAC address go out as frames, by the interface itself. The raw socket is also what joins the group: switches that listen in on
 //! IGMP and MLD must see a member.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Read};
 use std::net::{IpAddr, SocketAddr, SocketAddrV6};
 use std::os::fd::{AsFd, BorrowedFd};
@@ -66,6 +66,19 @@ impl Wire {
             }
         }
         Ok(())
+    }
+
+    /// Takes in the lines of another one, where it has none of its own.
+    pub(super) fn adopt(&mut self, other: Wire) {
+        for (key, line) in other.lines {
+            self.lines.entry(key).or_insert(line);
+        }
+    }
+
+    /// Closes what none of these instances needs.
+    pub(super) fn keep<'a>(&mut self, specs: impl Iterator<Item = &'a Spec>) {
+        let needed: BTreeSet<_> = specs.map(|spec| (spec.interface.clone(), spec.family)).collect();
+        self.lines.retain(|key, _| needed.contains(key));
     }
 
     /// To be polled for reading.

@@ -3,16 +3,17 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use super::Deaf;
+use super::{Deaf, Entry, Influence};
 use crate::vrrp::accept::{self, Heard, Rejection};
 use crate::vrrp::event::Happening;
-use crate::vrrp::machine::{Cause, Machine, Role};
+use crate::vrrp::machine::{Cause, Input, Machine, Role};
 use crate::vrrp::packet::Packet;
 use crate::vrrp::priority::Priority;
 use crate::vrrp::proof::Proof;
 use crate::vrrp::proof::header::protect;
 use crate::vrrp::proof::sequences::Sequences;
 use crate::vrrp::spec::{Peers, Spec};
+use crate::vrrp::standing::Standing;
 use crate::vrrp::wire::Advert;
 use crate::wire::Addr;
 
@@ -78,12 +79,17 @@ struct Rival {
 }
 
 impl Member {
-    pub(super) fn new(spec: Spec, group: Option<usize>, now: Duration) -> Self {
-        Self {
-            machine: Machine::new(&spec, group.is_some()),
+    pub(super) fn new(entry: Entry, group: Option<usize>, now: Duration) -> Self {
+        let Entry { spec, own, influences, standing } = entry;
+        let mut machine = Machine::new(&spec, group.is_some());
+        if let Some(standing) = standing {
+            machine.resume(standing);
+        }
+        let mut member = Self {
+            machine,
             priority: Priority::new(spec.priority),
             group,
-            own: None,
+            own,
             unmet: BTreeSet::new(),
             since: now,
             master: None,
@@ -94,6 +100,31 @@ impl Member {
             id: 0,
             counters: Counters::default(),
             spec,
+        };
+        member.is_influenced(influences);
+        member.machine.handle(Input::Priority(member.priority.effective()), now);
+        member
+    }
+
+    /// Goes on under another configuration.
+    pub(super) fn configure(&mut self, entry: Entry, group: Option<usize>, now: Duration) {
+        let Entry { spec, own, influences, .. } = entry;
+        if spec.addresses != self.spec.addresses {
+            // Whether they differ from the master's is to be told anew.
+            self.compared = None;
+        }
+        (self.own, self.group) = (own, group);
+        self.priority = Priority::new(spec.priority);
+        self.is_influenced(influences);
+        self.machine.configure(&spec, group.is_some(), self.priority.effective(), now);
+        self.spec = spec;
+    }
+
+    fn is_influenced(&mut self, influences: Vec<Influence>) {
+        self.unmet.clear();
+        for Influence { tracker, met, weight } in influences {
+            self.priority.weigh(&tracker, weight);
+            self.require(&tracker, met);
         }
     }
 
@@ -110,6 +141,11 @@ impl Member {
     /// Its effective priority.
     pub fn priority(&self) -> u8 {
         self.machine.priority()
+    }
+
+    /// What another machine must know to go on in its place; `None` if it takes no part.
+    pub fn standing(&self) -> Option<Standing> {
+        self.machine.standing()
     }
 
     /// Since when it has its role.

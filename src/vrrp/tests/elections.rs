@@ -1,9 +1,10 @@
-//! Elections on virtual time: thousands of seeded schedules of loss, delay, reordering, partitions, pauses and jumping
-//! clocks over two to five routers.
+//! Elections on virtual time: thousands of seeded schedules of loss, delay, reordering, duplication, partitions, pauses,
+//! jumping clocks, reloads, crashes and restarts over two to five routers.
 //!
 //! What must hold, whatever happened before:
 //! - two masters that hear each other are one again within an interval and a few transmission times;
-//! - some time after the last trouble there is exactly one master, and it is the one that should be.
+//! - some time after the last trouble there is exactly one master, and it is the one that should be;
+//! - a reload changes no role and makes no advert late; nor does a crash that is repaired at once.
 //!
 //! A failure prints its seed; `ELECTIONS=seed` runs that one alone.
 
@@ -13,7 +14,7 @@ use std::time::Duration;
 
 use crate::vrrp::packet::Packet;
 use crate::vrrp::spec::{Preempt, Version};
-use crate::vrrp::{Order, Role, Routers, Spec};
+use crate::vrrp::{Entry, Order, Role, Routers, Spec};
 use crate::wire::{Addr, Family};
 
 const SCHEDULES: u64 = 3000;
@@ -59,9 +60,14 @@ impl Dice {
 
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Step {
-    Deliver { to: usize, bytes: Vec<u8> },
+    Deliver {
+        to: usize,
+        bytes: Vec<u8>,
+    },
     Wake(usize),
     Resume(usize),
+    /// What came while nobody was there is lost.
+    Restart(usize),
     Trouble,
     Heal,
 }
@@ -85,6 +91,8 @@ struct World {
     specs: Vec<Spec>,
     /// One in so many packets is lost.
     loss: Option<u64>,
+    /// One in so many packets comes twice.
+    doubling: Option<u64>,
     /// Since when there are several masters.
     several: Option<Duration>,
     contested: u64,
@@ -106,8 +114,19 @@ impl World {
         });
         let nodes = nodes.collect();
         let (now, steps) = (Duration::from_secs(1), BinaryHeap::new());
-        let mut world =
-            Self { dice, now, serial: 0, steps, nodes, specs, loss: None, several: None, contested: 0, calm: None };
+        let mut world = Self {
+            dice,
+            now,
+            serial: 0,
+            steps,
+            nodes,
+            specs,
+            loss: None,
+            doubling: None,
+            several: None,
+            contested: 0,
+            calm: None,
+        };
         for number in 0..count {
             let at = world.now + world.dice.up_to(Duration::from_secs(4));
             world.plan(at, Step::Wake(number));
@@ -140,7 +159,12 @@ impl World {
     /// After the last trouble, any timer that was running has run out, and who then leads has been heard; with a
     /// delayed preemption, its delay is over too.
     fn settling(&self) -> Duration {
-        self.specs[0].interval * 9 + Duration::from_secs(8)
+        self.interval() * 9 + Duration::from_secs(8)
+    }
+
+    /// The longest.
+    fn interval(&self) -> Duration {
+        self.specs.iter().map(|spec| spec.interval).max().expect("there are some")
     }
 
     fn step(&mut self, step: Step) {
@@ -154,9 +178,14 @@ impl World {
                 let inbox = std::mem::take(&mut self.nodes[number].inbox);
                 self.turn(number, &inbox);
             }
+            Step::Restart(number) => {
+                self.nodes[number].inbox.clear();
+                self.nodes[number].paused = false;
+                self.turn(number, &[]);
+            }
             Step::Trouble => self.trouble(),
             Step::Heal => {
-                self.loss = None;
+                (self.loss, self.doubling) = (None, None);
                 self.calm = Some(self.now);
                 self.nodes.iter_mut().for_each(|node| node.side = 0);
             }
@@ -192,8 +221,11 @@ impl World {
         for to in 0..self.nodes.len() {
             let lost = self.loss.is_some_and(|many| self.dice.one_in(many));
             if to != from && self.nodes[to].side == side && !lost {
-                let at = self.now + self.dice.up_to(DELAY);
-                self.plan(at, Step::Deliver { to, bytes: bytes.to_vec() });
+                let twice = self.doubling.is_some_and(|many| self.dice.one_in(many));
+                for _ in 0..1 + usize::from(twice) {
+                    let at = self.now + self.dice.up_to(DELAY);
+                    self.plan(at, Step::Deliver { to, bytes: bytes.to_vec() });
+                }
             }
         }
     }
@@ -204,7 +236,11 @@ impl World {
             return;
         }
         let number = self.dice.below(self.nodes.len() as u64) as usize;
-        match self.dice.below(5) {
+        match self.dice.below(10) {
+            5 => self.doubling = Some(1 + self.dice.below(5)),
+            6 | 7 => self.reload(number),
+            8 => self.crash(number, true),
+            9 => self.crash(number, false),
             0 => self.loss = Some(1 + self.dice.below(5)),
             1 => self.loss = None,
             2 => (0..self.nodes.len()).for_each(|at| self.nodes[at].side = self.dice.below(2)),
@@ -225,6 +261,57 @@ impl World {
         self.plan(next, Step::Trouble);
     }
 
+    /// Another priority, manner of preemption or list of addresses; in version 3 perhaps another interval.
+    fn reload(&mut self, number: usize) {
+        if self.nodes[number].paused {
+            return;
+        }
+        let spec = &mut self.specs[number];
+        match self.dice.below(4) {
+            0 => spec.priority = 1 + self.dice.below(254) as u8,
+            1 if spec.preempt != Preempt::Never => {
+                spec.preempt = Preempt::After(Duration::from_secs(self.dice.below(4)));
+            }
+            2 if spec.version == Version::V3 => spec.interval = Duration::from_secs(1 + self.dice.below(2)),
+            _ => spec.addresses.push(Addr::v4(0x0a00_0065 + spec.addresses.len() as u32)),
+        }
+        let spec = spec.clone();
+        let node = &mut self.nodes[number];
+        let local = self.now + node.ahead;
+        let own = node.routers.members()[0].own();
+        let seen = |routers: &Routers| (routers.members()[0].role(), routers.deadline());
+        let (role, due) = seen(&node.routers);
+        let interval = spec.interval;
+        node.routers.retire(|_| true, local);
+        node.routers.adopt(vec![Entry { own, ..Entry::new(spec) }], &[], local);
+        let (role_now, due_now) = seen(&node.routers);
+        assert_eq!(role_now, role, "a reload changes no role");
+        if role == Role::Master {
+            assert_eq!(due_now, due.map(|due| due.min(local + interval)), "and makes no advert late");
+        }
+        self.turn(number, &[]);
+    }
+
+    /// The process dies, and another one takes its place within a tenth of a second: with what it had noted, or from the
+    /// beginning.
+    fn crash(&mut self, number: usize, noted: bool) {
+        let spec = self.specs[number].clone();
+        let later = self.now + self.dice.up_to(Duration::from_millis(100));
+        let node = &mut self.nodes[number];
+        if node.paused || node.routers.members()[0].own().is_none() {
+            return;
+        }
+        let standing = node.routers.members()[0].standing().filter(|_| noted);
+        let role = node.routers.members()[0].role();
+        node.routers = Routers::default();
+        let local = later + node.ahead;
+        let entry = Entry { own: Some(address(number)), standing, ..Entry::new(spec) };
+        node.routers.adopt(vec![entry], &[], local);
+        assert!(!noted || node.routers.members()[0].role() == role, "a repaired crash is no change of role");
+        node.paused = true;
+        self.plan(later, Step::Restart(number));
+    }
+
     /// Several masters at once are no more than the protocol allows.
     fn watch(&mut self) {
         if self.masters().count() < 2 {
@@ -238,7 +325,7 @@ impl World {
             self.calm = self.calm.map(|_| self.now);
         }
         let Some(calm) = self.calm else { return };
-        let allowed = self.specs[0].interval + DELAY * 3;
+        let allowed = self.interval() + DELAY * 3;
         let lasted = self.now - since.max(calm);
         assert!(lasted <= allowed, "{:?} at once for {lasted:?}", self.masters().collect::<Vec<_>>());
     }
