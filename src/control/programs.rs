@@ -147,6 +147,13 @@ impl Programs {
         named.filter_map(|(what, program)| Some(format!("{what}: {}", programs.ready(program).err()?))).collect()
     }
 
+    /// Says what will not run of a configuration, unless a helper has done so, which knows better what may be read.
+    pub fn complain(config: &Config) {
+        if helper::get().is_none() {
+            Self::review(config).iter().for_each(|complaint| tracing::error!("{complaint}"));
+        }
+    }
+
     /// All programs of a configuration, and what to say of one that does not run.
     pub fn named(config: &Config) -> Vec<(String, &Program)> {
         let scripts = config.tracking.trackers.iter().filter_map(|tracker| match &tracker.watch {

@@ -28,7 +28,7 @@ impl Director {
                 return;
             }
         };
-        Programs::review(&new).iter().for_each(|complaint| tracing::error!("{complaint}"));
+        Programs::complain(&new);
         let before = self.config.clone();
         let services = merged(&self.file.services, std::mem::take(&mut self.config.services), &new.services);
         let mut settings = self.config.settings.clone();

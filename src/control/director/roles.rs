@@ -17,7 +17,6 @@ use super::{Director, DirectorError, takeover};
 use crate::config::Config;
 use crate::config::model::{VirtualAddress, VrrpInstance};
 use crate::control::bfd::{self, Neighbours};
-use crate::control::helper;
 use crate::control::keeper::Keeper;
 use crate::control::kernel::{KernelError, Paths};
 use crate::control::notify::Notifier;
@@ -113,10 +112,7 @@ impl Roles {
         respectful: bool,
         keeper: &mut Keeper,
     ) -> Result<(), DirectorError> {
-        // A helper has seen to that.
-        if helper::get().is_none() {
-            Programs::review(config).iter().for_each(|complaint| tracing::error!("{complaint}"));
-        }
+        Programs::complain(config);
         self.notifier = Some(Notifier::start(config));
         if config.instances.is_empty() {
             return Ok(());
