@@ -52,6 +52,12 @@ fn needs_restart(old: &Config, new: &Config) -> Option<&'static str> {
             "elections (`vrrp_instance`, `vrrp_sync_group`)",
         ),
         (old.tracking != new.tracking || old.bfd != new.bfd, "what is tracked"),
+        (
+            old.static_addresses != new.static_addresses
+                || old.static_routes != new.static_routes
+                || old.static_rules != new.static_rules,
+            "static addresses, routes and rules",
+        ),
         (old.global != new.global, "`global_defs` (but for `lvs_timeouts`)"),
         (fixed(&old.settings) != fixed(&new.settings), "interfaces, rings, workers or table of the `ringmaster` block"),
     ];

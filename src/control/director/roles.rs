@@ -39,8 +39,10 @@ pub(super) struct Roles {
     neighbours: Option<Neighbours>,
     notifier: Option<Notifier>,
     instances: Vec<Instance>,
-    /// The addresses of full NAT, which are the director's own whatever its roles.
+    /// The addresses of full NAT and the static ones, which are the director's own whatever its roles.
     local: Vec<VirtualAddress>,
+    /// `static_routes` and `static_rules`.
+    static_: Paths,
 }
 
 #[derive(Debug)]
@@ -61,8 +63,9 @@ impl Roles {
             master: masters.contains(&instance.election.name),
         };
         let instances = config.instances.iter().map(instance).collect();
-        let local = config.local_addresses.clone();
-        Self { elections: None, trackers: None, neighbours: None, notifier: None, instances, local }
+        let local = config.local_addresses.iter().chain(&config.static_addresses).cloned().collect();
+        let static_ = Paths { routes: config.static_routes.clone(), rules: config.static_rules.clone() };
+        Self { elections: None, trackers: None, neighbours: None, notifier: None, instances, local, static_ }
     }
 
     /// The names of the instances that are master.
@@ -275,7 +278,16 @@ impl Director {
         }
         self.tuning.apply()?;
         self.macs.make(self.kernel.handle()).await?;
-        self.place_addresses().await
+        self.place_addresses().await?;
+        if let Err(error) = self.roles.static_.add(self.kernel.handle()).await {
+            tracing::error!("{error}");
+        }
+        Ok(())
+    }
+
+    /// Takes static routes and rules away.
+    pub(super) async fn remove_static_paths(&self) {
+        self.roles.static_.remove(self.kernel.handle()).await;
     }
 
     /// An address that cannot be placed is told of; the others are, and a director with some of its addresses serves more
