@@ -47,8 +47,12 @@ mod persistence;
 mod pieces;
 #[path = "engine/sctp.rs"]
 mod sctp;
+#[path = "engine/sip.rs"]
+mod sip;
 #[path = "engine/tunnels.rs"]
 mod tunnels;
+#[path = "engine/unknown.rs"]
+mod unknown;
 #[path = "engine/wide.rs"]
 mod wide;
 #[path = "engine/workers.rs"]

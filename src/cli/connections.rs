@@ -28,7 +28,7 @@ pub(super) fn list(args: &Args, out: &mut impl Write) -> Result<(), ClientError>
     }
     client.connections(&mut |connection| match args.json {
         true => client::json_line(out, connection),
-        false => layout::connections::line(out, None, connection),
+        false => layout::connections::line(out, None, false, connection),
     })?;
     Ok(out.flush()?)
 }

@@ -8,8 +8,8 @@ use std::process::ExitCode;
 
 use tracing_subscriber::EnvFilter;
 
-use crate::config::{self, LoadOptions, Style};
-use crate::control::{self, DirectorError};
+use crate::config::{self, Config, LoadOptions, Reading, Style};
+use crate::control::{self, DirectorError, Given};
 use crate::supervisor::{self, Channel};
 use crate::sys::{inherit, signals};
 
@@ -28,6 +28,9 @@ pub struct Args {
     /// The descriptor of the supervisor's channel
     #[arg(long, hide = true, value_name = "DESCRIPTOR", conflicts_with = "foreground_single")]
     pub supervised: Option<i32>,
+    /// The channel brings the configuration that the last director had read
+    #[arg(long, hide = true, requires = "supervised")]
+    pub kept_configuration: bool,
     /// Keep what there is to say of the configuration to oneself, for it has been said
     #[arg(long, hide = true, requires = "supervised")]
     pub spare: bool,
@@ -55,30 +58,16 @@ pub fn run(args: &Args) -> ExitCode {
 }
 
 fn direct(args: &Args, supervisor: Option<Channel>) -> ExitCode {
-    let style = if std::io::stderr().is_terminal() { Style::Colour } else { Style::Plain };
-    let show = |problems: &config::Problems| {
-        problems.0.iter().for_each(|problem| eprint!("{}", config::render(problem, style)));
-    };
-    let options = LoadOptions { config_id: args.config_id.clone() };
-    let silent = Cell::new(args.spare || args.resign);
-    let load = || match config::load(&args.file, &options) {
-        Ok(loaded) => {
-            if !silent.take() {
-                show(&loaded.problems);
-            }
-            Some(loaded.config)
-        }
-        Err(problems) => {
-            show(&problems);
-            eprint!("{}", config::summary(&problems));
-            None
-        }
-    };
-    let Some(config) = load() else { return ExitCode::FAILURE };
+    let kept = supervisor.as_ref().filter(|_| args.kept_configuration).and_then(kept_configuration);
+    let goes_on = kept.is_some();
+    // Once, for what there is to remark was remarked when the last director read it.
+    let silent = Cell::new(goes_on || args.spare || args.resign);
+    let load = || load(args, !silent.take());
+    let Some((config, reading)) = kept.or_else(load) else { return ExitCode::FAILURE };
     abort_on_panic();
     let outcome = match supervisor {
         Some(supervisor) if args.resign => on_this_thread(control::resign(config, supervisor)),
-        supervisor => on_this_thread(control::run(config, load, supervisor)),
+        supervisor => on_this_thread(control::run(Given { config, reading, goes_on }, load, supervisor)),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
@@ -87,6 +76,36 @@ fn direct(args: &Args, supervisor: Option<Channel>) -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+/// Reads the configuration, and shows its problems; `None` if it does not load. What is no error is shown if that is wanted.
+fn load(args: &Args, remarks: bool) -> Option<(Config, Reading)> {
+    let style = if std::io::stderr().is_terminal() { Style::Colour } else { Style::Plain };
+    let show = |problems: &config::Problems| {
+        problems.0.iter().for_each(|problem| eprint!("{}", config::render(problem, style)));
+    };
+    match Reading::load(&args.file, &LoadOptions { config_id: args.config_id.clone() }) {
+        Ok((loaded, reading)) => {
+            if remarks {
+                show(&loaded.problems);
+            }
+            Some((loaded.config, reading))
+        }
+        Err(problems) => {
+            show(&problems);
+            eprint!("{}", config::summary(&problems));
+            None
+        }
+    }
+}
+
+/// What the last director had read; `None` if that cannot be had, or means nothing to this version.
+fn kept_configuration(supervisor: &Channel) -> Option<(Config, Reading)> {
+    let kept = control::kept_configuration(supervisor);
+    kept.inspect_err(|error| {
+        tracing::warn!("what the last director had read cannot be had, the files are read: {error}")
+    })
+    .ok()
 }
 
 /// The control thread: everything that is not a packet happens on this one.

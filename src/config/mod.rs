@@ -16,6 +16,7 @@ mod build;
 pub mod keywords;
 pub mod model;
 mod problem;
+mod reading;
 mod reference;
 mod render;
 mod synchronisation;
@@ -24,6 +25,7 @@ mod virtual_mac;
 
 pub use model::Config;
 pub use problem::{Level, Place, Problem, Problems};
+pub use reading::Reading;
 pub use reference::reference;
 pub use render::{Style, render, summary};
 
@@ -49,14 +51,7 @@ pub struct Loaded {
 
 /// Reads the file and those that it includes. All or nothing: with one error there is no configuration.
 pub fn load(path: &Path, options: &LoadOptions) -> Result<Loaded, Problems> {
-    match text::read_file(path) {
-        Ok(text) => parse(&path.to_string_lossy(), &text, options),
-        Err(message) => {
-            let mut reports = Reports::default();
-            reports.nowhere(message);
-            Err(reports.finish(&Sources::default()))
-        }
-    }
+    Reading::load(path, options).map(|(loaded, _)| loaded)
 }
 
 /// Reads a text as if it stood in the file `name`, with no `@id` set.

@@ -13,7 +13,7 @@ use crate::notify::mail::Post;
 use crate::notify::{Hooks, Pipe};
 use crate::program::User;
 use crate::sched;
-use crate::service::{FullNat, LOCAL_PORTS, Limits, MarkRule, Method, Options, Persistence, Thresholds};
+use crate::service::{Engine, FullNat, LOCAL_PORTS, Limits, MarkRule, Method, Options, Persistence, Thresholds};
 use crate::track;
 use crate::vrrp;
 use crate::wire::{Endpoint, ServiceKey};
@@ -215,6 +215,8 @@ pub struct VirtualServer {
     pub scheduler: sched::Setup,
     /// `persistence_timeout` and `persistence_granularity`.
     pub persistence: Option<Persistence>,
+    /// `persistence_engine`.
+    pub engine: Option<Engine>,
     /// `limit` in the `ringmaster` block.
     pub limits: Limits,
     /// `ops`.

@@ -10,7 +10,8 @@ use crate::wire::Addr;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[repr(C)]
 pub struct FlowKey {
-    /// Bits 0-15 the port, 16-23 the IP protocol number, bit 24 set for a persistence template. Never 0.
+    /// Bits 0-15 the port, 16-23 the IP protocol number, bit 24 set for a persistence template, bit 26 for one of a single
+    /// call, whose digest then fills the bits above. Never 0.
     pub head: u64,
     /// The client's address.
     pub client: Addr,
@@ -20,6 +21,8 @@ pub struct FlowKey {
 const TEMPLATE: u64 = 1 << 24;
 /// Bit of [`FlowKey::head`] that is always set, so that no key is all zeros.
 const PRESENT: u64 = 1 << 25;
+/// Bit of [`FlowKey::head`] that sets the template of one call apart; above it stand bits of the call's digest.
+const CALL: u64 = 1 << 26;
 
 impl FlowKey {
     /// The key of a connection.
@@ -31,6 +34,17 @@ impl FlowKey {
     /// The key of a persistence template; `client` is already masked with the service's granularity.
     pub const fn template(protocol: u8, client: Addr) -> Self {
         Self { head: PRESENT | TEMPLATE | (protocol as u64) << 16, client }
+    }
+
+    /// The key of the persistence template of one call, by some bits of the call's digest.
+    pub const fn call_template(protocol: u8, client: Addr, digest: u64) -> Self {
+        let Self { head, client } = Self::template(protocol, client);
+        Self { head: head | CALL | digest << 27, client }
+    }
+
+    /// Whether this is the persistence template of one call.
+    pub const fn is_call(&self) -> bool {
+        self.head & CALL != 0
     }
 
     /// The client's port.

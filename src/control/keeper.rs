@@ -33,7 +33,7 @@ impl Estate {
     }
 
     /// Throws away what has a name that begins so.
-    fn release(&mut self, beginning: &str) {
+    pub(super) fn release(&mut self, beginning: &str) {
         self.0.retain(|name, _| !name.starts_with(beginning));
     }
 

@@ -282,6 +282,7 @@ mod tests {
             scheduler: Arc::new(Scheduler::new(Kind::Rr, &[])),
             persistence: None,
             admission: Arc::default(),
+            engine: None,
             one_packet: false,
             full: None,
             servers: live.iter().map(server).collect(),

@@ -6,6 +6,7 @@
 
 pub mod admin;
 pub mod bfd;
+mod configuration;
 mod director;
 mod ids;
 mod keeper;
@@ -23,6 +24,7 @@ pub mod track;
 pub mod view;
 pub mod vrrp;
 
+pub use configuration::{Given, kept as kept_configuration};
 pub use director::{DirectorError, resign, run};
 pub use ids::{Ids, PAIRS};
 pub use ledger::{Counts, Ledger};

@@ -77,7 +77,16 @@ impl Query {
 impl ControlSocket {
     /// Listens at `path`, in place of what a director that was killed may have left there.
     pub fn bind(path: &Path) -> Result<Self, SocketError> {
-        check_vacant(path)?;
+        if is_socket(path)? {
+            check_dead(path)?;
+        }
+        Self::take_over(path)
+    }
+
+    /// Listens at `path`, in place of a director that is known to have died, or to have stopped answering. Its socket may outlive
+    /// it for as long as its memory takes to be given back.
+    pub fn take_over(path: &Path) -> Result<Self, SocketError> {
+        is_socket(path)?;
         let failed = |source| SocketError::Bind { path: path.to_owned(), source };
         let (listener, inode) = listen(path).map_err(failed)?;
         let (ask, queries) = mpsc::channel(CLIENTS);
@@ -115,19 +124,22 @@ impl Drop for ControlSocket {
     }
 }
 
-fn check_vacant(path: &Path) -> Result<(), SocketError> {
+/// Whether there is a socket, which may be replaced; an error if there is something else.
+fn is_socket(path: &Path) -> Result<bool, SocketError> {
     use std::os::unix::fs::FileTypeExt;
-    let failed = |source| SocketError::Bind { path: path.to_owned(), source };
     match std::fs::symlink_metadata(path) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
-        Err(error) => return Err(failed(error)),
-        Ok(file) if !file.file_type().is_socket() => return Err(SocketError::NotASocket(path.to_owned())),
-        Ok(_) => {}
+        Ok(file) if file.file_type().is_socket() => Ok(true),
+        Ok(_) => Err(SocketError::NotASocket(path.to_owned())),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+        Err(source) => Err(SocketError::Bind { path: path.to_owned(), source }),
     }
+}
+
+fn check_dead(path: &Path) -> Result<(), SocketError> {
     match std::os::unix::net::UnixStream::connect(path) {
         Ok(_) => Err(SocketError::Taken(path.to_owned())),
         Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => Ok(()),
-        Err(error) => Err(failed(error)),
+        Err(source) => Err(SocketError::Bind { path: path.to_owned(), source }),
     }
 }
 

@@ -87,6 +87,12 @@ pub(super) fn no_server(view: &View<'_>, packet: &mut Packet<'_>, look: &Look) -
     icmp(view, packet, look, Error::PORT_UNREACHABLE, Reason::NoServer)
 }
 
+/// What a server sends without a connection: port unreachable (`net.ipv4.vs.nat_icmp_send`).
+#[cold]
+pub(super) fn not_connected(view: &View<'_>, packet: &mut Packet<'_>, look: &Look) -> Decision {
+    icmp(view, packet, look, Error::PORT_UNREACHABLE, Reason::NoConnection)
+}
+
 /// No route to the server or back to the client: host unreachable.
 #[cold]
 pub(super) fn unreachable_host(view: &View<'_>, packet: &mut Packet<'_>, look: &Look) -> Decision {

@@ -55,9 +55,23 @@ impl Decision {
     /// The end of the frame's way.
     #[inline(always)]
     pub fn verdict(self) -> Verdict {
-        let port = PortId((self.0 >> 8) as u8);
         match self.0 & 0xff {
-            TRANSMIT => Verdict::Transmit(port),
+            TRANSMIT => Verdict::Transmit(self.port()),
+            _ => self.other_verdict(),
+        }
+    }
+
+    #[inline(always)]
+    const fn port(self) -> PortId {
+        PortId((self.0 >> 8) as u8)
+    }
+
+    /// Any but [`Verdict::Transmit`].
+    #[cold]
+    #[inline(never)]
+    fn other_verdict(self) -> Verdict {
+        let port = self.port();
+        match self.0 & 0xff {
             ANSWER => Verdict::Answer(port, self.reason()),
             PASS => Verdict::Pass,
             WAIT => Verdict::Wait,

@@ -14,7 +14,7 @@ use super::{Forwarder, Packet, Shared};
 use crate::conn::State;
 use crate::conn::table::{Entry, Fate, Slot};
 use crate::io::{Batch, PacketIo};
-use crate::service::{Options, PairFlags, PairId, Services, Side};
+use crate::service::{Options, Pair, PairFlags, PairId, Services, Side};
 use crate::time::Tick;
 use crate::wire::checksum::{finish, pseudo_header};
 use crate::wire::{Endpoint, Family, Protocol, TcpFlags};
@@ -72,7 +72,9 @@ impl Forwarder {
 
     /// Adds the segments that were asked for to what was received, as far as there is room.
     pub fn say_farewell<I: PacketIo>(&self, io: &mut I, batch: &mut Batch) {
-        while !batch.is_full()
+        // Asking whether there is any spares a fence.
+        while !self.shared.farewells.is_empty()
+            && !batch.is_full()
             && let Some(farewell) = self.shared.farewells.pop()
         {
             let Some(mut frame) = io.allocate() else {
@@ -98,6 +100,12 @@ fn numbers_of(packet: &mut Packet<'_>, look: &Look) -> Option<Numbers> {
     Some(Numbers { next: word(4)?.wrapping_add(taken), expected: word(8)? })
 }
 
+/// Whether the numbers of this pair's connections are kept: with some pairs, something else stands in their place.
+pub(super) fn keeps_numbers(pair: &Pair, protocol: u8) -> bool {
+    let others = PairFlags::FTP.with(PairFlags::FULL);
+    protocol == Protocol::TCP && !pair.flags.has_any(others) && pair.service_key().mark().is_none()
+}
+
 /// What becomes of an entry whose time has run out: it ends, or first its server is told.
 pub fn on_expiry(
     shared: &Shared,
@@ -107,14 +115,11 @@ pub fn on_expiry(
     now: Tick,
 ) -> Fate {
     let (key, word) = (entry.key(), entry.state_word());
-    if !options.reset_expired || key.is_template() || key.protocol() != Protocol::TCP || !entry.is_expired(now) {
+    if !options.reset_expired || key.is_template() || !entry.is_expired(now) {
         return Fate::Kill;
     }
     let pair = services.pair(PairId(entry.pair())).filter(|pair| pair.generation == entry.generation());
-    // With the others, something else stands in the place of the numbers.
-    let others = PairFlags::FTP.with(PairFlags::FULL);
-    let kept = pair.filter(|pair| !pair.flags.has_any(others) && pair.service_key().mark().is_none());
-    let Some(pair) = kept else { return Fate::Kill };
+    let Some(pair) = pair.filter(|pair| keeps_numbers(pair, key.protocol())) else { return Fate::Kill };
     let told = word.flags() & TOLD != 0;
     let farewell = Farewell {
         client: Endpoint { addr: key.client, port: key.port() },

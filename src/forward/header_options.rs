@@ -29,7 +29,7 @@ impl Forwarder {
         // The header stays where it is in the slot, whatever is put in front.
         let start = usize::from(packet.frame.offset) + usize::from(parsed.l3);
         let length = usize::from(parsed.l4 - parsed.l3);
-        let decision = self.decide(view, packet, &look);
+        let decision = self.decide_alone(view, packet, &look);
         if let Verdict::Transmit(_) | Verdict::Cut(..) = decision.verdict()
             && let Some(header) = packet.slot.get_mut(start..start + length)
         {

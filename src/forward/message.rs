@@ -13,6 +13,7 @@ use super::look::{Look, Way};
 use super::rewrite::{self, End};
 use super::{Decision, Forwarder, Packet, Reason, Verdict, View, established, header_options, wide};
 use crate::conn::FlowKey;
+use crate::conn::table::Slot;
 use crate::service::{HopTo, Method, Pair, PairFlags, PairId, Side};
 use crate::wire::checksum::{Delta, finish, fold, pseudo_header, sum};
 use crate::wire::{Addr, Endpoint, Family, Parsed, Protocol, TcpFlags, parse};
@@ -156,7 +157,7 @@ impl Message {
     }
 
     /// The message as a packet of the connection that `look` finds.
-    fn look(&self, forwarder: &Forwarder, way: Way, client: Endpoint, other: Endpoint) -> Look {
+    pub(super) fn look(&self, forwarder: &Forwarder, way: Way, client: Endpoint, other: Endpoint) -> Look {
         let key = FlowKey::connection(self.quote.protocol, client.addr, client.port);
         let Parsed { l3, l4, end, protocol, ttl, .. } = self.outer;
         let hash = forwarder.shared.table.hash(&key);
@@ -180,23 +181,33 @@ impl Forwarder {
             let look = message.look(self, way, client, other);
             let found = self.shared.table.find(&look.key, look.hash, |entry| established::belongs(view, entry, &look));
             if let Some(found) = found {
-                let id = PairId(self.shared.table.entry(found).pair());
-                let Some(pair) = view.services.pair(id) else { break };
-                let pair = &match pair.flags.has_any(PairFlags::WIDE.with(PairFlags::FULL)) {
-                    true => wide::pair_of(view, pair, self.shared.table.entry(found)),
-                    false => *pair,
-                };
-                let full = match pair.flags.has(PairFlags::FULL) {
-                    true => match self.full_ends(&look, found, view.now) {
-                        Some(ends) => Some(ends),
-                        None => break,
-                    },
-                    false => None,
-                };
-                return self.relay(view, packet, &message, &look, (id, pair), full.as_ref()).for_pair(id);
+                return self.about(view, packet, &message, &look, found).unwrap_or(Decision::of(Verdict::Pass));
             }
         }
-        Decision::of(Verdict::Pass)
+        self.schedule_error(view, packet, &message, (to, from)).unwrap_or(Decision::of(Verdict::Pass))
+    }
+
+    /// An error about a packet of the connection in `found`; `None` if that has just come to its end.
+    pub(super) fn about(
+        &self,
+        view: &View<'_>,
+        packet: &mut Packet<'_>,
+        message: &Message,
+        look: &Look,
+        found: Slot,
+    ) -> Option<Decision> {
+        let entry = self.shared.table.entry(found);
+        let id = PairId(entry.pair());
+        let pair = view.services.pair(id)?;
+        let pair = &match pair.flags.has_any(PairFlags::WIDE.with(PairFlags::FULL)) {
+            true => wide::pair_of(view, pair, entry),
+            false => *pair,
+        };
+        let full = match pair.flags.has(PairFlags::FULL) {
+            true => Some(self.full_ends(look, found, view.now)?),
+            false => None,
+        };
+        Some(self.relay(view, packet, message, look, (id, pair), full.as_ref()).for_pair(id))
     }
 
     /// Sends the error on to the other side of its connection.

@@ -21,6 +21,7 @@
 //! system call; a frame that gets the verdict `Wait` or `Pass` is untouched.
 
 mod answer;
+pub mod calls;
 mod changes;
 mod counters;
 mod culling;
@@ -38,10 +39,12 @@ mod look;
 mod message;
 mod one_packet;
 mod open;
+mod outward;
 mod path_mtu;
 mod persistence;
 mod returned;
 mod rewrite;
+mod scheduled_error;
 mod segment;
 mod tunnel;
 mod tunnel_error;
@@ -64,6 +67,7 @@ use arrayvec::ArrayVec;
 use crossbeam::queue::ArrayQueue;
 
 use crate::conn::Table;
+use crate::conn::table::Slot;
 use crate::io::{BATCH, Batch, Frame, PacketIo};
 use crate::service::{Loads, Network, NextHop, Options, Services, Snapshot};
 use crate::time::Tick;
@@ -92,6 +96,8 @@ pub struct Shared {
     pub farewells: Arc<ArrayQueue<farewell::Farewell>>,
     /// Neighbours that some worker needs and nobody has resolved yet; the control thread empties it.
     pub wanted: Arc<ArrayQueue<NextHop>>,
+    /// The text of Call-IDs.
+    pub calls: Arc<calls::Calls>,
     /// Connections that other directors should soon hear of.
     pub changes: Arc<Changes>,
 }
@@ -113,6 +119,7 @@ impl Shared {
             defence: Arc::default(),
             farewells: Arc::new(ArrayQueue::new(farewell::FAREWELLS)),
             wanted: Arc::new(ArrayQueue::new(WANTED)),
+            calls: Arc::default(),
             changes: Arc::new(Changes::new(CHANGES)),
         }
     }
@@ -201,15 +208,17 @@ impl Forwarder {
         }
         let view = self.view(snapshot, now);
         let looks = self.look_at_all(io, &view, batch);
-        for look in looks.iter().take(LOOK_AHEAD).flatten() {
-            self.shared.table.prefetch_entry(look.hash);
-        }
-        for (at, frame) in batch.iter_mut().enumerate() {
-            if let Some(Ok(ahead)) = looks.get(at + LOOK_AHEAD) {
-                self.shared.table.prefetch_entry(ahead.hash);
+        let mut probable = [Slot::default(); BATCH];
+        let ahead = |at: usize, probable: &mut [Slot; BATCH]| {
+            if let Some(Ok(look)) = looks.get(at) {
+                probable[at] = view.table.prefetch_entry(look.hash);
             }
-            let decision = match &looks[at] {
-                Ok(look) => self.decide(&view, &mut packet(io, frame), look),
+        };
+        (0..LOOK_AHEAD).for_each(|at| ahead(at, &mut probable));
+        for (at, (frame, look)) in batch.iter_mut().zip(&looks).enumerate() {
+            ahead(at + LOOK_AHEAD, &mut probable);
+            let decision = match look {
+                Ok(look) => self.decide(&view, &mut packet(io, frame), look, probable[at]),
                 Err(aside) => self.set_aside(io, &view, frame, *aside),
             };
             decisions.push(decision);
@@ -250,7 +259,7 @@ impl Forwarder {
         let len = frame.len();
         let mut packet = Packet { slot, frame, may_be_unfinished: false, longest_piece: longest };
         match Look::at(packet.bytes(), len, &view.services.vips, &self.shared.table) {
-            Ok(look) => self.decide(&view, &mut packet, &look),
+            Ok(look) => self.decide_alone(&view, &mut packet, &look),
             Err(Aside::Options) => self.with_options(&view, &mut packet),
             Err(Aside::Message) => self.message(&view, &mut packet),
             Err(Aside::Piece) => Decision::drop(Reason::Malformed),
@@ -281,9 +290,17 @@ impl Forwarder {
         }
     }
 
+    /// Decides about a packet that comes in no batch.
+    #[cold]
+    #[inline(never)]
+    fn decide_alone(&self, view: &View<'_>, packet: &mut Packet<'_>, look: &Look) -> Decision {
+        self.decide(view, packet, look, view.table.prefetch_entry(look.hash))
+    }
+
     #[inline(always)]
-    fn decide(&self, view: &View<'_>, packet: &mut Packet<'_>, look: &Look) -> Decision {
-        match self.shared.table.find(&look.key, look.hash, |entry| established::belongs(view, entry, look)) {
+    fn decide(&self, view: &View<'_>, packet: &mut Packet<'_>, look: &Look, probable: Slot) -> Decision {
+        let belongs = |entry: &_| established::belongs(view, entry, look);
+        match view.table.find_near(probable, &look.key, look.hash, belongs) {
             Some(found) => self.established(view, packet, look, found, view.now),
             None => self.unknown(view, packet, look, view.now),
         }

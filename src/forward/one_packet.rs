@@ -2,14 +2,14 @@
 //! `IP_VS_CONN_F_ONE_PACKET`).
 //!
 //! Nothing is entered into the table, so that replies are translated for nobody: NAT servers are reached, but answer from
-//! their own address.
+//! their own address. A persistence engine has them translated all the same, see [`super::outward`].
 
-use super::look::Look;
+use super::look::{Look, Way};
 use super::{Decision, Forwarder, Packet, Reason, View, wide};
 use crate::service::{HopTo, Server, Service};
 
 impl Forwarder {
-    /// Sends one datagram to `server`. It counts as a connection of one packet.
+    /// Sends one datagram to `server`, or from it. It counts as a connection of one packet.
     pub(super) fn send_once(
         &self,
         view: &View<'_>,
@@ -19,8 +19,14 @@ impl Forwarder {
         server: &Server,
     ) -> Decision {
         let Some(pair) = view.services.pair(server.pair) else { return Decision::drop(Reason::ServerRemoved) };
-        let its = pair.of_connection(look.other, wide::real_port(service, server, look.other.port));
-        let hop = match view.network.hop_to(server.real.addr) {
+        let (its, to) = match look.way {
+            Way::In => {
+                let real_port = wide::real_port(service, server, look.other.port);
+                (pair.of_connection(look.other, real_port), server.real.addr)
+            }
+            Way::Out => (*pair, look.key.client),
+        };
+        let hop = match view.network.hop_to(to) {
             HopTo::Ready(id) => view.network.hop(id),
             HopTo::Unresolved(next) => return self.wait_for(next).for_pair(server.pair),
             HopTo::NoRoute => None,

@@ -2,23 +2,23 @@
 
 use super::lifecycle::{self, FULL, NO_OUTPUT};
 use super::look::{Look, Way};
-use super::persistence::Held;
+use super::persistence::{Client, Held};
 use super::{Decision, Forwarder, Packet, Reason, Verdict, View, answer, established, ftp, full, header_options, wide};
 use crate::conn::state::State;
-use crate::conn::table::{Entry, Insert, Record};
+use crate::conn::table::{Entry, Insert, Record, Slot};
 use crate::sched::Flow;
-use crate::service::{Asked, HopId, LoadedServers, Method, Pair, PairFlags, PairId, Persistence, Server, Service};
+use crate::service::{Asked, HopId, LoadedServers, Method, Pair, PairFlags, PairId, Server, Service, Side};
 use crate::time::Tick;
 use crate::wire::{Addr, Protocol, SctpEvent};
 
 /// Connections from this port are FTP's data connections, which are announced and never scheduled, whatever their
 /// protocol (`ip_vs_core.c: ip_vs_schedule`).
-const FTP_DATA: u16 = 20;
+pub(super) const FTP_DATA: u16 = 20;
 
 /// A server for a new connection, and the template that will control it.
-struct Choice {
-    server: Server,
-    held: Option<Held>,
+pub(super) struct Choice {
+    pub(super) server: Server,
+    pub(super) held: Option<Held>,
 }
 
 impl Forwarder {
@@ -30,7 +30,7 @@ impl Forwarder {
             // What comes to a local end that is nobody's any more would otherwise be sent again and again.
             return match view.services.is_local(look.key.client) {
                 true => answer::no_connection(view, packet, look),
-                false => Decision::of(Verdict::Pass),
+                false => self.stray_of_server(view, packet, look, now).unwrap_or(Decision::of(Verdict::Pass)),
             };
         }
         let ours = view.services.is_vip(look.other.addr);
@@ -60,8 +60,10 @@ impl Forwarder {
     fn reply(&self, view: &View<'_>, packet: &mut Packet<'_>, look: &Look, now: Tick) -> Option<Decision> {
         let reply = look.reversed(&self.shared.table);
         let belongs = |entry: &_| established::belongs(view, entry, &reply);
-        let found = self.shared.table.find(&reply.key, reply.hash, belongs)?;
-        Some(self.established(view, packet, &reply, found, now))
+        match self.shared.table.find(&reply.key, reply.hash, belongs) {
+            Some(found) => Some(self.established(view, packet, &reply, found, now)),
+            None => self.stray_of_server(view, packet, &reply, now),
+        }
     }
 
     fn open(&self, view: &View<'_>, packet: &mut Packet<'_>, look: &Look, service: &Service, now: Tick) -> Decision {
@@ -80,26 +82,53 @@ impl Forwarder {
         if !self.admits(service, now) {
             return Decision::drop(Reason::Limit);
         }
-        match self.choose(view, service, look, now) {
-            Some(choice) if service.one_packet && look.protocol == Protocol::UDP => {
-                let decision = self.send_once(view, packet, look, service, &choice.server);
-                if let Some(held) = choice.held {
-                    self.release_template(held);
-                }
-                decision
-            }
-            Some(choice) => self.enter(view, packet, look, service, choice, now),
+        let client = match service.persistence {
+            None => None,
+            Some(with) => match self.client_of(service, with, packet, look) {
+                Some(client) => Some(client),
+                None => return Decision::drop(Reason::NoCallId),
+            },
+        };
+        match self.choose(view, service, client, look, now) {
+            Some(choice) => self.begin(view, packet, look, service, choice, now),
             None if beside_ftp => answer::no_connection(view, packet, look),
             None => answer::no_server(view, packet, look),
         }
     }
 
+    /// Begins a connection to the server that was chosen, or sends the one packet that it would be of.
+    pub(super) fn begin(
+        &self,
+        view: &View<'_>,
+        packet: &mut Packet<'_>,
+        look: &Look,
+        service: &Service,
+        choice: Choice,
+        now: Tick,
+    ) -> Decision {
+        if !service.one_packet || look.protocol != Protocol::UDP {
+            return self.enter(view, packet, look, service, choice, now);
+        }
+        let decision = self.send_once(view, packet, look, service, &choice.server);
+        if let Some(held) = choice.held {
+            self.release_template(held);
+        }
+        decision
+    }
+
     /// The server for a new connection: the template's, or else the scheduler's choice.
-    fn choose(&self, view: &View<'_>, service: &Service, look: &Look, now: Tick) -> Option<Choice> {
-        let held = service.persistence.and_then(|with| self.hold_template(view, service, with, look, now));
+    pub(super) fn choose(
+        &self,
+        view: &View<'_>,
+        service: &Service,
+        client: Option<Client>,
+        look: &Look,
+        now: Tick,
+    ) -> Option<Choice> {
+        let held = client.and_then(|client| self.hold_template(view, service, &client, now));
         let server = match held {
             Some(held) => service.servers.iter().find(|server| server.pair == held.pair).copied(),
-            None => self.schedule(service, look, now),
+            None => self.schedule(view, service, look, now),
         };
         let Some(server) = server else {
             if let Some(held) = held {
@@ -107,38 +136,31 @@ impl Forwarder {
             }
             return None;
         };
-        Some(match (service.persistence, held) {
-            (Some(with), None) => self.remember(view, service, with, server, look, now),
+        Some(match (client, held) {
+            (Some(client), None) => self.remember(view, service, &client, server, now),
             _ => Choice { server, held },
         })
     }
 
     /// Whether the service's limits leave room for one more connection.
-    fn admits(&self, service: &Service, now: Tick) -> bool {
+    pub(super) fn admits(&self, service: &Service, now: Tick) -> bool {
         let most = service.admission.limits().connections;
         let count = || service.servers.iter().map(|server| self.shared.loads.load(server.pair).total()).sum::<u32>();
         (most == 0 || count() < most) && service.admission.draw(now)
     }
 
     /// Asks the service's scheduler.
-    fn schedule(&self, service: &Service, look: &Look, now: Tick) -> Option<Server> {
-        let flow = Flow { client: look.client(), destination: look.other, now };
+    fn schedule(&self, view: &View<'_>, service: &Service, look: &Look, now: Tick) -> Option<Server> {
+        let expirations = view.options.expirations;
+        let flow = Flow { client: look.client(), destination: look.other, now, expirations };
         let servers = LoadedServers { servers: &service.servers, loads: &self.shared.loads };
         let at = service.scheduler.pick(&servers, &flow)?;
         service.servers.get(at).copied()
     }
 
     /// Enters a template for the scheduler's choice, or follows the choice of a faster worker.
-    fn remember(
-        &self,
-        view: &View<'_>,
-        service: &Service,
-        with: Persistence,
-        server: Server,
-        look: &Look,
-        now: Tick,
-    ) -> Choice {
-        let Some(held) = self.enter_template(view, service, with, &server, look, now) else {
+    fn remember(&self, view: &View<'_>, service: &Service, client: &Client, server: Server, now: Tick) -> Choice {
+        let Some(held) = self.enter_template(view, service, client, &server, now) else {
             return Choice { server, held: None };
         };
         match service.servers.iter().find(|other| other.pair == held.pair) {
@@ -157,11 +179,37 @@ impl Forwarder {
         packet: &mut Packet<'_>,
         look: &Look,
         service: &Service,
-        Choice { server, held }: Choice,
+        choice: Choice,
         now: Tick,
     ) -> Decision {
-        let Some(pair) = view.services.pair(server.pair) else { return Decision::drop(Reason::ServerRemoved) };
+        let slot = match self.admit(view, look, service, choice, now) {
+            Ok(slot) => slot,
+            Err(decision) => return decision,
+        };
+        let entry = self.shared.table.entry(slot);
+        let id = PairId(entry.pair());
+        match view.services.pair(id) {
+            Some(pair) => self.follow(view, packet, look, (id, pair), entry, now),
+            None => Decision::drop(Reason::ServerRemoved),
+        }
+    }
+
+    /// Enters the connection, or finds that another worker has entered it.
+    pub(super) fn admit(
+        &self,
+        view: &View<'_>,
+        look: &Look,
+        service: &Service,
+        Choice { server, held }: Choice,
+        now: Tick,
+    ) -> Result<Slot, Decision> {
+        let Some(pair) = view.services.pair(server.pair) else { return Err(Decision::drop(Reason::ServerRemoved)) };
         let state = State::first(look.protocol);
+        // A server that begins stands for the service's own port with its own.
+        let (virtual_, rport) = match look.way {
+            Way::In => (look.other, wide::real_port(service, &server, look.other.port)),
+            Way::Out => (pair.end(Side::Virtual), server.real.port),
+        };
         let new = Record {
             pair: server.pair.0,
             generation: pair.generation,
@@ -173,14 +221,14 @@ impl Forwarder {
             },
             timeout: view.options.timeouts.of(state),
             last_seen: now,
-            vport: look.other.port,
-            rport: wide::real_port(service, &server, look.other.port),
+            vport: virtual_.port,
+            rport,
             control: held.map(|held| held.slot),
             hop: HopId::NONE.0,
             epoch: 0,
             vip: match server.method {
                 Method::Full => Some(full::NO_WORDS),
-                _ => wide::own_vip(service, look.other.addr),
+                _ => wide::own_vip(service, virtual_.addr),
             },
         };
         let same = |entry: &_| established::belongs(view, entry, look);
@@ -193,7 +241,7 @@ impl Forwarder {
                 lifecycle::begin(&self.shared, self.lane, &server, state);
                 if let Err(reason) = self.take_local(view, service, pair, &new, look, slot) {
                     lifecycle::end(&self.shared, self.lane, slot, self.shared.table.entry(slot).state_word());
-                    return Decision::drop(reason).for_pair(server.pair);
+                    return Err(Decision::drop(reason).for_pair(server.pair));
                 }
                 if let Some(counters) = self.counters.pair(server.pair) {
                     counters.connections.add(1);
@@ -201,19 +249,11 @@ impl Forwarder {
                 if ftp::is_helped(pair) {
                     self.shared.table.set_helper_word(slot, 0);
                 }
-                let entry = self.shared.table.entry(slot);
-                self.follow(view, packet, look, (server.pair, pair), entry, now)
+                Ok(slot)
             }
-            Insert::Found(slot) => {
-                let entry = self.shared.table.entry(slot);
-                let id = PairId(entry.pair());
-                match view.services.pair(id) {
-                    Some(pair) => self.follow(view, packet, look, (id, pair), entry, now),
-                    None => Decision::drop(Reason::ServerRemoved),
-                }
-            }
-            Insert::Full => Decision::drop(Reason::TableFull).for_pair(server.pair),
-            Insert::Busy => Decision::drop(Reason::TableBusy).for_pair(server.pair),
+            Insert::Found(slot) => Ok(slot),
+            Insert::Full => Err(Decision::drop(Reason::TableFull).for_pair(server.pair)),
+            Insert::Busy => Err(Decision::drop(Reason::TableBusy).for_pair(server.pair)),
         }
     }
 
@@ -232,8 +272,14 @@ impl Forwarder {
             let slot = self.shared.table.slot_of(entry);
             return self.forward_full(view, packet, look, (slot, word), (id, pair), now);
         }
-        let its = wide::pair_of(view, pair, entry);
-        self.forward(view, packet, look, (id, &its), (entry, word), now)
+        let its;
+        let pair = if pair.flags.has(PairFlags::WIDE) {
+            its = wide::pair_of(view, pair, entry);
+            &its
+        } else {
+            pair
+        };
+        self.forward(view, packet, look, (id, pair), (entry, word), now)
     }
 }
 
@@ -258,7 +304,7 @@ fn opens(view: &View<'_>, packet: &mut Packet<'_>, look: &Look) -> bool {
 
 /// Whether a connection may come from this address. The kernel's routing finds the others out as "martians" before LVS
 /// sees them (`route.c: ip_route_input_slow`, `fib_frontend.c: __fib_validate_source`).
-fn may_connect(view: &View<'_>, client: Addr) -> bool {
+pub(super) fn may_connect(view: &View<'_>, client: Addr) -> bool {
     let own = || view.network.ports.iter().any(|port| port.addresses.contains(&client));
     answer::is_single_host(client) && !view.services.is_vip(client) && !own()
 }

@@ -6,7 +6,7 @@
 use super::look::Look;
 use crate::service::Hop;
 use crate::wire::checksum::{self, Delta};
-use crate::wire::{Addr, Endpoint, Family, Protocol, sctp};
+use crate::wire::{Addr, Endpoint, Family, HEAD, Protocol, sctp};
 
 /// The end of a packet that NAT rewrites.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,11 +24,65 @@ pub(super) fn set_macs(frame: &mut [u8], hop: &Hop) {
     }
 }
 
+/// Where a packet's headers are, in bytes from the start of the frame.
+#[derive(Clone, Copy)]
+struct Places {
+    family: Family,
+    l3: usize,
+    l4: usize,
+}
+
+impl Places {
+    /// Of untagged IPv4 without options.
+    const V4: Places = Places { family: Family::V4, l3: 14, l4: 34 };
+    /// Of untagged IPv6 without extension headers.
+    const V6: Places = Places { family: Family::V6, l3: 14, l4: 54 };
+
+    #[inline(always)]
+    fn of(look: &Look) -> Self {
+        Self { family: look.family, l3: usize::from(look.l3), l4: usize::from(look.l4) }
+    }
+
+    /// Runs `edit` on a frame. Where nearly all frames have their headers, the compiler knows the places and spares the
+    /// checks for the frame's end.
+    #[inline(always)]
+    fn edit(frame: &mut [u8], look: &Look, edit: impl Fn(&mut [u8], Places)) {
+        match (look.family, look.l3, look.l4) {
+            (Family::V4, 14, 34) if frame.len() >= HEAD => edit(frame, Self::V4),
+            (Family::V6, 14, 54) if frame.len() >= HEAD => edit(frame, Self::V6),
+            _ => edit(frame, Self::of(look)),
+        }
+    }
+}
+
+/// What NAT does: [`set_end`] and [`age`].
+#[inline(always)]
+pub(super) fn translate(frame: &mut [u8], look: &Look, end: End, new: Endpoint, address: Delta, transport: Delta) {
+    Places::edit(
+        frame,
+        look,
+        #[inline(always)]
+        |frame, places| {
+            set_end_at(frame, look, places, end, new, transport);
+            age_at(frame, look, places, address);
+        },
+    );
+}
+
 /// Decrements the TTL (or hop limit), and for IPv4 brings the header checksum along, together with `edit`.
 #[inline(always)]
 pub(super) fn age(frame: &mut [u8], look: &Look, edit: Delta) {
-    let l3 = usize::from(look.l3);
-    match look.family {
+    Places::edit(
+        frame,
+        look,
+        #[inline(always)]
+        |frame, places| age_at(frame, look, places, edit),
+    );
+}
+
+#[inline(always)]
+fn age_at(frame: &mut [u8], look: &Look, Places { family, l3, .. }: Places, edit: Delta) {
+    match family {
         Family::V4 => {
             let Some(header) = frame.get_mut(l3..).and_then(|rest| rest.first_chunk_mut::<20>()) else { return };
             header[8] = look.ttl.wrapping_sub(1);
@@ -45,10 +99,14 @@ pub(super) fn age(frame: &mut [u8], look: &Look, edit: Delta) {
 
 /// Puts a new address and port into one end, and brings the transport checksum along by `edit`. The IPv4 header's
 /// checksum is left to [`age`].
-#[inline(always)]
 pub(super) fn set_end(frame: &mut [u8], look: &Look, end: End, new: Endpoint, edit: Delta) {
-    let (l3, l4) = (usize::from(look.l3), usize::from(look.l4));
-    write_address(frame, l3, look.family, end, new.addr);
+    set_end_at(frame, look, Places::of(look), end, new, edit);
+}
+
+#[inline(always)]
+fn set_end_at(frame: &mut [u8], look: &Look, places: Places, end: End, new: Endpoint, edit: Delta) {
+    let Places { family, l3, l4 } = places;
+    write_address(frame, l3, family, end, new.addr);
     let at = l4 + 2 * end as usize;
     let Some(port) = frame.get_mut(at..).and_then(|rest| rest.first_chunk_mut::<2>()) else { return };
     let old = std::mem::replace(port, new.port.to_be_bytes());
@@ -56,7 +114,7 @@ pub(super) fn set_end(frame: &mut [u8], look: &Look, end: End, new: Endpoint, ed
         return renew_sctp(frame, look, old != new.port.to_be_bytes());
     }
     let udp = look.protocol == Protocol::UDP;
-    let Some(field) = transport_checksum(frame, look) else { return };
+    let Some(field) = transport_checksum(frame, l4, look.protocol) else { return };
     match u16::from_be_bytes(*field) {
         0 if udp => fill_checksum(frame, look, end, new),
         old if udp => *field = edit.apply_udp(old).to_be_bytes(),
@@ -115,8 +173,8 @@ pub(super) fn write_address(frame: &mut [u8], l3: usize, family: Family, end: En
 
 /// The checksum field of TCP or UDP.
 #[inline(always)]
-fn transport_checksum<'a>(frame: &'a mut [u8], look: &Look) -> Option<&'a mut [u8; 2]> {
-    let at = usize::from(look.l4) + if look.protocol == Protocol::UDP { 6 } else { 16 };
+fn transport_checksum(frame: &mut [u8], l4: usize, protocol: u8) -> Option<&mut [u8; 2]> {
+    let at = l4 + if protocol == Protocol::UDP { 6 } else { 16 };
     frame.get_mut(at..).and_then(|rest| rest.first_chunk_mut::<2>())
 }
 
@@ -131,7 +189,7 @@ pub(super) fn complete_checksum(frame: &mut [u8], look: &Look) -> bool {
     let (source, destination) = look.ends();
     let length = u32::from(look.end - look.l4);
     let pseudo = checksum::pseudo_header(source, destination, look.protocol, length);
-    let Some(field) = transport_checksum(frame, look) else { return false };
+    let Some(field) = transport_checksum(frame, usize::from(look.l4), look.protocol) else { return false };
     if !checksum::is_unfinished(u16::from_be_bytes(*field), pseudo) {
         return false;
     }
@@ -148,7 +206,7 @@ fn put_checksum(frame: &mut [u8], look: &Look, pseudo: u64) {
         0 if look.protocol == Protocol::UDP => 0xffff,
         sum => sum,
     };
-    if let Some(field) = transport_checksum(frame, look) {
+    if let Some(field) = transport_checksum(frame, usize::from(look.l4), look.protocol) {
         *field = sum.to_be_bytes();
     }
 }

@@ -80,6 +80,8 @@ reasons! {
     NoServer = "no-server",
     /// The connection's real server was removed.
     ServerRemoved = "server-removed",
+    /// A new connection without a Call-ID, to a service whose clients are told apart by it.
+    NoCallId = "no-call-id",
     /// A new connection too many for the service's limit, or for what it may get in a second.
     Limit = "limit",
     /// A new connection, while the defence drops some of them.

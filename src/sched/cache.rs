@@ -19,8 +19,6 @@ use crate::wire::{Addr, Endpoint};
 const PLACES: usize = 24;
 /// How many servers a destination may have.
 const MOST_SERVERS: usize = 16;
-/// A destination that was not asked for so long is forgotten (`lblc_expiration`, `lblcr_expiration`: one day).
-pub(super) const EXPIRATION: Ticks = Ticks::from_secs(86_400);
 
 /// Names a server for as long as the cache lives; never 0.
 type Id = u16;
@@ -177,11 +175,11 @@ impl Cache {
         Self { places, known: known.into(), listed, ids }
     }
 
-    /// What is known of a destination, which counts as a use.
-    pub(super) fn find(&self, address: Addr, now: Tick) -> Option<Known> {
+    /// What is known of a destination, unless nobody asked for it for so long. It counts as a use.
+    pub(super) fn find(&self, address: Addr, expiration: Ticks, now: Tick) -> Option<Known> {
         let (place, (version, set, modified)) =
             self.bucket(address).find_map(|at| Some((at, self.places[at].read(address)?)))?;
-        if self.places[place].unused_for(now) >= EXPIRATION {
+        if self.places[place].unused_for(now) >= expiration {
             return None;
         }
         self.places[place].used.store(now.0, Ordering::Relaxed);
@@ -228,6 +226,8 @@ mod tests {
     use proptest::prelude::*;
     use std::collections::VecDeque;
 
+    const DAY: Ticks = Ticks::from_secs(86_400);
+
     proptest! {
         #[test]
         fn a_set_is_a_list_of_the_latest(steps in prop::collection::vec((any::<bool>(), 1..40_u16), 0..60)) {
@@ -270,9 +270,10 @@ mod tests {
         for (at, &address) in (0..).zip(&alike[..PLACES]) {
             cache.insert(address, 0, Tick(at));
         }
-        assert!(cache.find(alike[0], Tick(100)).is_some(), "used again just now");
+        assert!(cache.find(alike[0], DAY, Tick(100)).is_some(), "used again just now");
         cache.insert(alike[PLACES], 0, Tick(101));
-        let forgotten: Vec<_> = alike.iter().filter(|&&address| cache.find(address, Tick(102)).is_none()).collect();
+        let forgotten: Vec<_> =
+            alike.iter().filter(|&&address| cache.find(address, DAY, Tick(102)).is_none()).collect();
         assert_eq!(forgotten, [&alike[1]]);
     }
 
@@ -281,9 +282,9 @@ mod tests {
         let cache = Cache::new(&members(&[1]));
         let address = Addr::v4(1);
         cache.insert(address, 0, Tick(0));
-        assert!(cache.find(address, Tick(EXPIRATION.0 - 1)).is_some());
-        assert!(cache.find(address, Tick(EXPIRATION.0 * 2 - 2)).is_some(), "the last question counts");
-        assert!(cache.find(address, Tick(EXPIRATION.0 * 3 - 2)).is_none());
+        assert!(cache.find(address, DAY, Tick(DAY.0 - 1)).is_some());
+        assert!(cache.find(address, DAY, Tick(DAY.0 * 2 - 2)).is_some(), "the last question counts");
+        assert!(cache.find(address, DAY, Tick(DAY.0 * 3 - 2)).is_none());
     }
 
     #[test]
@@ -291,10 +292,10 @@ mod tests {
         let cache = Cache::new(&members(&[1, 1]));
         let address = Addr::v4(1);
         cache.insert(address, 0, Tick(0));
-        let mut known = cache.find(address, Tick(1)).unwrap();
+        let mut known = cache.find(address, DAY, Tick(1)).unwrap();
         cache.insert(address, 1, Tick(2));
         known.set.add(9);
         cache.update(address, &known, Tick(3));
-        assert_eq!(cache.find(address, Tick(4)).unwrap().set, Set::of(cache.id(1).unwrap()));
+        assert_eq!(cache.find(address, DAY, Tick(4)).unwrap().set, Set::of(cache.id(1).unwrap()));
     }
 }

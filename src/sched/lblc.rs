@@ -18,7 +18,7 @@ impl Lblc {
 
     pub(super) fn pick(&self, servers: &impl Candidates, flow: &Flow) -> Option<usize> {
         let destination = flow.destination.addr;
-        let known = self.0.find(destination, flow.now);
+        let known = self.0.find(destination, flow.expirations.lblc, flow.now);
         let server = known.and_then(|known| self.0.listed(known.set.ids().next()?));
         // Upper thresholds hold for new destinations only.
         let good = |&at: &usize| at < servers.len() && servers.weight(at) > 0 && !is_overloaded(servers, at);

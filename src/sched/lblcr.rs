@@ -1,7 +1,7 @@
 //! Locality-based least connections with replication (`ip_vs_lblcr.c`): a destination has a set of servers, which grows
 //! while they are overloaded and others half idle, and shrinks by one a day.
 
-use super::cache::{Cache, EXPIRATION, Known};
+use super::cache::{Cache, Known};
 use super::lblc::is_overloaded;
 use super::least::{least_among, overhead};
 use super::{Candidates, Flow, Member, wlc};
@@ -20,7 +20,7 @@ impl Lblcr {
 
     pub(super) fn pick(&self, servers: &impl Candidates, flow: &Flow) -> Option<usize> {
         let destination = flow.destination.addr;
-        let Some(mut known) = self.0.find(destination, flow.now) else {
+        let Some(mut known) = self.0.find(destination, flow.expirations.lblcr, flow.now) else {
             let at = wlc::pick(servers)?;
             self.0.insert(destination, at, flow.now);
             return Some(at);
@@ -28,7 +28,7 @@ impl Lblcr {
         let least =
             least_among(servers, self.members(&known), |servers, at| (overhead(servers, at), servers.weight(at)));
         let mut changed = false;
-        if known.set.len() > 1 && flow.now.since(known.modified) > EXPIRATION {
+        if known.set.len() > 1 && flow.now.since(known.modified) > flow.expirations.lblcr {
             changed = self.shrink(servers, &mut known, flow);
         }
         let choice = least.filter(|&at| !is_overloaded(servers, at)).or_else(|| {

@@ -34,7 +34,7 @@ mod tests;
 
 pub use kind::{Flags, Kind, Setup, UnknownKind};
 
-use crate::time::Tick;
+use crate::time::{Tick, Ticks};
 use crate::wire::Endpoint;
 
 /// The servers of a service in list order, as a scheduler sees them.
@@ -68,6 +68,22 @@ pub struct Flow {
     pub destination: Endpoint,
     /// When it came.
     pub now: Tick,
+    /// What `lblc` and `lblcr` remember for how long.
+    pub expirations: Expirations,
+}
+
+/// After how long without a question a destination is forgotten (`net.ipv4.vs.lblc_expiration`, `lblcr_expiration`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Expirations {
+    /// By `lblc`.
+    pub lblc: Ticks,
+    /// By `lblcr`; after as long without a change, a set of several servers loses the most loaded one.
+    pub lblcr: Ticks,
+}
+
+impl Expirations {
+    /// A day.
+    pub const DEFAULT: Expirations = Expirations { lblc: Ticks::from_secs(86_400), lblcr: Ticks::from_secs(86_400) };
 }
 
 /// What a scheduler is told of a server when it is set up: identity and weight.

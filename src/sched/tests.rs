@@ -1,7 +1,7 @@
 //! Selection sequences of the kernel's schedulers, and how they carry over changes.
 
 use super::*;
-use crate::time::Tick;
+use crate::time::{Tick, Ticks};
 use crate::wire::Addr;
 use proptest::prelude::*;
 
@@ -100,7 +100,7 @@ impl Candidates for Table {
 /// From a client to itself, so that `dh` and `sh` see the same address.
 fn flow(client: &str) -> Flow {
     let client = client.parse().unwrap();
-    Flow { client, destination: client, now: Tick(0) }
+    Flow { client, destination: client, now: Tick(0), expirations: Expirations::DEFAULT }
 }
 
 fn fresh(kind: Kind, table: &Table) -> Scheduler {
@@ -219,16 +219,17 @@ fn hashing_is_the_kernel_s() {
 fn dh_looks_at_the_destination_and_the_others_at_the_client() {
     let table = Table::idle(&[1, 1, 1]);
     let (c, a) = ("192.0.2.1:0".parse().unwrap(), "198.51.100.7:0".parse().unwrap());
-    let flow = Flow { client: c, destination: a, now: Tick(0) };
+    let flow = Flow { client: c, destination: a, now: Tick(0), expirations: Expirations::DEFAULT };
     for (kind, alike) in [(Kind::Dh, a), (Kind::Sh, c), (Kind::Mh, c)] {
         let scheduler = Scheduler::new(kind, &table.members());
-        let picked = scheduler.pick(&table, &Flow { client: alike, destination: alike, now: Tick(0) });
+        let picked = scheduler
+            .pick(&table, &Flow { client: alike, destination: alike, now: Tick(0), expirations: Expirations::DEFAULT });
         assert_eq!(scheduler.pick(&table, &flow), picked, "{kind}");
     }
     let dh = Scheduler::new(Kind::Dh, &table.members());
     assert_ne!(
         dh.pick(&table, &flow),
-        dh.pick(&table, &Flow { client: c, destination: c, now: Tick(0) }),
+        dh.pick(&table, &Flow { client: c, destination: c, now: Tick(0), expirations: Expirations::DEFAULT }),
         "or this says nothing"
     );
 }
@@ -297,7 +298,7 @@ fn sh_gives_a_drained_server_s_buckets_back_but_mh_does_not() {
     let (table, drained) = (Table::idle(&[3, 2, 1]), Table::idle(&[3, 0, 1]));
     let clients: Vec<Flow> = (0..200u32)
         .map(|i| Endpoint::new(Addr::v4(0xc000_0200 + i), 1))
-        .map(|client| Flow { client, destination: client, now: Tick(0) })
+        .map(|client| Flow { client, destination: client, now: Tick(0), expirations: Expirations::DEFAULT })
         .collect();
     for (kind, lost) in [(Kind::Sh, 0..50), (Kind::Mh, 50..80)] {
         let scheduler = Scheduler::new(kind, &table.members());
@@ -398,7 +399,7 @@ proptest! {
             let setup = Setup { kind, flags: Flags { fallback, port: hash_port, third: false } };
             let scheduler = Scheduler::new(setup, &table.members());
             for _ in 0..5 {
-                let picked = scheduler.pick(&table, &Flow { client, destination: client, now: Tick(0) });
+                let picked = scheduler.pick(&table, &Flow { client, destination: client, now: Tick(0), expirations: Expirations::DEFAULT });
                 prop_assert!(picked.is_none_or(|at| table.usable(at)), "{}", kind);
                 let may_refuse = match kind {
                     // A weight of 256 leaves no bucket of `sh` to the servers after it.
@@ -441,4 +442,45 @@ proptest! {
             }
         }
     }
+}
+
+/// What a destination gets at this second, from servers with these loads.
+fn at_second(scheduler: &Scheduler, second: u32, rows: &[(u32, u32, u32)]) -> char {
+    let (table, now) = (Table::new(rows), Tick(0).plus(Ticks::from_secs(second)));
+    let expirations = Expirations { lblc: Ticks::from_secs(100), lblcr: Ticks::from_secs(1000) };
+    table.name(scheduler.pick(&table, &Flow { now, expirations, ..flow("192.0.2.1:80") }))
+}
+
+/// By a timeout of its own, a destination is forgotten, and not before.
+#[test]
+fn lblc_forgets_a_destination_that_nobody_asks_for() {
+    let scheduler = fresh(Kind::Lblc, &Table::idle(&[1, 1]));
+    let [first, second] = [[(1, 0, 0), (1, 1, 0)], [(1, 1, 0), (1, 0, 0)]];
+    assert_eq!(at_second(&scheduler, 0, &first), 'A');
+    for (at, server) in [(99, 'A'), (198, 'A'), (298, 'B'), (300, 'B')] {
+        assert_eq!(at_second(&scheduler, at, &second), server, "{at} s");
+    }
+}
+
+/// Its set of servers loses the most loaded one, once it has not changed for the timeout.
+#[test]
+fn lblcr_shrinks_a_set_that_has_not_changed_for_long() {
+    let scheduler = fresh(Kind::Lblcr, &Table::idle(&[2, 4, 4]));
+    // A is the first. Overloaded while others are half idle, it is joined by B.
+    assert_eq!(at_second(&scheduler, 0, &[(2, 0, 0), (4, 1, 0), (4, 1, 0)]), 'A');
+    assert_eq!(at_second(&scheduler, 10, &[(2, 3, 0), (4, 1, 0), (4, 2, 0)]), 'B');
+    // Both are of the set: the less loaded one is taken, though C is idle.
+    let less_a = [(2, 1, 0), (4, 4, 0), (4, 0, 0)];
+    let less_b = [(2, 2, 0), (4, 1, 0), (4, 0, 0)];
+    for (at, rows, server) in [(500, less_a, 'A'), (900, less_b, 'B'), (1010, less_a, 'A')] {
+        assert_eq!(at_second(&scheduler, at, &rows), server, "{at} s");
+    }
+    // 1000 s after its last change: the most loaded one goes with this question, B; A has it alone from then on.
+    assert_eq!(at_second(&scheduler, 1011, &less_a), 'A');
+    for at in [1012, 1500, 2011] {
+        assert_eq!(at_second(&scheduler, at, &less_b), 'A', "{at} s");
+    }
+    // A set of one is not taken from.
+    assert_eq!(at_second(&scheduler, 2900, &less_b), 'A');
+    assert_eq!(at_second(&scheduler, 3900, &[(2, 2, 0), (4, 3, 0), (4, 0, 0)]), 'C', "forgotten");
 }

@@ -10,11 +10,13 @@
 
 mod admission;
 mod defences;
+mod engine;
 mod ftp_ports;
 mod full_nat;
 mod loads;
 mod lookup;
 mod marks;
+mod nat_ends;
 mod network;
 mod options;
 mod pair;
@@ -23,6 +25,7 @@ mod tunnel;
 
 pub use admission::{Admission, Limits, MOST_RATE};
 pub use defences::{Defences, Defend};
+pub use engine::Engine;
 pub use ftp_ports::FtpPorts;
 pub use full_nat::{FullNat, HandOn, LOCAL_PORTS, ProxyVersion};
 pub use loads::{Load, Loads, Thresholds};

@@ -134,7 +134,8 @@ pub struct NextHop {
 /// Ports, next hops and routes at one moment.
 #[derive(Clone, Debug, Default)]
 pub struct Network {
-    /// Changes whenever `hop_to` could answer otherwise than before; connections remember their hop under it. Never 0.
+    /// Changes whenever `hop_to` could answer otherwise than before; connections remember their hop under it. From 1 to
+    /// [`crate::conn::table::LAST_EPOCH`].
     pub epoch: u32,
     /// By [`PortId`].
     pub ports: Vec<Port>,

@@ -2,6 +2,7 @@
 
 use super::{Defences, Defend, FtpPorts};
 use crate::conn::Timeouts;
+use crate::sched::Expirations;
 use crate::time::Ticks;
 
 /// Timeouts and the named deviations from the kernel's behaviour; see `docs/differences.md`.
@@ -27,6 +28,14 @@ pub struct Options {
     pub sloppy_tcp: bool,
     /// Any SCTP packet but an ABORT opens a connection, not only an INIT (`net.ipv4.vs.sloppy_sctp`).
     pub sloppy_sctp: bool,
+    /// An ICMP error from a client's side about a packet of no known connection opens one by the ends that it quotes, and
+    /// goes on to the server that is chosen (`net.ipv4.vs.schedule_icmp`).
+    pub schedule_icmp: bool,
+    /// What a NAT server sends without a connection from the port of its service is refused by an ICMP error, instead of
+    /// left to the kernel (`net.ipv4.vs.nat_icmp_send`).
+    pub nat_icmp_send: bool,
+    /// After how long a destination is forgotten, and loses servers again.
+    pub expirations: Expirations,
     /// Once the last service of an address family is removed, the connections left are no longer the director's business,
     /// as in the kernel, which then takes its hooks out; else they are treated as those of any removed server.
     pub last_service_ends_all: bool,
@@ -67,6 +76,9 @@ impl Options {
         template_keeps_timeout: false,
         sloppy_tcp: false,
         sloppy_sctp: false,
+        schedule_icmp: false,
+        nat_icmp_send: false,
+        expirations: Expirations::DEFAULT,
         last_service_ends_all: true,
         defences: Defences::OFF,
         ftp_ports: FtpPorts::NONE,

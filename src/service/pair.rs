@@ -74,6 +74,8 @@ impl PairFlags {
     pub const FTP: PairFlags = PairFlags(8);
     /// Full NAT: the other half of what happens to its packets is not the pair's ([`Method::Full`]).
     pub const FULL: PairFlags = PairFlags(16);
+    /// Any of these, and every packet of the pair's connections is looked at more closely.
+    pub const SPECIAL: PairFlags = PairFlags(1 | 4 | 8 | 16);
     /// What belongs to the pair whatever becomes of its server.
     const LASTING: PairFlags = PairFlags::FULL;
 

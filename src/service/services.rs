@@ -3,9 +3,10 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use super::nat_ends::NatEnds;
 use super::{
-    Admission, FtpPorts, FullNat, HopId, HopTo, Loads, MarkRule, Method, Network, Pair, PairFlags, PairId, Thresholds,
-    marks,
+    Admission, Engine, FtpPorts, FullNat, HopId, HopTo, Loads, MarkRule, Method, Network, Pair, PairFlags, PairId,
+    Thresholds, marks,
 };
 use crate::sched::{Candidates, Scheduler};
 use crate::time::Ticks;
@@ -50,6 +51,8 @@ pub struct Service {
     pub scheduler: Arc<Scheduler>,
     /// Client affinity, if asked for.
     pub persistence: Option<Persistence>,
+    /// What tells clients apart beside their address, if anything does.
+    pub engine: Option<Engine>,
     /// What it is limited to.
     pub admission: Arc<Admission>,
     /// Every datagram is scheduled for itself and leaves no connection behind (`ops`; ipvsadm `-o`). UDP only.
@@ -170,6 +173,7 @@ pub struct Services {
     pub marks: Vec<MarkRule>,
     /// The marks that have a service, or had one whose connections are not all gone.
     pub marks_in_use: BTreeSet<u32>,
+    nat_ends: NatEnds,
     /// Which lookups are worth while.
     pub(super) kinds: Kinds,
     /// Every VIP.
@@ -190,7 +194,8 @@ impl Services {
 
     /// Whether the address is a VIP of any service.
     pub fn is_vip(&self, address: Addr) -> bool {
-        self.vip_addresses.contains(&address)
+        // The filter knows them all, and most that are none.
+        self.vips.may_contain(address) && self.vip_addresses.contains(&address)
     }
 
     /// Whether the address is a real server's that answers through the director.
@@ -206,6 +211,13 @@ impl Services {
     /// Whether connections may be awaited that helpers have heard of.
     pub fn have_helpers(&self) -> bool {
         self.kinds.helped
+    }
+
+    /// The service that has a NAT server at this address and port, and the server.
+    pub fn served_from(&self, protocol: u8, real: Endpoint) -> Option<(&Service, &Server)> {
+        let (index, pair) = self.nat_ends.find(protocol, real)?;
+        let service = self.list.get(index as usize)?;
+        Some((service, service.servers.iter().find(|server| server.pair == pair)?))
     }
 
     /// Whether there is a service of this address family.
@@ -234,6 +246,7 @@ impl ServicesBuilder {
         let index = self.services.list.len() as u32;
         let key = service.key;
         self.services.by_key.insert(key, index);
+        self.services.nat_ends.add(index, &service);
         self.services.local_addresses.extend(service.full.iter().flat_map(|full| &full.addresses));
         let kinds = &mut self.services.kinds;
         if key.mark().is_some() {

@@ -65,6 +65,11 @@ pub const RINGS: &str = "rings.";
 
 /// What has this name is looked into by the supervisor itself: the signs of life of a director's threads.
 pub const PULSES: &str = "pulses";
+/// The option that says that the first message on the channel brings the configuration, since a death is no reason to read
+/// another one.
+pub const KEPT: &str = "--kept-configuration";
+/// What has this name is the configuration.
+pub const CONFIGURATION: &str = "configuration";
 
 /// How long a spare may take to go on with what is held. Backups give a master three intervals, of a second as a rule.
 const TO_GO_ON: Duration = Duration::from_millis(1500);
@@ -126,7 +131,7 @@ impl Supervisor {
         let _ = scheduling::go_first();
         let arguments: Vec<OsString> = std::env::args_os().collect();
         let (program, now) = (Program::own()?, clock::now());
-        let director = Process::start(&program, &arguments, now)?;
+        let director = Process::start(&program, &arguments, None, now)?;
         Ok(Self {
             signals,
             arguments,
@@ -274,7 +279,7 @@ impl Supervisor {
     fn resign(&mut self) {
         let arguments: Vec<_> = self.arguments.iter().cloned().chain([RESIGN.into()]).collect();
         let begun = clock::now();
-        let process = match Process::start(&self.program, &arguments, begun) {
+        let process = match Process::start(&self.program, &arguments, self.held.get(CONFIGURATION), begun) {
             Ok(process) => process,
             Err(error) => return tracing::error!("roles are not given up in order: {error}"),
         };
@@ -296,7 +301,7 @@ impl Supervisor {
             return self.refuse_upgrade("another upgrade is under way");
         }
         let started = Program::at(path).and_then(|program| {
-            let process = Process::start(&program, &self.arguments, now)?;
+            let process = Process::start(&program, &self.arguments, None, now)?;
             Ok((process, program))
         });
         match started {
@@ -385,7 +390,8 @@ impl Supervisor {
         if next == Next::AT_ONCE
             && let Some(spare) = self.spare.take()
         {
-            return Ok(self.wake(spare, now));
+            self.wake(spare, now);
+            return Ok(());
         }
         // What it waits for will not be.
         self.spare.dismiss();
@@ -396,7 +402,7 @@ impl Supervisor {
         match next.estate {
             Estate::All => {}
             Estate::Connections => self.held.retain(|name, _| !name.starts_with(RINGS)),
-            Estate::Nothing => self.held.clear(),
+            Estate::Nothing => self.held.retain(|name, _| name == CONFIGURATION),
         }
         if !next.pause.is_zero() {
             tracing::error!("directors die again and again: the next one in {} s", next.pause.as_secs());
@@ -405,7 +411,7 @@ impl Supervisor {
                 return Ok(());
             }
         }
-        let next = Process::start(&self.program, &self.arguments, clock::now())?;
+        let next = Process::start(&self.program, &self.arguments, self.held.get(CONFIGURATION), clock::now())?;
         self.retire(next);
         Ok(())
     }

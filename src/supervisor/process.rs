@@ -13,8 +13,8 @@ use rustix::event::{PollFd, PollFlags};
 use rustix::io::{FdFlags, fcntl_setfd};
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal, setpriority_process};
 
-use super::OPTION;
 use super::channel::{Channel, Message};
+use super::{CONFIGURATION, KEPT, OPTION};
 
 /// A program file that stays what it is though another may take its name.
 #[derive(Debug)]
@@ -62,13 +62,23 @@ pub(super) struct Process {
 }
 
 impl Process {
-    /// Starts a program with the arguments of this process, and one more.
-    pub(super) fn start(program: &Program, arguments: &[OsString], now: Duration) -> io::Result<Self> {
+    /// Starts a program with the arguments of this process, and one more; with the configuration that the last director had
+    /// read, or else to read its files.
+    pub(super) fn start(
+        program: &Program,
+        arguments: &[OsString],
+        configuration: Option<&OwnedFd>,
+        now: Duration,
+    ) -> io::Result<Self> {
         let (ours, theirs) = Channel::pair()?;
         fcntl_setfd(&theirs, FdFlags::empty())?;
         let mut command = Command::new(format!("/proc/self/fd/{}", program.0.as_raw_fd()));
         if let Some((name, others)) = arguments.split_first() {
             command.arg0(name).args(others);
+        }
+        if let Some(configuration) = configuration {
+            command.arg(KEPT);
+            ours.send(&Message::Hold(CONFIGURATION.to_owned()), Some(configuration.as_fd()))?;
         }
         let mut child = command.arg(format!("{OPTION}={}", theirs.as_fd().as_raw_fd())).spawn()?;
         let end = match pidfd_open(Pid::from_child(&child), PidfdFlags::empty()) {

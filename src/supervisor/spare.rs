@@ -10,9 +10,9 @@ use std::time::Duration;
 
 use rustix::event::PollFd;
 
-use super::SPARE;
 use super::channel::Message;
 use super::process::{Phase, Process, Program};
+use super::{CONFIGURATION, SPARE};
 
 /// After a director has begun: it has the machine to itself so long.
 const SETTLING: Duration = Duration::from_millis(50);
@@ -46,7 +46,7 @@ impl Spare {
         match &mut self.process {
             None if now >= self.not_before => {
                 let arguments: Vec<_> = arguments.iter().cloned().chain([SPARE.into()]).collect();
-                match Process::start(program, &arguments, now) {
+                match Process::start(program, &arguments, held.get(CONFIGURATION), now) {
                     Ok(process) => {
                         process.go_after_others(HUMILITY);
                         self.process = Some(process);

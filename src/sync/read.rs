@@ -3,7 +3,9 @@
 //! A message is judged as the kernel judges it. What is wrong with its frame (sizes, versions) ends it: the records before
 //! still count, those behind cannot be found. What is wrong with a record alone drops that record.
 
-use super::wire::{Flags, HEADER, RECORD_V4, RECORD_V6, SyncRecord, TYPE_V6, VERSION};
+use super::wire::{ENGINE_DATA, ENGINE_NAME, Flags, HEADER, RECORD_V4, RECORD_V6, SyncRecord, TYPE_V6, VERSION};
+use crate::service::Engine;
+use crate::wire::sip::CallId;
 use crate::wire::{Addr, Endpoint, Family};
 
 /// Bytes before the first record of version 0.
@@ -13,7 +15,7 @@ const RECORD_V0: usize = 24;
 /// Bytes of the sequence numbers: two times initial, delta and previous delta.
 const SEQUENCES: usize = 24;
 /// The longest name of a persistence engine (`IP_VS_PENAME_MAXLEN`).
-const ENGINE_NAME: usize = 16;
+const LONGEST_ENGINE_NAME: usize = 16;
 
 /// Why a message, or the rest of it, was not read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -100,13 +102,17 @@ impl Records<'_> {
             _ => return Err(Malformed::Kind),
         };
         let options = bytes.get(fixed..).ok_or(Malformed::Truncated)?;
-        let outcome = check_options(options)?;
-        let record = record(bytes, family);
+        let options = read_options(options)?;
+        let mut record = record(bytes, family);
         // The padding behind the last record may be missing.
         self.rest = self.rest.get(length.next_multiple_of(4)..).unwrap_or_default();
         let is_template = record.flags.any(Flags::TEMPLATE);
-        let understood = outcome.understood && !(outcome.engine && is_template);
-        Ok(understood.then_some(record))
+        if is_template && options.by_engine() {
+            // Another engine's template, or one that cannot be, would be mistaken for that of all a client's connections.
+            let Some(call) = options.call() else { return Ok(None) };
+            record.call = Some(call);
+        }
+        Ok(options.understood.then_some(record))
     }
 
     /// Sequence numbers follow a record whose flags say so.
@@ -125,6 +131,7 @@ impl Records<'_> {
             client: end(8, 2),
             virtual_: end(12, 4),
             real: end(16, 6),
+            call: None,
         })
     }
 }
@@ -150,6 +157,7 @@ fn record(bytes: &[u8], family: Family) -> SyncRecord {
         client: end(0),
         virtual_: end(1),
         real: end(2),
+        call: None,
     }
 }
 
@@ -162,18 +170,31 @@ fn word(bytes: &[u8], at: usize) -> u32 {
 }
 
 /// What the options of a record come to.
-struct Options {
+#[derive(Default)]
+struct Options<'a> {
     /// None of them had to be understood and was not.
     understood: bool,
-    /// A persistence engine has its say. We have none, so its templates mean nothing to us.
-    engine: bool,
+    /// What a persistence engine tells clients apart by.
+    engine_data: &'a [u8],
+    engine_name: &'a [u8],
+}
+
+impl Options<'_> {
+    fn by_engine(&self) -> bool {
+        !self.engine_data.is_empty() || !self.engine_name.is_empty()
+    }
+
+    fn call(&self) -> Option<CallId> {
+        let by_call = self.engine_name == Engine::Sip.name().as_bytes();
+        by_call.then(|| CallId::new(self.engine_data)).flatten()
+    }
 }
 
 /// `type u8 | length u8 | data`, one after the other. Bit 0x40 of the type: may be ignored where it is not known.
-fn check_options(mut rest: &[u8]) -> Result<Options, Malformed> {
+fn read_options(mut rest: &[u8]) -> Result<Options<'_>, Malformed> {
     const IGNORABLE: u8 = 0x40;
     let mut seen = [false; 4];
-    let mut understood = true;
+    let mut options = Options { understood: true, ..Options::default() };
     while let [kind, after @ ..] = rest {
         let (&length, data) = after.split_first().ok_or(Malformed::Options)?;
         let length = usize::from(length);
@@ -183,10 +204,16 @@ fn check_options(mut rest: &[u8]) -> Result<Options, Malformed> {
         let known = kind & !IGNORABLE;
         let fits = match known {
             1 => length == SEQUENCES,
-            2 => true,
-            3 => length <= ENGINE_NAME,
+            ENGINE_DATA => {
+                options.engine_data = &data[..length];
+                true
+            }
+            ENGINE_NAME => {
+                options.engine_name = &data[..length];
+                length <= LONGEST_ENGINE_NAME
+            }
             _ => {
-                understood &= kind & IGNORABLE != 0;
+                options.understood &= kind & IGNORABLE != 0;
                 true
             }
         };
@@ -197,7 +224,7 @@ fn check_options(mut rest: &[u8]) -> Result<Options, Malformed> {
         }
         rest = &data[length..];
     }
-    Ok(Options { understood, engine: seen[2] || seen[3] })
+    Ok(options)
 }
 
 #[cfg(test)]

@@ -6,9 +6,11 @@ use super::wire::{Flags, SyncRecord};
 use super::{Ledger, Names};
 use crate::conn::table::{Entry, Insert, Record, Slot};
 use crate::conn::{FlowKey, State};
+use crate::forward::calls::CallName;
 use crate::forward::{Shared, lifecycle, wide};
 use crate::service::{HopId, Method, Options, Pair, PairFlags, PairId, Services};
 use crate::time::{Tick, Ticks};
+use crate::wire::sip::CallId;
 use crate::wire::{Addr, Endpoint};
 
 /// How long a template lasts if the message does not say (`ip_vs_proc_conn`).
@@ -69,15 +71,19 @@ struct Told<'a> {
     key: FlowKey,
     id: PairId,
     pair: &'a Pair,
+    call: Option<CallName>,
     virtual_: Endpoint,
     state: State,
     lasts: Ticks,
 }
 
 impl Told<'_> {
-    /// The address that the entry has to keep, since a mark's pair does not say it.
-    fn own_vip(&self) -> Option<Addr> {
-        self.pair.service_key().mark().filter(|_| !self.key.is_template()).map(|_| self.virtual_.addr)
+    /// What the entry has to keep beside it: its address, which a mark's pair does not say, or the name of its call.
+    fn beside(&self) -> Option<Addr> {
+        match self.key.is_template() {
+            true => self.call.map(CallName::beside),
+            false => self.pair.service_key().mark().map(|_| self.virtual_.addr),
+        }
     }
 }
 
@@ -147,11 +153,20 @@ impl<'a> Receiver<'a> {
             0 => self.options.timeouts.of(state),
             seconds => Ticks::from_secs(seconds.min(LONGEST)),
         };
-        let key = match is_template {
-            true => FlowKey::template(protocol, client.addr),
-            false => FlowKey::connection(protocol, client.addr, client.port),
+        let call = record.call.filter(|_| is_template).map(|id| self.keep(&id));
+        let key = match (is_template, call) {
+            (true, Some(name)) => name.key(protocol, client.addr),
+            (true, None) => FlowKey::template(protocol, client.addr),
+            (false, _) => FlowKey::connection(protocol, client.addr, client.port),
         };
-        Ok(Told { key, id, pair, virtual_, state, lasts })
+        Ok(Told { key, id, pair, call, virtual_, state, lasts })
+    }
+
+    /// Keeps the text of a call.
+    fn keep(&self, id: &CallId) -> CallName {
+        let name = CallName::of(id.as_bytes());
+        self.shared.calls.keep(name, id.as_bytes());
+        name
     }
 
     /// The entry of the same client at the same virtual end, whatever its server.
@@ -165,7 +180,10 @@ impl<'a> Receiver<'a> {
         let of_service = pair.filter(|pair| pair.service_key() == told.pair.service_key());
         let is_spent = entry.state_word().flags() & lifecycle::SPENT != 0;
         match of_service {
-            Some(_) if told.key.is_template() => !is_spent,
+            Some(_) if told.key.is_template() => {
+                let its_own = |name: CallName| self.shared.table.vip(entry) == name.beside();
+                !is_spent && told.call.is_none_or(its_own)
+            }
             Some(pair) => wide::virtual_end(&self.shared.table, pair, entry) == told.virtual_,
             None => false,
         }
@@ -191,14 +209,15 @@ impl<'a> Receiver<'a> {
             control: None,
             hop: if told.key.is_template() { 0 } else { HopId::NONE.0 },
             epoch: 0,
-            vip: told.own_vip(),
+            vip: told.beside(),
         };
         let table = &self.shared.table;
         let hash = table.hash(&told.key);
         match table.insert_or_find(&told.key, hash, |entry| self.is_same(told, entry), &new) {
             Insert::Inserted(slot) => {
                 lifecycle::adopt(self.shared, self.lane, told.id, told.state);
-                if told.pair.flags.has(PairFlags::FTP) || self.options.reset_expired {
+                let helped = told.pair.flags.has(PairFlags::FTP) || self.options.reset_expired;
+                if helped && new.vip.is_none() {
                     table.set_helper_word(slot, 0);
                 }
                 self.sign(slot);

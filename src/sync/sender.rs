@@ -17,6 +17,7 @@ use super::states;
 use super::wire::{Flags, SyncRecord};
 use crate::conn::table::{Entry, Slot};
 use crate::conn::{State, Table};
+use crate::forward::calls::Calls;
 use crate::forward::lifecycle::{NO_OUTPUT, SPENT};
 use crate::forward::wide;
 use crate::service::{Method, Pair, PairFlags, PairId, Services, Side};
@@ -53,6 +54,8 @@ pub struct Facts<'a> {
     pub table: &'a Table,
     /// The plan.
     pub services: &'a Services,
+    /// The text of Call-IDs.
+    pub calls: &'a Calls,
 }
 
 /// Decides about entries; see the module documentation.
@@ -85,7 +88,8 @@ impl Sender {
         let since = entry.last_seen().since(note.seen);
         match note.word {
             _ if since == Ticks(0) => false,
-            Word::Unsaid => state == State::Udp,
+            // A call's text may have come meanwhile.
+            Word::Unsaid => matches!(state, State::Udp | State::Template | State::TemplateAssured),
             Word::Ours | Word::Theirs => states::is_told(state) && since >= self.pace.of(entry.timeout()),
         }
     }
@@ -108,7 +112,8 @@ impl Sender {
 
     /// An entry, live or just ended, as a record. `None` if it is not for others: its server is gone, its template spent,
     /// its client's port not known yet, its sequence numbers moved by what only this director has seen, its local
-    /// end this director's own (full NAT), or its two sides of different families, which records cannot tell.
+    /// end this director's own (full NAT), its two sides of different families, which records cannot tell, or the text of its
+    /// call is not known at the moment.
     fn record(&self, facts: Facts<'_>, slot: Slot, lasts: Ticks) -> Option<SyncRecord> {
         let entry = facts.table.entry(slot);
         let (word, key) = (entry.state_word(), entry.key());
@@ -128,6 +133,10 @@ impl Sender {
             && (is_template || !pair.flags.has(PairFlags::FULL))
             && !(self.templates_only && !is_template && entry.control().is_some())
             && [virtual_, real].iter().all(|end| end.addr.family() == family);
+        let call = key.is_call().then(|| facts.calls.text(facts.table.vip(entry)));
+        if call == Some(None) {
+            return None;
+        }
         let state = if word.is_live() { word.state() } else { word.ended_in() };
         told.then_some(SyncRecord {
             protocol: key.protocol(),
@@ -138,6 +147,7 @@ impl Sender {
             client: Endpoint { addr: key.client, port: key.port() },
             virtual_,
             real,
+            call: call.flatten(),
         })
     }
 }

@@ -5,8 +5,11 @@
 //! message: reserved 0 u8 | syncid u8 | size u16 | count u8 | version 1 u8 | spare 0 u16 | records, each on a multiple of 4
 //! record:  type u8 | protocol u8 | length u16 | flags u32 | state u16 | cport u16 | vport u16 | rport u16 | fwmark u32 |
 //!          timeout u32 | client, virtual, real: 4 or 16 bytes each | options
+//! option:  type u8 | length u8 | data
 //! ```
 
+use crate::service::Engine;
+use crate::wire::sip::CallId;
 use crate::wire::{Addr, Endpoint, Family};
 
 /// Bytes before the first record.
@@ -19,6 +22,12 @@ pub const RECORD_V6: usize = 72;
 pub const VERSION: u8 = 1;
 /// Bit of a record's type: its addresses are IPv6.
 pub const TYPE_V6: u8 = 1;
+/// Type of the option with what a persistence engine tells clients apart by.
+pub const ENGINE_DATA: u8 = 2;
+/// Type of the option with the engine's name.
+pub const ENGINE_NAME: u8 = 3;
+/// Bytes of an option before its data.
+const OPTION: usize = 2;
 /// Bytes that a message may take where nothing else is said: what fits into a packet of 1500 bytes.
 pub const DEFAULT_MAXLEN: u16 = 1472;
 /// The most records in a message: their count is one byte.
@@ -85,20 +94,24 @@ pub struct SyncRecord {
     pub virtual_: Endpoint,
     /// The real server.
     pub real: Endpoint,
+    /// Of a template of the persistence engine `sip`, its call.
+    pub call: Option<CallId>,
 }
 
 impl SyncRecord {
     /// Bytes that it takes: its family is the client's.
     pub fn size(&self) -> usize {
-        match self.client.addr.family() {
+        let fixed = match self.client.addr.family() {
             Family::V4 => RECORD_V4,
             Family::V6 => RECORD_V6,
-        }
+        };
+        let options = |call: &CallId| 2 * OPTION + call.as_bytes().len() + Engine::Sip.name().len();
+        fixed + self.call.as_ref().map_or(0, options)
     }
 
     fn write(&self, to: &mut Vec<u8>) {
         let family = self.client.addr.family();
-        // Fits: one of two small constants. The upper four bits are the record's version, 0.
+        // Fits twelve bits: a small constant, and options of 262 bytes at most. The upper four bits are the record's version, 0.
         let length = self.size() as u16;
         to.extend([if family == Family::V6 { TYPE_V6 } else { 0 }, self.protocol]);
         to.extend(length.to_be_bytes());
@@ -111,7 +124,17 @@ impl SyncRecord {
         for end in [self.client, self.virtual_, self.real] {
             write_address(end.addr, family, to);
         }
+        if let Some(call) = &self.call {
+            write_option(ENGINE_DATA, call.as_bytes(), to);
+            write_option(ENGINE_NAME, Engine::Sip.name().as_bytes(), to);
+        }
     }
+}
+
+fn write_option(kind: u8, data: &[u8], to: &mut Vec<u8>) {
+    // Fits: a Call-ID has 255 bytes at most.
+    to.extend([kind, data.len() as u8]);
+    to.extend(data);
 }
 
 fn write_address(address: Addr, family: Family, to: &mut Vec<u8>) {
@@ -143,12 +166,13 @@ impl Message {
         self.count == 0
     }
 
-    /// Adds a record; `false` if it does not fit any more. Records of ours are whole multiples of four, so none needs
-    /// padding before it.
+    /// Adds a record; `false` if it does not fit any more.
     #[must_use]
     pub fn push(&mut self, record: &SyncRecord) -> bool {
-        let fits = self.count < MOST && self.bytes.len() + record.size() <= self.maxlen;
+        let begin = self.bytes.len().next_multiple_of(4);
+        let fits = self.count < MOST && begin + record.size() <= self.maxlen;
         if fits {
+            self.bytes.resize(begin, 0);
             record.write(&mut self.bytes);
             self.count += 1;
         }
@@ -179,6 +203,7 @@ mod tests {
             client: "198.51.100.7:40000".parse().unwrap(),
             virtual_: "192.0.2.1:80".parse().unwrap(),
             real: "10.1.0.11:8080".parse().unwrap(),
+            call: None,
         }
     }
 
@@ -216,6 +241,19 @@ mod tests {
         assert_eq!(bytes[60..64], [1, 2, 3, 4]);
         assert_eq!(bytes[68..72], [0x20, 0x01, 0x0d, 0xb8]);
         assert_eq!(bytes[115], 0x0b);
+    }
+
+    /// As `ip_vs_sync.c: ip_vs_sync_conn` writes them: the length without the padding, which the last record has none of.
+    #[test]
+    fn a_call_follows_its_template_with_its_engine_s_name() {
+        let call = CallId::new(b"a@b.example");
+        let template = SyncRecord { protocol: 17, flags: Flags(0x1100), state: 0, call, ..record() };
+        let bytes = message(0, &[template, record(), template]);
+        #[rustfmt::skip]
+        let options = [2, 11, b'a', b'@', b'b', b'.', b'e', b'x', b'a', b'm', b'p', b'l', b'e', 3, 3, b's', b'i', b'p'];
+        assert_eq!((bytes[8..12].to_vec(), bytes[44..62].to_vec()), (vec![0, 17, 0, 54], options.to_vec()));
+        assert_eq!((&bytes[62..64], &bytes[64..68]), (&[0, 0][..], &[0, 6, 0, 36][..]));
+        assert_eq!((bytes.len(), bytes[4]), (100 + 54, 3));
     }
 
     #[test]

@@ -16,6 +16,13 @@ pub const fn fold(sum: u64) -> u16 {
     sum as u16
 }
 
+/// The ones-complement sum of two words: what [`fold`] makes of their sum, in two instructions.
+#[inline(always)]
+const fn add(a: u16, b: u16) -> u16 {
+    let (sum, carry) = a.overflowing_add(b);
+    sum + carry as u16
+}
+
 /// The sum of the 16-bit words of `bytes`, neither folded nor complemented; an odd last byte counts as a high byte.
 #[inline]
 pub fn sum(bytes: &[u8]) -> u64 {
@@ -86,7 +93,7 @@ impl Delta {
     /// Both edits.
     #[inline(always)]
     pub const fn and(self, other: Delta) -> Self {
-        Self(fold(self.0 as u64 + other.0 as u64))
+        Self(add(self.0, other.0))
     }
 
     /// The edit that takes this one back.
@@ -105,7 +112,7 @@ impl Delta {
     #[inline(always)]
     pub const fn apply(self, checksum: u16) -> u16 {
         // RFC 1624 eqn. 3: HC' = ~(~HC + ~m + m').
-        !fold(!checksum as u64 + self.0 as u64)
+        !add(!checksum, self.0)
     }
 
     /// As [`apply`](Self::apply), for UDP: 0 means "no checksum" and stays, a result of 0 is sent as 0xffff (RFC 768).

@@ -15,6 +15,7 @@ pub mod options;
 mod parse;
 mod pattern;
 pub mod sctp;
+pub mod sip;
 
 pub use addr::{Addr, Endpoint, Family, ServiceKey};
 pub use mac::Mac;

@@ -34,6 +34,12 @@ impl TcpFlags {
         self.0 & Self::RST != 0
     }
 
+    /// Whether a segment with these flags neither opens nor ends a connection, and acknowledges.
+    #[inline(always)]
+    pub const fn is_plain(self) -> bool {
+        self.0 & (Self::FIN | Self::SYN | Self::RST | Self::ACK) == Self::ACK
+    }
+
     /// Whether ACK is set.
     #[inline(always)]
     pub const fn ack(self) -> bool {

@@ -4,12 +4,13 @@ use etherparse::{SlicedPacket, TransportSlice};
 use ringmaster::conn::State;
 use ringmaster::io::PortId;
 use ringmaster::io::mem::MemIo;
-use ringmaster::service::{Method, Options};
+use ringmaster::service::{MarkRule, Method, Options};
 use ringmaster::time::{Tick, Ticks};
+use ringmaster::wire::{Family, Pattern};
 use ringmaster::worker::Offline;
 
 use crate::offline::*;
-use crate::packets::{Packet, tcp};
+use crate::packets::{self, Packet, tcp};
 
 fn at(seconds: u32) -> Tick {
     Tick(1000).plus(Ticks::from_secs(seconds))
@@ -74,5 +75,31 @@ fn nobody_is_told_by_default_nor_of_connections_that_are_not_established() {
         }
         assert_eq!((told(&mut director, at(1000)), told(&mut director, at(1020))), (vec![], vec![]), "{flags:?}");
         assert!(director.shared.table.is_empty());
+    }
+}
+
+/// Their entries have something else where others keep the numbers: the address that was asked for, what a line has grown by.
+#[test]
+fn connections_by_mark_and_ftp_s_go_on_beside_it() {
+    let options = Options { reset_expired: true, ..Options::RINGMASTER };
+    let mark = Wanted::mark(7, Family::V4, Method::Nat, &["10.1.0.11:0"]);
+    let rule = MarkRule { mark: 7, pattern: Pattern::ANY, arrival: None };
+    let ftp = Wanted::tcp("192.0.2.10:21", Method::Nat, &["10.1.0.11:21"]);
+    for (services, rules, vip, server) in
+        [(mark, vec![rule], "192.0.2.77:8080", "10.1.0.11:8080"), (ftp, vec![], "192.0.2.10:21", "10.1.0.11:21")]
+    {
+        let mut director = director(marked_snapshot(&[services], &rules, options), 100);
+        let client = "198.51.100.7:40000";
+        for flags in ["S", "A", "AP"] {
+            let out = pass(&mut director, CLIENTS, &tcp(client, vip, flags).bytes(), at(0));
+            assert_eq!(Packet::read(&out[0].1).destination, packets::end(server), "{flags}");
+        }
+        let reply = pass(&mut director, SERVERS, &tcp(server, client, "AP").with_payload(b"200 ok\r\n").bytes(), at(0));
+        assert_eq!((reply[0].0, Packet::read(&reply[0].1).source), (CLIENTS, packets::end(vip)));
+        let slot = director.shared.table.entries().next().unwrap().slot;
+        let lower = u64::from(u32::from_be_bytes([192, 0, 2, 77]));
+        let word = director.shared.table.helper_word(slot);
+        assert!(word & 0xffff_ffff == lower || word == 0, "{word:x} is neither the address nor no growth at all");
+        assert_eq!(told(&mut director, at(901)), [], "and end in silence");
     }
 }

@@ -176,9 +176,9 @@ fn a_listing_shows_the_connection_once_with_its_local_end() {
     let [vip, client, server, _] = ENDS[0];
     let mut director = at_work(0, HandOn::Toa);
     let own = send(&mut director, CLIENTS, &Segment::of(client, vip, "S", 1, 0), at(0)).source;
-    let (table, services) = (&director.shared.table, &director.snapshot().services);
+    let (shared, services) = (&director.shared, &director.snapshot().services);
     let shown: Vec<_> =
-        table.entries().filter_map(|listed| view::connection(table, services, &listed, at(0))).collect();
+        shared.table.entries().filter_map(|listed| view::connection(shared, services, &listed, at(0))).collect();
     assert_eq!(shown.len(), 1);
     let text = |end: SocketAddr| end.to_string();
     assert_eq!(

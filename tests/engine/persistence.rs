@@ -98,7 +98,7 @@ fn a_drained_server_keeps_its_clients_only_under_the_kernel_s_profile() {
         assert_eq!(server_of(&mut director, "198.51.100.1:2", "S", at(1)), Some(expected));
         assert_eq!(server_of(&mut director, "198.51.100.1:1", "A", at(1)), Some(11), "the old connection stays");
         let spent = director.shared.table.entries().filter(|listed| {
-            let shown = view::connection(&director.shared.table, &director.snapshot().services, listed, at(1)).unwrap();
+            let shown = view::connection(&director.shared, &director.snapshot().services, listed, at(1)).unwrap();
             (shown.virtual_.port(), shown.destination.port()) == (u16::MAX, u16::MAX)
         });
         assert_eq!(spent.count(), usize::from(expected == 12), "a template given up is shown with nobody's ports");

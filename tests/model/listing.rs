@@ -2,9 +2,9 @@
 
 use std::net::SocketAddr;
 
-use ringmaster::conn::Table;
 use ringmaster::control::admin::{Family, ServiceName};
 use ringmaster::control::{Counts as Counted, view};
+use ringmaster::forward::Shared;
 use ringmaster::service::{Loads, Services};
 use ringmaster::time::Tick;
 
@@ -28,11 +28,12 @@ pub struct Entry {
 }
 
 /// All of the director's, sorted.
-pub fn entries(services: &Services, table: &Table, now: Tick) -> Vec<Entry> {
-    let mut all: Vec<Entry> = table
+pub fn entries(services: &Services, shared: &Shared, now: Tick) -> Vec<Entry> {
+    let mut all: Vec<Entry> = shared
+        .table
         .entries()
         .map(|listed| {
-            let view = view::connection(table, services, &listed, now).expect("its pair is known");
+            let view = view::connection(shared, services, &listed, now).expect("its pair is known");
             let record = &listed.record;
             Entry {
                 template: listed.key.is_template(),
@@ -50,8 +51,8 @@ pub fn entries(services: &Services, table: &Table, now: Tick) -> Vec<Entry> {
 }
 
 /// The templates among them: client, virtual end and server.
-pub fn templates(services: &Services, table: &Table, now: Tick) -> Vec<(End, End, End)> {
-    let templates = entries(services, table, now).into_iter().filter(|entry| entry.template);
+pub fn templates(services: &Services, shared: &Shared, now: Tick) -> Vec<(End, End, End)> {
+    let templates = entries(services, shared, now).into_iter().filter(|entry| entry.template);
     templates.map(|entry| (entry.client, entry.virtual_, entry.real)).collect()
 }
 

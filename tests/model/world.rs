@@ -229,7 +229,7 @@ impl World {
         self.worker.drain(self.now);
         self.worker.sweep(self.now);
         self.worker.drain(self.now);
-        let left = listing::templates(&self.control.services, &self.worker.shared.table, self.now);
+        let left = listing::templates(&self.control.services, &self.worker.shared, self.now);
         self.reference.sweep(|ends| left.contains(&ends));
     }
 
@@ -254,7 +254,7 @@ impl World {
 
     /// Everything that can be seen.
     fn compare(&mut self, seen: &mut Seen) -> Result<(), String> {
-        let connections = listing::entries(&self.control.services, &self.worker.shared.table, self.now);
+        let connections = listing::entries(&self.control.services, &self.worker.shared, self.now);
         let wanted = listing::wanted_entries(&self.reference);
         wanted.iter().for_each(|entry| seen.state(&entry.state));
         differ(&wanted, &connections)?;

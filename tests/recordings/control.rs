@@ -112,6 +112,8 @@ impl Control {
             "drop_entry" => options.defences.drop_entry = defend(value).ok_or_else(unmodelled)?,
             "secure_tcp" => options.defences.secure_tcp = defend(value).ok_or_else(unmodelled)?,
             "am_droprate" => options.defences.am_droprate = value,
+            "nat_icmp_send" => options.nat_icmp_send = value != 0,
+            "schedule_icmp" => options.schedule_icmp = value != 0,
             "sloppy_sctp" => options.sloppy_sctp = value != 0,
             "sloppy_tcp" => options.sloppy_tcp = value != 0,
             _ => return Err(unmodelled()),

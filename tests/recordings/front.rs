@@ -72,7 +72,7 @@ impl Source for Desk<'_> {
 
     fn connections(&self, _: u64, _: usize) -> ConnectionPage {
         let entries = self.shared.table.entries();
-        let view = |listed| view::connection(&self.shared.table, &self.control.services, &listed, self.now);
+        let view = |listed| view::connection(self.shared, &self.control.services, &listed, self.now);
         ConnectionPage { entries: entries.filter_map(view).collect(), next: None }
     }
 

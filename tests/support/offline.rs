@@ -10,8 +10,8 @@ use ringmaster::io::PortId;
 use ringmaster::io::mem::MemIo;
 use ringmaster::sched::{Kind, Member, Scheduler};
 use ringmaster::service::{
-    Admission, FullNat, Hop, HopId, Limits, MarkRule, Method, Network, NextHop, Options, PairId, Persistence, Port,
-    Route, Server, Service, ServiceId, ServicesBuilder, Snapshot, Thresholds,
+    Admission, Engine, FullNat, Hop, HopId, Limits, MarkRule, Method, Network, NextHop, Options, PairId, Persistence,
+    Port, Route, Server, Service, ServiceId, ServicesBuilder, Snapshot, Thresholds,
 };
 use ringmaster::time::{Tick, Ticks};
 use ringmaster::wire::{Addr, Endpoint, Family, Mac, Mask, ServiceKey};
@@ -48,6 +48,7 @@ pub struct Wanted {
     pub scheduler: Kind,
     pub method: Method,
     pub persistence: Option<Persistence>,
+    pub engine: Option<Engine>,
     pub one_packet: bool,
     pub thresholds: Thresholds,
     pub limits: Limits,
@@ -64,6 +65,7 @@ impl Wanted {
             scheduler: Kind::Rr,
             method,
             persistence: None,
+            engine: None,
             one_packet: false,
             thresholds: Thresholds::default(),
             limits: Limits::default(),
@@ -85,6 +87,11 @@ impl Wanted {
     pub fn persistent(self, seconds: u32, prefix: u8) -> Self {
         let mask = Mask::of_length(self.virtual_.addr.family(), prefix);
         Self { persistence: Some(Persistence { timeout: Ticks::from_secs(seconds), mask }), ..self }
+    }
+
+    /// With clients told apart by their Call-IDs.
+    pub fn sip(self) -> Self {
+        Self { engine: Some(Engine::Sip), ..self }
     }
 
     pub fn one_packet(self) -> Self {
@@ -136,6 +143,7 @@ pub fn marked_snapshot(services: &[Wanted], marks: &[MarkRule], options: Options
             scheduler: Arc::new(Scheduler::new(wanted.scheduler, &members)),
             persistence: wanted.persistence,
             admission: Arc::new(Admission::new(wanted.limits)),
+            engine: wanted.engine,
             one_packet: wanted.one_packet,
             full: wanted.full.clone().map(Arc::new),
             servers,

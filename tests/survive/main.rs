@@ -7,6 +7,7 @@ mod support;
 mod black_box;
 mod clients;
 mod pace;
+mod replacement;
 mod schedule;
 mod spare;
 mod spell;

@@ -47,6 +47,7 @@ impl Source for Director {
             virtual_: address("192.0.2.10:80"),
             destination: address("10.1.0.11:8080"),
             local: None,
+            call_id: None,
         };
         ConnectionPage { entries: vec![entry], next: (cursor < 2).then_some(cursor + 1) }
     }

@@ -119,7 +119,8 @@ fn connections(world: &mut World<'_>, format: Format) -> Result<(), Fault> {
     let names = (!format.numeric).then_some(world.names);
     written(layout::connections::head(world.out, format.persistent_conn))?;
     let World { director, out, .. } = world;
-    let shown = director.connections(&mut |connection| layout::connections::line(out, names, connection));
+    let shown = director
+        .connections(&mut |connection| layout::connections::line(out, names, format.persistent_conn, connection));
     match shown {
         Err(ClientError::Output(error)) => written(Err(error)),
         shown => shown.map_err(unanswered),

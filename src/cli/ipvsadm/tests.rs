@@ -141,7 +141,7 @@ fn what_is_refused_leaves_no_trace_and_has_its_words() {
         ("-A -t 192.0.2.10:80", 255, "Service already exists"),
         ("-A -t 192.0.2.10:80 -s nosuch", 255, "Service already exists"),
         ("-A -t 192.0.2.10:81 -s nosuch", 255, "Scheduler or persistence engine not found"),
-        ("-A -t 192.0.2.10:81 --pe sip", 255, "Scheduler or persistence engine not found"),
+        ("-A -t 192.0.2.10:81 --pe nosuch", 255, "Scheduler or persistence engine not found"),
         ("-E -t 192.0.2.10:80 -s nosuch", 255, "Scheduler or persistence engine not found"),
         ("-E -t 192.0.2.10:81 -s nosuch", 255, "No such service"),
         ("-D -u 192.0.2.10:80", 255, "No such service"),

@@ -167,6 +167,9 @@ fn suffix(service: &ServiceView) -> String {
         text += &format!(" persistent {}", persistence.timeout);
         text += &netmask(&service.name, persistence).map_or_else(String::new, |mask| format!(" mask {mask}"));
     }
+    if let Some(engine) = &service.engine {
+        text += &format!(" pe {engine}");
+    }
     if service.one_packet {
         text += " ops";
     }

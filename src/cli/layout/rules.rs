@@ -61,6 +61,9 @@ fn options(service: &ServiceView) -> String {
         text += &format!(" -p {}", persistence.timeout);
         text += &netmask(&service.name, persistence).map_or_else(String::new, |mask| format!(" -M {mask}"));
     }
+    if let Some(engine) = &service.engine {
+        text += &format!(" --pe {engine}");
+    }
     if service.one_packet {
         text += " -o";
     }

@@ -12,6 +12,7 @@ fn marked(fwmark: u32, family: Family, scheduler: &str, servers: Vec<ServerView>
         scheduler: scheduler.into(),
         flags: vec![],
         persistence: None,
+        engine: None,
         one_packet: false,
         counts: counts([1234, 98_765, 87_654, 123_456_789, 98_765_432_100]),
         rates: counts([12, 3456, 3001, 4_567_890, 12_345_678]),
@@ -63,6 +64,8 @@ fn many() -> Vec<ServiceView> {
         },
         ServiceView {
             flags: vec!["sh-fallback".into(), "sh-port".into()],
+            persistence: persistence(300, 32),
+            engine: Some("sip".into()),
             one_packet: true,
             ..service(Protocol::Udp, "192.0.2.10:53", "sh", vec![server("10.1.0.21:53", Forward::Dr, 1, 0, 2)])
         },
@@ -96,7 +99,7 @@ fn services_are_laid_out_as_by_ipvsadm() {
         "  -> 10.1.0.11:8080               Masq    3      12         345       \n",
         "  -> 192.168.0.9:80               Tunnel  0      0          0         \n",
         "  -> [fd00:1::b]:80               Tunnel  1      0          0         \n",
-        "UDP  192.0.2.10:53 sh (sh-fallback,sh-port) ops\n",
+        "UDP  192.0.2.10:53 sh (sh-fallback,sh-port) persistent 300 pe sip ops\n",
         "  -> 10.1.0.21:53                 Route   1      0          2         \n",
         "SCTP 10.0.0.1:5000 rr\n",
         "TCP  [2001:db8::10]:443 mh (mh-port) persistent 360 mask 64\n",
@@ -213,7 +216,7 @@ fn rules_say_all_that_makes_the_services() {
         "-a -t 192.0.2.10:80 -r 10.1.0.11:8080 -m -w 3\n",
         "-a -t 192.0.2.10:80 -r 192.168.0.9:80 -i -w 0 --tun-type gue --tun-port 6080 --tun-csum\n",
         "-a -t 192.0.2.10:80 -r [fd00:1::b]:80 -i -w 1 --tun-type gre --tun-nocsum\n",
-        "-A -u 192.0.2.10:53 -s sh -o -b sh-fallback,sh-port\n",
+        "-A -u 192.0.2.10:53 -s sh -p 300 --pe sip -o -b sh-fallback,sh-port\n",
         "-a -u 192.0.2.10:53 -r 10.1.0.21:53 -g -w 1\n",
         "-A --sctp-service 10.0.0.1:5000 -s rr\n",
         "-A -t [2001:db8::10]:443 -s mh -p 360 -M 64 -b mh-port\n",
@@ -306,9 +309,17 @@ fn connections_are_laid_out_as_by_ipvsadm() {
     for (protocol, expires, state, source, virtual_, destination) in rows {
         let [source, virtual_, destination] = [source, virtual_, destination].map(|text| text.parse().unwrap());
         let state = state.to_owned();
-        let view =
-            ConnectionView { protocol: Some(protocol), expires, state, source, virtual_, destination, local: None };
-        connections::line(&mut out, None, &view).unwrap();
+        let (protocol, local, call_id) = (Some(protocol), None, None);
+        let view = ConnectionView { protocol, expires, state, source, virtual_, destination, local, call_id };
+        connections::line(&mut out, None, true, &view).unwrap();
+    }
+    let call_id = Some("a84b4c@pc33".to_owned());
+    let [source, virtual_, destination] =
+        ["198.51.100.7:0", "192.0.2.10:5060", "10.1.0.11:5060"].map(|text| text.parse().unwrap());
+    let (protocol, state) = (Some(Protocol::Udp), "NONE".to_owned());
+    let call = ConnectionView { protocol, expires: 59, state, source, virtual_, destination, local: None, call_id };
+    for persistence in [false, true] {
+        connections::line(&mut out, None, persistence, &call).unwrap();
     }
     let expected = concat!(
         "IPVS connection entries\n",
@@ -318,6 +329,8 @@ fn connections_are_laid_out_as_by_ipvsadm() {
         "UDP 04:59  UDP         [2001:db8:c::7]:2150 [2001:db8:f::10]:53 [fd00:1::c]:53\n",
         "SCTP 00:03  REJECTED    198.51.100.7:40000 192.0.2.10:5000    10.1.0.12:5000\n",
         "TCP 44640:00 NONE        198.51.100.7:0     192.0.2.10:80      10.1.0.11:80\n",
+        "UDP 00:59  NONE        198.51.100.7:0     192.0.2.10:5060    10.1.0.11:5060\n",
+        "UDP 00:59  NONE        198.51.100.7:0     192.0.2.10:5060    10.1.0.11:5060   sip                a84b4c@pc33\n",
     );
     assert_eq!(String::from_utf8(out).unwrap(), expected);
     let mut out = Vec::new();

@@ -13,7 +13,7 @@ use crate::config::model::{RealServer, VirtualServer};
 use crate::config::problem::Level;
 use crate::config::text::Word;
 use crate::sched::{Flags, Kind, Setup};
-use crate::service::{Limits, Method, Persistence};
+use crate::service::{Engine, Limits, Method, Persistence};
 use crate::wire::{Family, Mask, Protocol};
 
 /// `persistence_timeout` without a value (keepalived's `IPVS_SVC_PERSISTENT_TIMEOUT`).
@@ -39,6 +39,7 @@ impl Builder<'_> {
         let keys: Vec<ServiceKey> =
             targets.iter().map(|target| name(target, protocol.unwrap_or(Protocol::UDP))).collect();
         let persistence = self.persistence(&items, keys.first().map(ServiceKey::family));
+        let engine = self.engine(&items, &keys);
         self.ports_are_given(block, &keys, persistence.is_some());
         let one_packet = self.one_packet(&items, &keys);
 
@@ -79,7 +80,17 @@ impl Builder<'_> {
                 let servers = servers.iter().map(|server| of_service(server, key)).collect();
                 let sorry = sorry.as_ref().map(|server| of_service(server, key));
                 let limits = Limits::default();
-                services.push(VirtualServer { key, scheduler, persistence, limits, one_packet, full, servers, sorry });
+                services.push(VirtualServer {
+                    key,
+                    scheduler,
+                    persistence,
+                    engine,
+                    limits,
+                    one_packet,
+                    full,
+                    servers,
+                    sorry,
+                });
             }
         }
     }
@@ -101,6 +112,18 @@ impl Builder<'_> {
             let message = format!("virtual_server {} has no port", key.virtual_.addr);
             self.reports.error(block.statement.span(), message, "give a port, or `persistence_timeout` for all ports");
         }
+    }
+
+    fn engine(&mut self, items: &[Item<'_>], keys: &[ServiceKey]) -> Option<Engine> {
+        let item = items.iter().rfind(|item| item.name == "persistence_engine")?;
+        let Some(word) = item.words().first() else {
+            self.reports.error(item.span(), "`persistence_engine` needs a name", "sip");
+            return None;
+        };
+        if keys.iter().any(|key| !matches!(key.protocol, Protocol::UDP | 0)) {
+            self.reports.warning(item.span(), "this engine is for UDP: TCP and SCTP would get no connection", "");
+        }
+        self.or_fault(item, word, Engine::named(&word.text).ok_or_else(|| Fault::new(&word.text, "sip")))
     }
 
     fn one_packet(&mut self, items: &[Item<'_>], keys: &[ServiceKey]) -> bool {

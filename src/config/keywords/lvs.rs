@@ -1,6 +1,6 @@
 //! Keywords of virtual and real servers.
 
-use super::Support::{Later, Refused, Removed, Unchecked};
+use super::Support::{Later, Removed, Unchecked};
 use super::Takes::{Any, Choice, Flag, None, Number, Text, Words};
 use super::{Block, Keyword, MANY, Takes, acts, later, other};
 
@@ -23,7 +23,7 @@ pub(super) const VIRTUAL_SERVER: &[Keyword] = &[
     acts("ip_family", Choice(&["inet", "inet6"]), "that of the servers", "family of a firewall-mark service"),
     later("hashed", "internal to keepalived"),
     acts("ops", Flag, "no", "schedule every UDP packet for itself"),
-    other("persistence_engine", Any, Refused("persistence by content is not done"), "persistence by SIP call"),
+    acts("persistence_engine", Any, "none", "`sip`: persistence by SIP call, for UDP"),
     acts("flag-1", None, "", "`sh-fallback` or `mh-fallback`"),
     acts("flag-2", None, "", "`sh-port` or `mh-port`"),
     acts("flag-3", None, "", "listed; means nothing to any scheduler"),

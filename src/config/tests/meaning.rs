@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::*;
 use crate::check::{HttpGet, Probe, Spec, StatusCodes, Url};
 use crate::io::options::{Attach, BusyPoll, Driver, Poll, Transfer};
-use crate::sched::{Flags, Kind};
+use crate::sched::{Expirations, Flags, Kind};
 use crate::service::{
     Defences, Defend, FtpPorts, GueChecksum, HandOn, Limits, Method, Options, Persistence, ProxyVersion, Tunnel,
 };
@@ -221,6 +221,10 @@ fn defences_limits_and_helpers() {
             am_droprate 7
             ftp_ports 21 2121
             sloppy_sctp yes
+            schedule_icmp yes
+            nat_icmp_send yes
+            lblc_expiration 60
+            lblcr_expiration 120
         }
         virtual_server 192.0.2.1 80 {
             protocol TCP
@@ -242,7 +246,9 @@ fn defences_limits_and_helpers() {
         am_droprate: 7,
     };
     assert_eq!((options.defences, options.ftp_ports), (defences, FtpPorts::new([21, 2121])));
-    assert!(options.sloppy_sctp);
+    assert!(options.sloppy_sctp && options.schedule_icmp && options.nat_icmp_send);
+    let expirations = Expirations { lblc: Ticks::from_secs(60), lblcr: Ticks::from_secs(120) };
+    assert_eq!(options.expirations, expirations);
     let limits: Vec<_> = config.services.iter().map(|service| (service.key.protocol, service.limits)).collect();
     assert_eq!(limits, [(6, Limits { connections: 100, rate: 10 }), (132, Limits::default())]);
     assert_eq!(parse("ringmaster {\nftp_ports none\n}").settings.options.ftp_ports, FtpPorts::NONE);

@@ -22,7 +22,7 @@ pub(super) use reader::{read, read_file};
 pub(super) use report::Reports;
 pub(super) use source::{Sources, Span};
 pub(super) use tree::{Statement, parse};
-pub(super) use words::Word;
+pub(super) use words::{Token, Word};
 
 /// Bounds on the input.
 pub(super) mod limits {

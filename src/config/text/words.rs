@@ -3,6 +3,8 @@
 //! The rules are keepalived's: `#` and `!` start a comment anywhere but in quotes, even inside a word; double quotes are
 //! taken off, single quotes are letters; a string ends on its line; braces stand for themselves wherever they are.
 
+use serde::{Deserialize, Serialize};
+
 use super::{Reports, Span};
 
 /// A character and the column that it has in the file (where a variable is used, for the characters of its value).
@@ -13,7 +15,7 @@ pub(crate) struct Glyph {
 }
 
 /// A word and its place.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Word {
     /// Without quotes and escapes.
     pub(crate) text: String,
@@ -22,7 +24,7 @@ pub(crate) struct Word {
 }
 
 /// What a line is made of.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum Token {
     /// A word.
     Word(Word),

@@ -100,6 +100,12 @@ impl StateWord {
         State::from_byte((self.0 >> 32) as u8)
     }
 
+    /// Whether it is this state; cheaper than to ask which it is.
+    #[inline(always)]
+    pub const fn is_in(self, state: State) -> bool {
+        (self.0 >> 32) as u8 == state as u8
+    }
+
     /// The caller's own bits.
     #[inline(always)]
     pub const fn flags(self) -> u8 {
@@ -151,9 +157,12 @@ impl StateWord {
     }
 }
 
-/// Enough for 48 days.
-const TIMEOUT_BITS: u32 = 28;
-const TIMEOUT: u32 = (1 << TIMEOUT_BITS) - 1;
+/// The longest timeout that is kept: 48 days.
+const LONGEST: u32 = (1 << 28) - 1;
+
+const EPOCH_BITS: u32 = 28;
+/// The last epoch that [`Entry::set_hop`] can note; 1 comes after it.
+pub const LAST_EPOCH: u32 = (1 << EPOCH_BITS) - 1;
 
 /// Counted no further: defences ask whether a connection has had more than eight (`ip_vs_conn.c: todrop_entry`).
 const MOST_REQUESTS: u32 = 9;
@@ -172,7 +181,7 @@ pub struct Entry {
     pair: AtomicU32,
     generation: AtomicU32,
     last_seen: AtomicU32,
-    /// The lowest [`TIMEOUT_BITS`] the timeout in ticks, above them a count of requests.
+    /// In ticks.
     timeout: AtomicU32,
     vport: AtomicU16,
     rport: AtomicU16,
@@ -180,6 +189,7 @@ pub struct Entry {
     control: AtomicU32,
     /// Of a connection, the next hop towards the client; of a template, the count of its connections.
     hop: AtomicU32,
+    /// The lowest [`EPOCH_BITS`] the epoch of the hop, above them a count of requests.
     epoch: AtomicU32,
 }
 
@@ -251,28 +261,31 @@ impl Entry {
     /// How long the entry lasts without a packet.
     #[inline(always)]
     pub fn timeout(&self) -> Ticks {
-        Ticks(self.timeout.load(Ordering::Relaxed) & TIMEOUT)
+        Ticks(self.timeout.load(Ordering::Relaxed))
     }
 
     /// Sets how long the entry lasts without a packet: at most 48 days.
     #[inline]
     pub fn set_timeout(&self, timeout: Ticks) {
-        // A request that another worker counts in this moment may be lost; the count is only ever a measure.
-        let requests = self.timeout.load(Ordering::Relaxed) & !TIMEOUT;
-        store_if_different(&self.timeout, requests | timeout.0.min(TIMEOUT));
+        store_if_different(&self.timeout, timeout.0.min(LONGEST));
     }
 
     /// How many packets came from the client, as far as nine.
     pub fn requests(&self) -> u32 {
-        (self.timeout.load(Ordering::Relaxed) >> TIMEOUT_BITS).min(MOST_REQUESTS)
+        (self.epoch.load(Ordering::Relaxed) >> EPOCH_BITS).min(MOST_REQUESTS)
     }
 
-    /// Counts a packet, if it is one from the client. A connection that has had more than a few is left alone.
+    /// Counts a packet, if it is one from the client: without a branch on that, which would be mispredicted for every
+    /// second packet. A connection that has had more than a few is left alone.
+    ///
+    /// No locked instruction, so of two workers' counts one may be lost, which is only ever a measure. With it an epoch may
+    /// come back that another worker has just replaced: the hop beside it is then looked up once more.
     #[inline(always)]
     pub fn count_request(&self, is_request: bool) {
-        let few = self.timeout.load(Ordering::Relaxed) >> TIMEOUT_BITS < MOST_REQUESTS;
-        if few && is_request {
-            self.timeout.fetch_add(1 << TIMEOUT_BITS, Ordering::Relaxed);
+        let counted = self.epoch.load(Ordering::Acquire);
+        if counted >> EPOCH_BITS < MOST_REQUESTS {
+            // Release, for the hop's sake: see `set_hop`.
+            self.epoch.store(counted + (u32::from(is_request) << EPOCH_BITS), Ordering::Release);
         }
     }
 
@@ -309,14 +322,15 @@ impl Entry {
     /// The epoch of the network in which the hop was found out.
     #[inline(always)]
     pub fn epoch(&self) -> u32 {
-        self.epoch.load(Ordering::Acquire)
+        self.epoch.load(Ordering::Acquire) & LAST_EPOCH
     }
 
     /// Remembers the next hop and the epoch it was found out in. Workers of one epoch find the same hop, so it does not
     /// matter who writes; the epoch comes last, so that it never vouches for an older hop.
     pub fn set_hop(&self, hop: u32, epoch: u32) {
+        let requests = self.epoch.load(Ordering::Relaxed) & !LAST_EPOCH;
         self.hop.store(hop, Ordering::Relaxed);
-        self.epoch.store(epoch, Ordering::Release);
+        self.epoch.store(requests | (epoch & LAST_EPOCH), Ordering::Release);
     }
 
     /// Of a template: how many connections it controls.
@@ -370,12 +384,12 @@ impl Entry {
         self.pair.store(record.pair, Ordering::Relaxed);
         self.generation.store(record.generation, Ordering::Relaxed);
         self.last_seen.store(record.last_seen.0, Ordering::Relaxed);
-        self.timeout.store(record.timeout.0.min(TIMEOUT), Ordering::Relaxed);
+        self.timeout.store(record.timeout.0.min(LONGEST), Ordering::Relaxed);
         self.vport.store(record.vport, Ordering::Relaxed);
         self.rport.store(record.rport, Ordering::Relaxed);
         self.control.store(record.control.map_or(0, |slot| slot.number() + 1), Ordering::Relaxed);
         self.hop.store(record.hop, Ordering::Relaxed);
-        self.epoch.store(record.epoch, Ordering::Relaxed);
+        self.epoch.store(record.epoch & LAST_EPOCH, Ordering::Relaxed);
         let mut flags = record.flags & !HAS_VIP;
         if let Some(own) = record.vip {
             vip.store(own);

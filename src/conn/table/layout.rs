@@ -18,11 +18,11 @@ pub(super) const MAX_CONNECTIONS: u32 = 1_288_000_000;
 pub(super) const MAX_WORKERS: u32 = 1024;
 
 const MAGIC: u64 = u64::from_le_bytes(*b"RINGCONN");
-const LAYOUT_VERSION: u32 = 2;
+const LAYOUT_VERSION: u32 = 3;
 const PAGE: usize = 4096;
 
 /// The place of an entry, which stays its place for as long as the entry lives.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Slot(u32);
 
 impl Slot {

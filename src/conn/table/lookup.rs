@@ -13,15 +13,39 @@ impl Table {
         prefetch(self.word(self.geometry.home(hash)));
     }
 
-    /// Asks for the entry that a lookup of this hash will probably read: the first that carries its tag or else, since
-    /// the connection is probably new, the first free one. Sixteen packets ahead of the lookup is best.
+    /// Asks for the entry that a lookup of this hash will probably read, and names it for [`Table::find_near`]: the first
+    /// that carries its tag or else, since the connection is probably new, the first free one. Sixteen packets ahead of the
+    /// lookup is best.
     #[inline(always)]
-    pub fn prefetch_entry(&self, hash: FlowHash) {
+    pub fn prefetch_entry(&self, hash: FlowHash) -> Slot {
         let home = self.geometry.home(hash);
         let word = Word(self.word(home).load(Ordering::Relaxed));
-        if let Some(position) = word.matches(Geometry::tag(hash)).next().or_else(|| word.free().next()) {
-            prefetch(self.entry(Slot::of(home, position)));
+        let probable = word.matches(Geometry::tag(hash)).next().or_else(|| word.free().next());
+        let slot = Slot::of(home, probable.unwrap_or_default());
+        prefetch(self.entry(slot));
+        slot
+    }
+
+    /// As [`Table::find`], with the answer of [`Table::prefetch_entry`] in the same batch: mostly that is the entry.
+    #[inline(always)]
+    pub fn find_near(
+        &self,
+        probable: Slot,
+        key: &FlowKey,
+        hash: FlowHash,
+        same: impl Fn(&Entry) -> bool,
+    ) -> Option<Slot> {
+        let entry = self.entry(probable);
+        if entry.state_word().is_live() && entry.has_key(key) && same(entry) {
+            return Some(probable);
         }
+        self.find_from_home(key, hash, &same)
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn find_from_home(&self, key: &FlowKey, hash: FlowHash, same: &impl Fn(&Entry) -> bool) -> Option<Slot> {
+        self.find(key, hash, same)
     }
 
     /// The live entry of `key` that `same` agrees to.

@@ -60,7 +60,7 @@ use self::primitive::{AtomicBool, AtomicU64, Ordering};
 use super::{FlowHash, FlowKey, HashSeed};
 use crate::wire::Addr;
 
-pub use self::entry::{Entry, Record, StateWord};
+pub use self::entry::{Entry, LAST_EPOCH, Record, StateWord};
 pub use self::error::TableError;
 pub use self::grace::Member;
 pub use self::insert::Insert;

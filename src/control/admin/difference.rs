@@ -133,6 +133,7 @@ mod tests {
             Just(r#""scheduler":"rr""#),
             Just(r#""scheduler":"sh","flags":["sh-port"]"#),
             Just(r#""scheduler":"wlc","persistence":{"timeout":9,"netmask":"255.255.255.0"}"#),
+            Just(r#""scheduler":"rr","persistence":{"timeout":9,"netmask":"255.255.255.255"},"engine":"sip""#),
         ];
         let server = prop_oneof![
             Just(r#""method":"nat","weight":1"#),

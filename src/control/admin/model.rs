@@ -6,7 +6,7 @@ use super::{
 use crate::config::model::{RealServer, VirtualServer};
 use crate::control::view::{self, Forward, Protocol};
 use crate::sched::{Flags, Kind, Setup};
-use crate::service::{GueChecksum, Limits, Method, Persistence, Thresholds, Tunnel};
+use crate::service::{Engine, GueChecksum, Limits, Method, Persistence, Thresholds, Tunnel};
 use crate::time::Ticks;
 use crate::wire::{Family, Mask, ServiceKey, Shape};
 
@@ -47,20 +47,19 @@ pub(super) fn service_spec(service: &VirtualServer) -> Option<ServiceSpec> {
         flags: names.into_iter().filter(|(set, _)| *set).map(|(_, name)| name.to_owned()).collect(),
         persistence: service.persistence.map(affinity),
         one_packet: service.one_packet,
-        engine: None,
+        engine: service.engine.map(|engine| engine.name().to_owned()),
     })
 }
 
 /// A service without servers.
 pub(super) fn virtual_server(key: ServiceKey, spec: &ServiceSpec) -> Result<VirtualServer, Refusal> {
     let kind: Kind = spec.scheduler.parse().map_err(|_| Refusal::NoSuchScheduler)?;
-    if spec.engine.is_some() {
-        return Err(Refusal::NoSuchScheduler);
-    }
+    let engine = |name: &String| Engine::named(name).ok_or(Refusal::NoSuchScheduler);
     Ok(VirtualServer {
         key,
         scheduler: Setup { kind, flags: flags(&spec.flags)? },
         persistence: spec.persistence.map(|spec| persistence(spec, key.family())).transpose()?,
+        engine: spec.engine.as_ref().map(engine).transpose()?,
         limits: Limits::default(),
         one_packet: spec.one_packet,
         full: None,

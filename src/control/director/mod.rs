@@ -27,6 +27,7 @@ use tokio::time::{Interval, MissedTickBehavior, interval, sleep};
 
 use super::admin;
 use super::bfd::BfdError;
+use super::configuration::{self, Given};
 use super::keeper::{Keeper, Wish};
 use super::kernel::{self, Kernel, KernelError, ReturnLink, Tuning, VirtualAddresses, VirtualMacs};
 use super::ledger::{Counts, ESTIMATE};
@@ -36,7 +37,7 @@ use super::sync::{SyncRole, Synchronisation};
 use super::vrrp::{Command, ElectionError};
 use super::{Ids, Ledger, Locals, PAIRS, plan, rules};
 use crate::check::{self, Failure, Health, Spec};
-use crate::config::Config;
+use crate::config::{Config, Reading};
 use crate::conn::table::TableError;
 use crate::forward::{Reason, Shared};
 use crate::io::PortInfo;
@@ -44,7 +45,7 @@ use crate::io::xdp::Gauge;
 use crate::io::xdp::SetupError;
 use crate::io::xdp::steer::Steering;
 use crate::service::{Network, Services, Snapshot};
-use crate::supervisor::Channel;
+use crate::supervisor::{CONFIGURATION, Channel};
 use crate::sys::pulse::Hold;
 use crate::sys::{capabilities, clock, scheduling};
 use crate::wire::Addr;
@@ -188,8 +189,8 @@ enum End {
 /// Runs a director until a signal ends it, or its supervisor wants another in its place. `again` reads the configuration
 /// once more; `None` if it would not load.
 pub async fn run(
-    config: Config,
-    mut again: impl FnMut() -> Option<Config>,
+    Given { config, reading, goes_on }: Given,
+    mut again: impl FnMut() -> Option<(Config, Reading)>,
     supervisor: Option<Channel>,
 ) -> Result<(), DirectorError> {
     // Before anything else: without them each step would fail in its own words.
@@ -203,14 +204,19 @@ pub async fn run(
     let mut prepared = Prepared::new(config).await?;
     let Some(inheritance) = prepared.inherit(&mut keeper).await? else { return Ok(()) };
     let at = prepared.socket().to_owned();
-    // Without anything to go on with, whoever listens there would be disturbed.
-    let first = inheritance.estate.is_empty().then(|| ControlSocket::bind(&at)).transpose()?;
+    // If nobody has died or made way, whoever listens there would be disturbed.
+    let is_first = inheritance.estate.is_empty() && !goes_on;
+    let first = is_first.then(|| ControlSocket::bind(&at)).transpose()?;
     let mut director = prepared.start(keeper, inheritance).await?;
     let mut socket = first.map_or_else(|| ControlSocket::bind(&at), Ok)?;
     // A spare has gone first since it waited.
     let _ = scheduling::go_along();
+    director.keep(&reading);
     director.announce();
     director.keeper.ready();
+    if goes_on {
+        compare(&reading, again());
+    }
     match director.serve(&mut socket, &mut signals, &mut again).await {
         Ok(End::Followed) => {
             // Nobody may be told that this director is still there.
@@ -225,13 +231,35 @@ pub async fn run(
     }
 }
 
+/// Says what has become of the files that the last director had read, if anything has.
+fn compare(kept: &Reading, files: Option<(Config, Reading)>) {
+    match files {
+        Some((_, reading)) if reading == *kept => {}
+        Some(_) => {
+            tracing::warn!("the configuration has changed since it was read: what was read holds until a reload")
+        }
+        None => tracing::error!(
+            "the configuration does not load any more: what was read before holds, but repair it before you reload, \
+             upgrade or restart"
+        ),
+    }
+}
+
 impl Director {
+    /// Has the configuration held, for a director that follows the death of this one.
+    fn keep(&mut self, reading: &Reading) {
+        match configuration::file(reading) {
+            Ok(file) => self.keeper.hold(CONFIGURATION, &file),
+            Err(error) => tracing::error!("the configuration cannot be kept for the next director: {error}"),
+        }
+    }
+
     /// The loop.
     async fn serve(
         &mut self,
         socket: &mut ControlSocket,
         signals: &mut Signals,
-        again: &mut impl FnMut() -> Option<Config>,
+        again: &mut impl FnMut() -> Option<(Config, Reading)>,
     ) -> Result<End, DirectorError> {
         let (mut beat, mut confirm, mut estimate) = (steady(BEAT), steady(CONFIRM), steady(ESTIMATE));
         loop {
@@ -248,7 +276,7 @@ impl Director {
                 query = socket.next() => query.answer(self),
                 order = signals.next() => match order {
                     Order::Reload => match again() {
-                        Some(config) => self.reload(config),
+                        Some((config, reading)) => self.reload(config, &reading),
                         None => tracing::error!("SIGHUP: the configuration does not load; nothing was changed"),
                     },
                     Order::End(name) => {
@@ -382,6 +410,9 @@ impl Director {
     }
 
     fn snapshot(&self) -> Snapshot {
+        if self.services.list.iter().any(|service| service.engine.is_some()) {
+            self.shared.calls.make_room();
+        }
         Snapshot {
             generation: self.generation,
             services: Arc::clone(&self.services),

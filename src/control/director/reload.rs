@@ -6,12 +6,12 @@
 //! read, or made, stays as they made it unless the file says something new about it.
 
 use super::Director;
-use crate::config::Config;
 use crate::config::model::{Settings, VirtualServer};
+use crate::config::{Config, Reading};
 
 impl Director {
     /// Goes over to a configuration that was read again. Refused, it changes nothing.
-    pub(super) fn reload(&mut self, new: Config) {
+    pub(super) fn reload(&mut self, new: Config, reading: &Reading) {
         if let Some(what) = needs_restart(&self.file, &new) {
             tracing::error!("SIGHUP: {what} cannot change while the director runs; nothing was reloaded, restart it");
             return;
@@ -34,6 +34,7 @@ impl Director {
             return;
         }
         self.file = new;
+        self.keep(reading);
         self.keeper.reloaded();
         tracing::info!("SIGHUP: reloaded, {} virtual services", self.config.services.len());
     }

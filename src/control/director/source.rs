@@ -50,8 +50,7 @@ impl Source for Director {
                 return page;
             }
             let listed = self.shared.table.slot(number).and_then(|slot| self.shared.table.listed(slot));
-            page.entries
-                .extend(listed.and_then(|listed| view::connection(&self.shared.table, &self.services, &listed, now)));
+            page.entries.extend(listed.and_then(|listed| view::connection(&self.shared, &self.services, &listed, now)));
         }
         page.next = (end < self.shared.table.capacity()).then_some(u64::from(end));
         page

@@ -81,6 +81,10 @@ impl Prepared {
             takeover::repeat_changes(&mut self.config, &memory.state);
         }
         let left = takeover::steering(inheritance.steering.take(), &mut keeper, memory.as_ref());
+        if left.is_none() {
+            // A program stays attached for as long as anybody holds it.
+            inheritance.estate.release(takeover::STEERING);
+        }
         let mut steering = left.map_or_else(Steering::load, Ok)?;
         let modes = attach(&mut steering, &self.interfaces, &self.config.settings)?;
         let setups = ports_of_workers(&self.interfaces, &modes, self.workers);
@@ -93,7 +97,11 @@ impl Prepared {
                 let black_box = self.config.settings.socket.with_extension("died.pcap");
                 let (rings, in_hand) = match left {
                     Some(left) => left,
-                    None => (open_rings::<Own>(&setups, &self.config.settings)?, Vec::new()),
+                    None => {
+                        // A queue stays bound for as long as anybody holds its socket.
+                        inheritance.estate.release(RINGS);
+                        (open_rings::<Own>(&setups, &self.config.settings)?, Vec::new())
+                    }
                 };
                 for (worker, io) in rings.iter().enumerate() {
                     takeover::hold_rings(&mut keeper, worker, io).map_err(failed)?;

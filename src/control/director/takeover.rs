@@ -24,7 +24,7 @@ pub(super) const TABLE: &str = "table";
 pub(super) const STATE: &str = "state";
 pub(super) const MAPS: &str = "steer.map.";
 pub(super) const LINKS: &str = "steer.link.";
-const STEERING: &str = "steer.";
+pub(super) const STEERING: &str = "steer.";
 /// Below [`RINGS`], so that it goes with them.
 pub(super) const WAY_BACK: &str = "rings.way.";
 pub(super) const NATIVE: &str = "native";
@@ -84,13 +84,16 @@ pub(super) fn steering(
     adopted.ok()
 }
 
+/// Frames that a director had in hand.
+type InHand = Vec<Vec<u8>>;
+
 /// The rings of all workers, with the frames that the last director had in hand when it died; `None` if there are none, or
 /// they do not fit, and are let go.
 pub(super) fn rings(
     mapped: Option<Result<Vec<Mapped>, SetupError>>,
     setups: &[Vec<PortSetup>],
     keeper: &mut Keeper,
-) -> Option<(Vec<XdpIo<Own>>, Vec<Vec<u8>>)> {
+) -> Option<(Vec<XdpIo<Own>>, InHand)> {
     let mut in_hand = Vec::new();
     let go_on = |(mut mapped, ports): (Mapped, &Vec<_>)| {
         in_hand.extend(mapped.in_hand());

@@ -41,10 +41,10 @@ pub fn plan(
         let id = ids.service(service.key);
         let Pool { servers, scheduler } = Pool::of(before, service.scheduler, ids.seed(id)).with(&wanted);
         let generations: Vec<u32> = servers.iter().map(|server| ids.generation(server.pair)).collect();
-        let VirtualServer { key, persistence, one_packet, .. } = *service;
+        let VirtualServer { key, persistence, engine, one_packet, .. } = *service;
         let admission = admission(service, before);
         let full = service.full.clone().map(Arc::new);
-        let service = Service { id, key, scheduler, persistence, admission, one_packet, full, servers };
+        let service = Service { id, key, scheduler, persistence, engine, admission, one_packet, full, servers };
         builder.add(service, &generations, network);
     }
     for (id, pair) in ids.removed() {

@@ -51,6 +51,7 @@ fn service(key: ServiceKey, servers: &[u8]) -> VirtualServer {
         key,
         scheduler: Kind::Wrr.into(),
         persistence: None,
+        engine: None,
         one_packet: false,
         full: None,
         limits: Default::default(),

@@ -30,6 +30,7 @@ impl Source for Director {
             virtual_: address,
             destination: address,
             local: None,
+            call_id: None,
         };
         let entries = (cursor..end).map(|_| entry.clone()).collect();
         ConnectionPage { entries, next: (end < self.connections).then_some(end) }
@@ -173,7 +174,10 @@ fn the_place_is_taken_only_from_the_dead() {
         let alive = ControlSocket::bind(&path).expect("the place is free");
         let refused = ControlSocket::bind(&path).err().expect("another one listens");
         assert!(matches!(refused, SocketError::Taken(_)), "{refused}");
+        let successor = ControlSocket::take_over(&path).expect("it is known to be dead");
         drop(alive);
+        assert!(path.exists(), "the dead take nothing away");
+        drop(successor);
 
         drop(std::os::unix::net::UnixListener::bind(&path).expect("a leftover"));
         assert!(path.exists());
@@ -182,6 +186,7 @@ fn the_place_is_taken_only_from_the_dead() {
         std::fs::write(&path, "something else").expect("a file");
         drop(second);
         assert!(path.exists(), "what is not ours is not removed");
+        assert!(ControlSocket::take_over(&path).is_err());
         let refused = ControlSocket::bind(&path).err().expect("a file is in the way");
         assert!(matches!(refused, SocketError::NotASocket(_)), "{refused}");
     });

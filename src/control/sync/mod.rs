@@ -267,7 +267,7 @@ impl Synchronisation {
     /// The sweep has met a live entry.
     pub(crate) fn met(&mut self, slot: Slot, now: Duration) {
         let Some(master) = &mut self.master else { return };
-        let facts = Facts { table: &self.shared.table, services: &self.services };
+        let facts = Facts { table: &self.shared.table, services: &self.services, calls: &self.shared.calls };
         if let Some(record) = self.sender.observe(&mut self.ledger, facts, slot) {
             self.counts.told += 1;
             let full = master.live.push(&record, now);
@@ -277,7 +277,7 @@ impl Synchronisation {
 
     /// The sweep has found an entry ended. Its slot may be another's soon, so it is no more what peers know.
     pub(crate) fn ended(&mut self, slot: Slot, now: Duration) {
-        let facts = Facts { table: &self.shared.table, services: &self.services };
+        let facts = Facts { table: &self.shared.table, services: &self.services, calls: &self.shared.calls };
         let record = self.sender.ended(&mut self.ledger, facts, slot, Tick::at(now));
         // Only peers of the sealed dialect can be told.
         if let (Some(record), Some(master), Some(_)) = (record, &mut self.master, &self.sealed) {
@@ -298,7 +298,7 @@ impl Synchronisation {
         }
         if master {
             sealed.begin_bulk(now);
-            let facts = Facts { table: &self.shared.table, services: &self.services };
+            let facts = Facts { table: &self.shared.table, services: &self.services, calls: &self.shared.calls };
             let record = |slot| self.sender.snapshot(facts, slot, Tick::at(now));
             self.counts.sent += sealed.step_bulk(facts.table, record, now);
         }

@@ -5,8 +5,8 @@ use std::net::SocketAddr;
 use serde::{Deserialize, Serialize};
 
 use super::{Protocol, socket};
-use crate::conn::Table;
 use crate::conn::table::Listed;
+use crate::forward::Shared;
 use crate::forward::full::LocalEnd;
 use crate::forward::lifecycle::SPENT;
 use crate::service::{PairId, Services, Side};
@@ -32,6 +32,9 @@ pub struct ConnectionView {
     /// With full NAT, the director's end that the server sees in place of the client.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub local: Option<SocketAddr>,
+    /// Of a template of the persistence engine `sip`, the Call-ID, if its text is still known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub call_id: Option<String>,
 }
 
 /// A part of the connection table.
@@ -45,9 +48,9 @@ pub struct ConnectionPage {
 
 /// The view of a table entry; `None` if it belongs to no pair that is known any more, or is the local end of a connection
 /// by full NAT, which is shown with that.
-pub fn connection(table: &Table, services: &Services, listed: &Listed, now: Tick) -> Option<ConnectionView> {
+pub fn connection(shared: &Shared, services: &Services, listed: &Listed, now: Tick) -> Option<ConnectionView> {
     let record = &listed.record;
-    let local = match LocalEnd::of(table, listed) {
+    let local = match LocalEnd::of(&shared.table, listed) {
         Some(LocalEnd::Itself) => return None,
         Some(LocalEnd::Of(local)) => Some(local),
         None => None,
@@ -58,7 +61,9 @@ pub fn connection(table: &Table, services: &Services, listed: &Listed, now: Tick
         // The kernel keeps a template from being found by giving it ports that nobody has (`ip_vs_check_template`).
         _ => [u16::MAX; 2],
     };
-    let its_own = record.vip.filter(|_| pair.service_key().mark().is_some());
+    let is_template = listed.key.is_template();
+    let its_own = record.vip.filter(|_| !is_template && pair.service_key().mark().is_some());
+    let call = record.vip.filter(|_| listed.key.is_call());
     let left = record.timeout.0.saturating_sub(now.since(record.last_seen).0);
     Some(ConnectionView {
         protocol: protocol_of(listed.key.protocol())?,
@@ -68,6 +73,7 @@ pub fn connection(table: &Table, services: &Services, listed: &Listed, now: Tick
         virtual_: socket(Endpoint { port: vport, addr: its_own.unwrap_or(pair.ends[Side::Virtual as usize]) }),
         destination: socket(Endpoint { port: rport, ..pair.end(Side::Real) }),
         local: local.map(socket),
+        call_id: call.and_then(|call| shared.calls.text(call)).map(|id| id.as_str().to_owned()),
     })
 }
 

@@ -92,6 +92,9 @@ pub struct ServiceView {
     /// Client affinity, if asked for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub persistence: Option<PersistenceView>,
+    /// Persistence engine, if it has one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub engine: Option<String>,
     /// Each datagram is scheduled by itself.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub one_packet: bool,
@@ -163,6 +166,7 @@ fn service(service: &Service, loads: &Loads, ledger: &Ledger) -> Option<ServiceV
         scheduler: setup.kind.to_string(),
         flags: flags(setup),
         persistence: service.persistence.map(|with| persistence(with, service.key.family())),
+        engine: service.engine.map(|engine| engine.name().to_owned()),
         one_packet: service.one_packet,
         counts: account.counts,
         rates: account.rates(),
@@ -240,6 +244,7 @@ mod tests {
                     timeout: Ticks::from_secs(360),
                     mask: Mask::of_length(Family::V6, 64),
                 }),
+                engine: None,
                 one_packet: false,
                 full: None,
                 servers: vec![server],

@@ -17,6 +17,7 @@ fn v4() -> SyncRecord {
         client: "198.51.100.7:40000".parse().unwrap(),
         virtual_: "192.0.2.1:80".parse().unwrap(),
         real: "10.1.0.11:8080".parse().unwrap(),
+        call: None,
     }
 }
 
@@ -86,6 +87,7 @@ fn a_message_of_a_live_kernel() {
         client: Endpoint::new(std::net::Ipv4Addr::new(10, 1, 0, 1), port),
         virtual_: "10.9.9.9:80".parse().unwrap(),
         real: "10.1.0.4:80".parse().unwrap(),
+        call: None,
     };
     let template = SyncRecord { state: 1, timeout: 360, ..connection(0, 0x1183) };
     let expected = [connection(40000, 0x183), template, template, connection(40001, 0x1a3)];
@@ -167,21 +169,26 @@ fn a_broken_record_ends_the_message_and_those_before_it_count() {
 
 #[test]
 fn options_are_understood_or_skipped_and_drop_their_record_only_if_they_must() {
-    let template = SyncRecord { flags: Flags(0x1100), state: 0, ..v4() };
+    let call = SyncRecord { flags: Flags(0x1100), state: 0, call: CallId::new(b"a@b"), ..v4() };
     let sequences = [&[1, 24][..], &[0; 24]].concat();
-    let cases: [(&str, SyncRecord, &[u8], bool); 8] = [
+    let cases: [(&str, SyncRecord, &[u8], bool); 12] = [
         ("sequence numbers", v4(), &sequences, true),
         ("marked as ignorable", v4(), &[0x41, 24].iter().copied().chain([0; 24]).collect::<Vec<_>>(), true),
         ("an unknown one, ignorable", v4(), &[0x50, 3, 1, 2, 3], true),
         ("an unknown one, mandatory", v4(), &[0x10, 3, 1, 2, 3], false),
         ("option 0, mandatory", v4(), &[0, 1, 0], false),
         ("an engine's data of a connection", v4(), &[2, 3, 1, 2, 3], true),
-        ("an engine's data of a template", template, &[2, 3, 1, 2, 3, 3, 3, b's', b'i', b'p'], false),
+        ("an engine's data of a template", call, &[2, 3, b'a', b'@', b'b', 3, 3, b's', b'i', b'p'], true),
+        ("data that no Call-ID has", call, &[2, 3, 1, 2, 3, 3, 3, b's', b'i', b'p'], false),
+        ("another engine", call, &[2, 3, b'a', b'@', b'b', 3, 3, b'x', b'i', b'p'], false),
+        ("data without an engine", call, &[2, 3, b'a', b'@', b'b'], false),
+        ("an engine without data", call, &[3, 3, b's', b'i', b'p'], false),
         ("option 7 twice, ignorable", v4(), &[0x47, 1, 0, 0x47, 1, 0], true),
     ];
     for (what, record, options, kept) in cases {
         // A record behind it shows that padding is stepped over.
-        let bytes = framed(2, &[&with_options(&record, options), &with_options(&v6(), &[])]);
+        let bytes =
+            framed(2, &[&with_options(&SyncRecord { call: None, ..record }, options), &with_options(&v6(), &[])]);
         assert_eq!(read(&bytes), Ok(vec![Ok(kept.then_some(record)), Ok(Some(v6()))]), "{what}");
     }
 }
@@ -221,12 +228,13 @@ proptest! {
     #[test]
     fn records_survive_the_journey(
         protocol in any::<u8>(), flags in any::<u32>(), state in any::<u16>(), fwmark in any::<u32>(), timeout in any::<u32>(),
-        ports in any::<[u16; 3]>(), low in any::<[u32; 3]>(), is_v6 in any::<bool>(),
+        ports in any::<[u16; 3]>(), low in any::<[u32; 3]>(), is_v6 in any::<bool>(), id in "[a-z0-9@]{0,255}",
     ) {
         let address = |bits: u32| if is_v6 { Addr { hi: 0x2001_0db8 << 32, lo: u64::from(bits) } } else { Addr::v4(bits) };
         let end = |nth: usize| Endpoint { addr: address(low[nth]), port: ports[nth] };
         let flags = Flags(flags);
-        let record = SyncRecord { protocol, flags, state, fwmark, timeout, client: end(0), virtual_: end(1), real: end(2) };
+        let call = CallId::new(id.as_bytes()).filter(|_| flags.any(Flags::TEMPLATE));
+        let record = SyncRecord { protocol, flags, state, fwmark, timeout, client: end(0), virtual_: end(1), real: end(2), call };
         prop_assert_eq!(read(&written(&[record])), Ok(vec![Ok(Some(record))]));
     }
 }

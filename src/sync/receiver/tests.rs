@@ -15,6 +15,7 @@ fn established() -> SyncRecord {
         client: "198.51.100.7:40000".parse().unwrap(),
         virtual_: "192.0.2.1:80".parse().unwrap(),
         real: "10.1.0.11:8080".parse().unwrap(),
+        call: None,
     }
 }
 

@@ -1,7 +1,9 @@
 use super::*;
+use crate::forward::calls::CallName;
 use crate::forward::lifecycle;
 use crate::sync::Outcome;
 use crate::sync::tests::stage::{DR, FTP, MARK, NAT, SCTP, Stage, TUN6, UDP, WIDE};
+use crate::wire::sip::CallId;
 
 const CLIENT: &str = "198.51.100.7:40000";
 
@@ -148,7 +150,7 @@ fn an_untimely_end_is_told_of_and_a_timely_one_is_not() {
         stage.observe(slot);
         stage.pass(passed);
         let Stage { shared, ledger, services, sender, now, .. } = &mut stage;
-        let facts = Facts { table: &shared.table, services };
+        let facts = Facts { table: &shared.table, services, calls: &shared.calls };
         lifecycle::end(shared, 0, slot, shared.table.entry(slot).state_word());
         let record = sender.ended(ledger, facts, slot, *now);
         assert_eq!(record.map(|record| (record.state, record.client)), told.then(|| (1, CLIENT.parse().unwrap())));
@@ -163,11 +165,45 @@ fn everything_is_told_with_the_life_that_is_left() {
     let half_open = stage.open("198.51.100.7:40001", NAT[0], State::SynRecv);
     let over = stage.open("198.51.100.7:40002", NAT[0], State::TimeWait);
     let snapshot = |stage: &Stage, slot| {
-        let facts = Facts { table: &stage.shared.table, services: &stage.services };
+        let facts = Facts { table: &stage.shared.table, services: &stage.services, calls: &stage.shared.calls };
         stage.sender.snapshot(facts, slot, stage.now).map(|record| record.timeout)
     };
     stage.pass(100);
     assert_eq!([slot, half_open, over].map(|slot| snapshot(&stage, slot)), [Some(800), None, None]);
     stage.pass(800);
     assert_eq!(snapshot(&stage, slot), None);
+}
+
+/// The director that knows a template of a call may not know the call's text any more.
+#[test]
+fn a_call_is_told_with_its_id_once_that_is_known() {
+    let call = |id: &str| SyncRecord {
+        protocol: 17,
+        flags: Flags(0x1100),
+        state: 0,
+        fwmark: 0,
+        timeout: 60,
+        client: "198.51.100.7:0".parse().unwrap(),
+        virtual_: "192.0.2.1:53".parse().unwrap(),
+        real: "10.1.0.11:53".parse().unwrap(),
+        call: CallId::new(id.as_bytes()),
+    };
+    let mut stage = Stage::new();
+    for (id, outcome) in
+        [("a@x", Outcome::Created), ("a@x", Outcome::Updated), ("b", Outcome::Created), ("", Outcome::Created)]
+    {
+        assert_eq!(stage.apply(&call(id)), outcome, "{id:?}");
+    }
+    let name = CallName::of(b"a@x");
+    let of_call = |listed: &crate::conn::table::Listed| listed.record.vip == Some(name.beside());
+    let slot = stage.entries().into_iter().find(of_call).expect("it was created").slot;
+    stage.ledger.write(slot, Note::default());
+    assert_eq!(stage.observe(slot), None, "its text is not known");
+    stage.shared.calls.make_room();
+    stage.shared.calls.keep(name, b"a@x");
+    stage.pass(1);
+    stage.packet(slot, State::Template);
+    assert_eq!(stage.observe(slot), Some(call("a@x")));
+    assert_eq!(stage.delete(&call("b")), Outcome::Deleted);
+    assert_eq!(stage.entries().len(), 2, "the other call, and what is of no call");
 }

@@ -119,7 +119,7 @@ impl Stage {
     /// Shows an entry to the sender.
     pub(in crate::sync) fn observe(&mut self, slot: Slot) -> Option<SyncRecord> {
         let Self { shared, services, ledger, sender, .. } = self;
-        sender.observe(ledger, Facts { table: &shared.table, services }, slot)
+        sender.observe(ledger, Facts { table: &shared.table, services, calls: &shared.calls }, slot)
     }
 
     pub(in crate::sync) fn entries(&self) -> Vec<Listed> {
@@ -160,6 +160,7 @@ fn services() -> Services {
             scheduler: Arc::new(crate::sched::Scheduler::new(crate::sched::Kind::Rr, &[])),
             persistence: None,
             admission: Arc::default(),
+            engine: None,
             one_packet: false,
             full: None,
             servers: servers.iter().map(server).collect(),

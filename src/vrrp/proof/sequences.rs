@@ -84,7 +84,8 @@ impl Sequences {
 /// A time of day as a sequence number: seconds, and a 65536th of one; 16 bits are left for a counter.
 fn clock(wall: Duration) -> u64 {
     // The seconds of the field come around in 2106.
-    (wall.as_secs() & u64::from(u32::MAX)) << 32 | (u64::from(wall.subsec_nanos()) << 16) / 1_000_000_000 << 16
+    let fraction = ((u64::from(wall.subsec_nanos()) << 16) / 1_000_000_000) << 16;
+    ((wall.as_secs() & u64::from(u32::MAX)) << 32) | fraction
 }
 
 fn seconds(sequence: u64) -> u32 {

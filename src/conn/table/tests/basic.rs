@@ -127,3 +127,37 @@ fn sizes_are_checked_and_as_promised() {
     assert!(table.capacity() >= 50_000 * 10 / 6);
     assert_ne!(table.residence(), Residence::OnDemand);
 }
+
+#[test]
+fn requests_are_counted_as_far_as_nine_beside_the_hop_and_its_epoch() {
+    let table = table(100);
+    let entry = table.entry(inserted(insert(&table, &key(1), 7)));
+    entry.count_request(false);
+    assert_eq!((entry.requests(), entry.hop(), entry.epoch()), (0, 9, 3));
+    (0..4).for_each(|_| entry.count_request(true));
+    entry.set_hop(11, LAST_EPOCH);
+    assert_eq!((entry.requests(), entry.hop(), entry.epoch()), (4, 11, LAST_EPOCH));
+    (0..20).for_each(|_| entry.count_request(true));
+    entry.set_timeout(Ticks::from_secs(9));
+    assert_eq!((entry.requests(), entry.epoch(), entry.timeout()), (9, LAST_EPOCH, Ticks::from_secs(9)));
+}
+
+#[test]
+fn what_is_found_near_is_what_is_found() {
+    let table = table(2000);
+    // Two of three are there, some of them twice under one key, and so many that some live outside their group.
+    for n in (0..3000).filter(|n| n % 3 != 0) {
+        inserted(insert(&table, &key(n), n));
+        if n % 5 == 0 {
+            inserted(insert(&table, &key(n), n + 1));
+        }
+    }
+    for n in 0..3000 {
+        for pair in [n, n + 1] {
+            let (key, hash) = (key(n), table.hash(&key(n)));
+            let near = table.find_near(table.prefetch_entry(hash), &key, hash, of_pair(pair));
+            assert_eq!(near, find(&table, &key, pair), "{n} {pair}");
+            assert_eq!(near.is_some(), n % 3 != 0 && (pair == n || n % 5 == 0), "{n} {pair}");
+        }
+    }
+}

@@ -190,7 +190,7 @@ fn a_file_that_is_no_table_of_ours_is_refused() {
     assert!(matches!(refused(file(&good[..10], seals)), TableError::NotATable));
     assert!(matches!(refused(file(&[], seals)), TableError::NotATable));
     assert!(matches!(refused(file(&with(0, b'r'), seals)), TableError::NotATable));
-    assert!(matches!(refused(file(&with(8, 77), seals)), TableError::Layout { found: 77, needed: 2 }));
+    assert!(matches!(refused(file(&with(8, 77), seals)), TableError::Layout { found: 77, needed: 3 }));
     assert!(matches!(refused(file(&good[..good.len() - 4096], seals)), TableError::Damaged(_)));
     for (field, at) in [("workers", 14), ("groups", 16), ("groups", 19), ("ticks", 20)] {
         assert!(matches!(refused(file(&with(at, 0xff), seals)), TableError::Damaged(_)), "{field}");

@@ -20,7 +20,7 @@ mod race;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use super::{Entry, Fate, Insert, Record, Slot, Sweeper, Swept, Table, TableConfig, Word};
+use super::{Entry, Fate, Insert, LAST_EPOCH, Record, Slot, Sweeper, Swept, Table, TableConfig, Word};
 use crate::conn::{FlowKey, HashSeed, State};
 use crate::time::{Tick, Ticks};
 use crate::wire::Addr;

@@ -11,6 +11,7 @@ mod tests;
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::facts::{Address, Effect, Event, Facts, Link, Reach, RouteEntry};
+use crate::conn::table::LAST_EPOCH;
 use crate::io::PortId;
 use crate::service::{Hop, HopId, Network, NextHop, Port, Route, Routes};
 use crate::wire::{Addr, Family, Mac};
@@ -132,7 +133,7 @@ impl Mirror {
         let mut routes = Routes::default();
         answers.routes.iter().for_each(|&(destination, prefix, route)| routes.add(destination, prefix, route));
         let network = Network {
-            epoch: if answers == self.answers { self.epoch.max(1) } else { self.epoch.checked_add(1).unwrap_or(1) },
+            epoch: if answers == self.answers { self.epoch.max(1) } else { self.epoch % LAST_EPOCH + 1 },
             ports: ports.iter().zip(&attached.0).map(|(name, interface)| port(name, interface.as_ref())).collect(),
             hops: self.hops(&attached),
             neighbours: self.hops.iter().map(|(&next, &id)| (next, id)).collect(),
