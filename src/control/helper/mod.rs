@@ -33,6 +33,7 @@ use crate::config::Config;
 use crate::config::Reading;
 use crate::program::Program;
 use crate::supervisor::Channel;
+use crate::sys::clock;
 use ask::{Answer, Ask};
 pub use process::serve;
 
@@ -163,13 +164,16 @@ impl Talk {
     fn ask(&mut self, ask: &Ask, thing: Option<OwnedFd>) -> io::Result<(Answer, Option<OwnedFd>)> {
         let gone = |error: io::Error| io::Error::other(format!("the privileged helper does not answer: {error}"));
         self.say(ask, thing).map_err(gone)?;
+        let deadline = clock::now() + PATIENCE;
         loop {
-            match self.channel.wait(PATIENCE).map_err(gone)? {
+            match self.channel.wait(deadline.saturating_sub(clock::now())).map_err(gone)? {
                 Some(((number, answer), thing)) if number == self.asked => {
                     return Ok((answer.map_err(io::Error::other)?, thing));
                 }
                 // Of a question that nobody waits for any more.
                 Some(_) => {}
+                // A signal wakes, too.
+                None if clock::now() < deadline => {}
                 None => return Err(gone(io::ErrorKind::TimedOut.into())),
             }
         }
