@@ -62,7 +62,7 @@ fn in_batches(table: &Table, keys: &[FlowKey], mut act: impl FnMut(&FlowKey, Flo
             table.prefetch_index(*hash);
         }
         let hashes = &hashes[..batch.len()];
-        hashes.iter().take(AHEAD).for_each(|&hash| table.prefetch_entry(hash));
+        hashes.iter().take(AHEAD).for_each(|&hash| _ = table.prefetch_entry(hash));
         for (at, key) in batch.iter().enumerate() {
             if let Some(&later) = hashes.get(at + AHEAD) {
                 table.prefetch_entry(later);

@@ -39,6 +39,12 @@ pub struct Config {
     pub services: Vec<VirtualServer>,
     /// Addresses of `local_address_group` blocks that name an interface.
     pub local_addresses: Vec<VirtualAddress>,
+    /// `static_ipaddress`: addresses that the director has whatever its roles.
+    pub static_addresses: Vec<VirtualAddress>,
+    /// `static_routes`, of the same kind.
+    pub static_routes: Vec<VirtualRoute>,
+    /// `static_rules`, of the same kind.
+    pub static_rules: Vec<VirtualRule>,
     /// The `ringmaster` block.
     pub settings: Settings,
 }

@@ -5,7 +5,7 @@
 //! `enable_script_security` nothing runs as root that anybody else could have written. Unlike there, what will not run is
 //! told with its reason, also by `ringmaster check`.
 //!
-//! A director that has given up its rights has programs started by its [`helper`](super::helper).
+//! A director that has given up its rights has programs started by its [`helper`].
 
 use std::fmt;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};

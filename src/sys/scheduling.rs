@@ -1,7 +1,7 @@
 //! Which thread goes first, and that none goes first for long.
 //!
 //! A thread with real-time priority that does not come to rest takes a core from everybody, and two take a small machine. So
-//! the kernel measures them (RLIMIT_RTTIME, setrlimit(2)): if one has worked for [`ENDURANCE`] without waiting for anything, all
+//! the kernel measures them (RLIMIT_RTTIME, setrlimit(2)): if one has worked for half a second without waiting for anything, all
 //! that went first go along with the others from then on.
 
 #![expect(unsafe_code, reason = "sched_setscheduler and sigaction have no safe wrappers")]

@@ -4,11 +4,11 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process};
 
-use crate::pace::Pace;
+use crate::pace::{Pace, now};
 use crate::support::config::Service;
 use crate::support::hosts::Family::{V4, V6};
 use crate::support::lab::Lab;
@@ -35,7 +35,7 @@ fn gaps(scene: &Scene, faults: usize, fault: impl Fn(Pid)) -> Vec<Duration> {
         scene.until_spared();
         // A life of more than a second: this is no loop of crashes.
         std::thread::sleep(Duration::from_millis(1100));
-        moments.push(Instant::now());
+        moments.push(now());
         scene.until_followed(&fault);
     }
     let mut gaps = pace.gaps(&moments, Duration::from_secs(1));

@@ -468,6 +468,7 @@ impl Director {
         let _ = self.sync.stop(SyncRole::Master);
         self.roles.stop();
         self.roles.remove_paths(self.kernel.handle()).await;
+        self.remove_static_paths().await;
         let cleared = self.addresses.clear(self.kernel.handle()).await;
         let cleared = cleared.and(self.macs.clear(self.kernel.handle()).await).and(self.tuning.restore());
         // The program stays attached for as long as anybody holds it.

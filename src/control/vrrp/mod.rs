@@ -14,9 +14,9 @@
 //! | part | what it does |
 //! | --- | --- |
 //! | [`Elections`] | the director's end: starts, is told, tells |
-//! | [`Plan`] | the instances of a configuration, ready to begin or to go on with |
+//! | `plan` | the instances of a configuration, ready to begin or to go on with |
 //! | `turns` | the loop |
-//! | [`Record`] | where the next director finds how instances stand |
+//! | `record` | where the next director finds how instances stand |
 //! | `interfaces` | follows links and addresses |
 //! | `wire` | the sockets |
 
