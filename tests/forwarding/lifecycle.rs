@@ -71,7 +71,7 @@ fn a_hangup_reloads_services_and_loses_no_connection() {
     // A file with an error, and one that asks for what only a start can do, change nothing.
     for (config, why) in [
         ("virtual_server 10.0.0.100 80 {\n    lb_algo none_such\n}\n".to_owned(), "does not load"),
-        (lab.config(&[two]).replace("virtual_router_id 51", "virtual_router_id 61"), "restart it"),
+        (format!("{}ringmaster {{\n    frames 512\n}}\n", lab.config(&[two])), "restart it"),
     ] {
         director.reload(&config);
         assert!(director.has_logged(why), "{}", director.log());

@@ -221,7 +221,7 @@ pub async fn run(
     let is_first = inheritance.estate.is_empty() && !goes_on;
     let first = is_first.then(|| ControlSocket::bind(&at)).transpose()?;
     let mut director = prepared.start(keeper, inheritance).await?;
-    let mut socket = first.map_or_else(|| ControlSocket::bind(&at), Ok)?;
+    let mut socket = first.map_or_else(|| ControlSocket::take_over(&at), Ok)?;
     // A spare has gone first since it waited.
     let _ = scheduling::go_along();
     director.keep(&reading);
