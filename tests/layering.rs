@@ -41,7 +41,11 @@ const MAY_IMPORT: &[(&str, &[&[&str]])] = &[
 const CONFINED: &[(&str, &[&str], &str)] = &[
     ("Instant::now", &["sys::clock"], "time is an argument; only the loops read a clock, through sys::clock"),
     ("SystemTime::now", &["sys::clock"], "time is an argument; only the loops read a clock, through sys::clock"),
-    ("clock_gettime", &["sys::clock"], "time is an argument; only the loops read a clock, through sys::clock"),
+    (
+        "clock_gettime",
+        &["sys::clock", "sys::seccomp"],
+        "time is an argument; only the loops read a clock, through sys::clock; a filter names the call",
+    ),
     ("xsk_rs", &["io::xdp::xsk"], "one of two ways to drive the rings, hidden behind `Rings`"),
     ("aya::", &["io::xdp::steer"], "the steering program has one owner"),
     ("unsafe ", &["io::xdp", "sys", "conn::table"], "unsafe code lives in the AF_XDP port, sys and the shared table"),

@@ -2,14 +2,16 @@
 
 use std::cell::Cell;
 use std::error::Error;
+use std::ffi::OsString;
 use std::io::IsTerminal;
+use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use tracing_subscriber::EnvFilter;
 
 use crate::config::{self, Config, LoadOptions, Reading, Style};
-use crate::control::{self, DirectorError, Given};
+use crate::control::{self, DirectorError, Given, helper};
 use crate::supervisor::{self, Channel};
 use crate::sys::{inherit, signals};
 
@@ -28,6 +30,9 @@ pub struct Args {
     /// The descriptor of the supervisor's channel
     #[arg(long, hide = true, value_name = "DESCRIPTOR", conflicts_with = "foreground_single")]
     pub supervised: Option<i32>,
+    /// The descriptor of the channel to the director whose helper this is
+    #[arg(long, hide = true, value_name = "DESCRIPTOR", conflicts_with = "foreground_single")]
+    pub helper: Option<i32>,
     /// The channel brings the configuration that the last director had read
     #[arg(long, hide = true, requires = "supervised")]
     pub kept_configuration: bool,
@@ -42,6 +47,11 @@ pub struct Args {
 /// Runs a director, or the supervisor of one, to its end. Exit code 1: it did not start, or could not go on.
 pub fn run(args: &Args) -> ExitCode {
     log_to_stderr();
+    if let Some(number) = args.helper {
+        return inherit::take(number)
+            .and_then(|channel| help(args, channel))
+            .map_or(ExitCode::FAILURE, |()| ExitCode::SUCCESS);
+    }
     let inherited = args.supervised.map(|number| {
         // The supervisor reads its signals elsewhere.
         signals::unblock_all()?;
@@ -62,12 +72,19 @@ fn direct(args: &Args, supervisor: Option<Channel>) -> ExitCode {
     let goes_on = kept.is_some();
     // Once, for what there is to remark was remarked when the last director read it.
     let silent = Cell::new(goes_on || args.spare || args.resign);
-    let load = || load(args, !silent.take());
-    let Some((config, reading)) = kept.or_else(load) else { return ExitCode::FAILURE };
+    let Some((config, reading)) = kept.or_else(|| load(args, !silent.take())) else { return ExitCode::FAILURE };
     abort_on_panic();
+    let helped = !config.settings.keep_privileges && !args.resign;
+    if helped && let Err(error) = helper::start(&arguments_of_helper(args), &reading) {
+        tracing::error!("the privileged helper cannot be started: {error}");
+        return ExitCode::FAILURE;
+    }
     let outcome = match supervisor {
         Some(supervisor) if args.resign => on_this_thread(control::resign(config, supervisor)),
-        supervisor => on_this_thread(control::run(Given { config, reading, goes_on }, load, supervisor)),
+        supervisor => {
+            let again = || load_again(args, !silent.take());
+            on_this_thread(control::run(Given { config, reading, goes_on }, again, supervisor))
+        }
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
@@ -97,6 +114,31 @@ fn load(args: &Args, remarks: bool) -> Option<(Config, Reading)> {
             None
         }
     }
+}
+
+/// Reads the configuration once more, by whoever may.
+fn load_again(args: &Args, remarks: bool) -> Option<(Config, Reading)> {
+    match helper::get() {
+        Some(helper) => helper.configuration(remarks).unwrap_or_else(|error| {
+            tracing::error!("the configuration cannot be read: {error}");
+            None
+        }),
+        None => load(args, remarks),
+    }
+}
+
+/// `ringmaster run` with the same configuration.
+fn arguments_of_helper(args: &Args) -> Vec<OsString> {
+    let name = std::env::args_os().next().unwrap_or_default();
+    let id = args.config_id.iter().flat_map(|id| ["-i".into(), id.into()]);
+    [name, "run".into(), "-f".into(), args.file.clone().into()].into_iter().chain(id).collect()
+}
+
+/// Helps a director, until that ends.
+fn help(args: &Args, channel: OwnedFd) -> std::io::Result<()> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let local = tokio::task::LocalSet::new();
+    local.block_on(&runtime, helper::serve(channel, |remarks| load(args, remarks)))
 }
 
 /// What the last director had read; `None` if that cannot be had, or means nothing to this version.

@@ -39,6 +39,12 @@ pub struct Config {
     pub services: Vec<VirtualServer>,
     /// Addresses of `local_address_group` blocks that name an interface.
     pub local_addresses: Vec<VirtualAddress>,
+    /// `static_ipaddress`: addresses that the director has whatever its roles.
+    pub static_addresses: Vec<VirtualAddress>,
+    /// `static_routes`, of the same kind.
+    pub static_routes: Vec<VirtualRoute>,
+    /// `static_rules`, of the same kind.
+    pub static_rules: Vec<VirtualRule>,
     /// The `ringmaster` block.
     pub settings: Settings,
 }
@@ -274,6 +280,10 @@ pub struct Settings {
     pub frames: usize,
     /// `socket PATH`: the control socket.
     pub socket: PathBuf,
+    /// `user NAME`: whom the director runs as once it forwards.
+    pub user: Option<String>,
+    /// `privileges keep`: the director keeps all rights that it was started with.
+    pub keep_privileges: bool,
     /// `local_ports FIRST LAST`: what full NAT connects to servers from.
     pub local_ports: (u16, u16),
     /// `mark N { ... }`, in order: which packets get which firewall mark.
@@ -301,6 +311,8 @@ impl Default for Settings {
             connections: 1 << 20,
             frames: 4096,
             socket: PathBuf::from(DEFAULT_SOCKET),
+            user: None,
+            keep_privileges: false,
             local_ports: LOCAL_PORTS,
             marks: Vec::new(),
             options: Options::default(),

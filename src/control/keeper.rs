@@ -8,10 +8,9 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::Path;
 use std::time::Duration;
 
-use tokio::io::Interest;
-use tokio::net::UnixDatagram;
 use tokio::time::timeout;
 
+use super::line::Line;
 use crate::supervisor::{Channel, Message};
 
 /// How long the supervisor may take to let go of what it holds, and a dead director to go.
@@ -78,35 +77,6 @@ pub(super) enum Wish {
     GiveWay,
     /// Know that nothing came of the upgrade, and why.
     NotUpgraded(String),
-}
-
-/// A channel that the event loop can wait for.
-#[derive(Debug)]
-struct Line {
-    channel: Channel,
-    /// The same socket, for nothing but to know when there is something to receive.
-    readiness: UnixDatagram,
-}
-
-impl Line {
-    fn over(channel: Channel) -> io::Result<Self> {
-        let same = std::os::unix::net::UnixDatagram::from(channel.as_fd().try_clone_to_owned()?);
-        same.set_nonblocking(true)?;
-        Ok(Self { readiness: UnixDatagram::from_std(same)?, channel })
-    }
-
-    /// The next message. May be dropped while waiting.
-    async fn next(&self) -> io::Result<(Message, Option<OwnedFd>)> {
-        loop {
-            self.readiness.readable().await?;
-            let receive = || self.channel.receive()?.ok_or_else(|| io::ErrorKind::WouldBlock.into());
-            match self.readiness.try_io(Interest::READABLE, receive) {
-                Ok(message) => return Ok(message),
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-                Err(error) => return Err(error),
-            }
-        }
-    }
 }
 
 /// The end of the channel; see the module documentation.

@@ -4,6 +4,8 @@
 //! `script_user`, else as `keepalived_script` if there is such a user, else as the director. With
 //! `enable_script_security` nothing runs as root that anybody else could have written. Unlike there, what will not run is
 //! told with its reason, also by `ringmaster check`.
+//!
+//! A director that has given up its rights has programs started by its [`helper`](super::helper).
 
 use std::fmt;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
@@ -13,10 +15,12 @@ use std::process::Stdio;
 use rustix::process::{Pid, Signal, kill_process_group};
 use tokio::process::{Child, Command};
 
+use super::helper;
 use crate::config::Config;
 use crate::program::{Program, User};
 use crate::sys::users;
 use crate::track::Watch;
+pub use running::{Attended, Running};
 
 /// The user of programs that name none, if it exists (keepalived.conf(5), `script_user`).
 const DEFAULT_USER: &str = "keepalived_script";
@@ -70,6 +74,29 @@ impl fmt::Display for Refusal {
     }
 }
 
+/// A program and who runs it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Runnable {
+    /// This process.
+    Here(Ready),
+    /// The helper, which judges by itself whether it runs.
+    There(Program),
+}
+
+impl Runnable {
+    /// Starts it with further arguments, in a process group of its own, without input and output. It outlives whoever
+    /// waits for it.
+    pub fn start(&self, added: &[String]) -> std::io::Result<Running> {
+        match self {
+            Self::Here(ready) => ready.start(added).map(Running::Child),
+            Self::There(program) => {
+                let helper = helper::get().ok_or_else(|| std::io::Error::other("the helper is gone"))?;
+                Running::over(helper.start(program, added)?)
+            }
+        }
+    }
+}
+
 /// A program that can be run.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Ready {
@@ -85,6 +112,14 @@ impl Programs {
     /// By the `global_defs` of a configuration.
     pub fn new(config: &Config) -> Self {
         Self { user: config.global.script_user.clone(), secure: config.global.script_security }
+    }
+
+    /// Makes a program ready for whoever runs it.
+    pub fn runnable(&self, program: &Program) -> Result<Runnable, Refusal> {
+        match helper::get() {
+            Some(_) => Ok(Runnable::There(program.clone())),
+            None => self.ready(program).map(Runnable::Here),
+        }
     }
 
     /// Makes a program ready.
@@ -108,6 +143,12 @@ impl Programs {
     /// All that will not run of a configuration, in words.
     pub fn review(config: &Config) -> Vec<String> {
         let programs = Self::new(config);
+        let named = Self::named(config).into_iter();
+        named.filter_map(|(what, program)| Some(format!("{what}: {}", programs.ready(program).err()?))).collect()
+    }
+
+    /// All programs of a configuration, and what to say of one that does not run.
+    pub fn named(config: &Config) -> Vec<(String, &Program)> {
         let scripts = config.tracking.trackers.iter().filter_map(|tracker| match &tracker.watch {
             Watch::Script(spec) => Some((format!("vrrp_script `{}` fails", tracker.name), &spec.program)),
             Watch::Process(_) | Watch::File(_) | Watch::Interface | Watch::Bfd => None,
@@ -118,8 +159,7 @@ impl Programs {
         let hooks = hooks.map(|(name, program)| (format!("`{program}` of `{name}` will not run"), program));
         let readers = config.global.pipes.iter().filter_map(|pipe| pipe.reader.as_ref());
         let readers = readers.map(|program| (format!("`{program}` will not run"), program));
-        let all = scripts.chain(hooks).chain(readers);
-        all.filter_map(|(what, program)| Some(format!("{what}: {}", programs.ready(program).err()?))).collect()
+        scripts.chain(hooks).chain(readers).collect()
     }
 
     fn ids(&self, own: Option<&User>) -> Result<Option<(u32, u32)>, Refusal> {
@@ -159,7 +199,7 @@ impl Ready {
 }
 
 /// Sends a signal to a program and to all that it started.
-pub fn signal(child: &Child, signal: Signal) {
+fn signal(child: &Child, signal: Signal) {
     let pid = child.id().and_then(|id| Pid::from_raw(id.cast_signed()));
     if let Some(pid) = pid {
         // It may just have ended.
@@ -204,6 +244,8 @@ fn only_root_writes(path: &Path) -> Result<(), Refusal> {
     }
     Ok(())
 }
+
+mod running;
 
 #[cfg(test)]
 mod tests;

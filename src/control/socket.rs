@@ -8,6 +8,7 @@
 
 use std::io;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::os::unix::net;
 use std::path::{Path, PathBuf};
 use std::pin::Pin;
 use std::time::Duration;
@@ -19,6 +20,7 @@ use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::timeout;
 
+use super::helper;
 use super::protocol::{self, Body, Response, VERSION};
 use super::view::Source;
 
@@ -54,7 +56,8 @@ pub enum SocketError {
 pub struct ControlSocket {
     listener: UnixListener,
     path: PathBuf,
-    inode: u64,
+    /// Of the socket's file; `None` if the helper knows it.
+    inode: Option<u64>,
     clients: FuturesUnordered<Pin<Box<dyn Future<Output = io::Result<()>>>>>,
     queries: mpsc::Receiver<Query>,
     ask: mpsc::Sender<Query>,
@@ -77,18 +80,24 @@ impl Query {
 impl ControlSocket {
     /// Listens at `path`, in place of what a director that was killed may have left there.
     pub fn bind(path: &Path) -> Result<Self, SocketError> {
-        if is_socket(path)? {
-            check_dead(path)?;
-        }
-        Self::take_over(path)
+        Self::listening(path, false)
     }
 
     /// Listens at `path`, in place of a director that is known to have died, or to have stopped answering. Its socket may outlive
     /// it for as long as its memory takes to be given back.
     pub fn take_over(path: &Path) -> Result<Self, SocketError> {
-        is_socket(path)?;
+        Self::listening(path, true)
+    }
+
+    fn listening(path: &Path, known_dead: bool) -> Result<Self, SocketError> {
         let failed = |source| SocketError::Bind { path: path.to_owned(), source };
-        let (listener, inode) = listen(path).map_err(failed)?;
+        let (listener, inode) = match helper::get() {
+            // The place may be root's alone.
+            Some(helper) => (helper.listen(known_dead).map_err(failed)?, None),
+            None => open(path, known_dead).map(|(listener, inode)| (listener, Some(inode)))?,
+        };
+        listener.set_nonblocking(true).map_err(failed)?;
+        let listener = UnixListener::from_std(listener).map_err(failed)?;
         let (ask, queries) = mpsc::channel(CLIENTS);
         Ok(Self { listener, path: path.to_owned(), inode, clients: FuturesUnordered::new(), queries, ask })
     }
@@ -118,10 +127,18 @@ impl ControlSocket {
 
 impl Drop for ControlSocket {
     fn drop(&mut self) {
-        if std::fs::symlink_metadata(&self.path).is_ok_and(|file| file.ino() == self.inode) {
-            let _ = std::fs::remove_file(&self.path);
-        }
+        // What is left behind is replaced by the next director.
+        let _ = match (self.inode, helper::get()) {
+            (Some(inode), _) => remove(&self.path, inode),
+            (None, Some(helper)) => helper.remove_socket(),
+            (None, None) => Ok(()),
+        };
     }
+}
+
+/// Removes a socket, unless another director has put its own into the place.
+pub(super) fn remove(path: &Path, inode: u64) -> io::Result<()> {
+    if std::fs::symlink_metadata(path)?.ino() == inode { std::fs::remove_file(path) } else { Ok(()) }
 }
 
 /// Whether there is a socket, which may be replaced; an error if there is something else.
@@ -143,17 +160,25 @@ fn check_dead(path: &Path) -> Result<(), SocketError> {
     }
 }
 
-/// Binds elsewhere and moves into place: nobody can connect before the mode is set, and a leftover is replaced at once.
-fn listen(path: &Path) -> io::Result<(UnixListener, u64)> {
-    if let Some(directory) = path.parent() {
-        std::fs::create_dir_all(directory)?;
+/// Listens at `path`, in place of what a director may have left there: one that is known to be dead, or is asked. Binds
+/// elsewhere and moves into place: nobody can connect before the mode is set, and a leftover is replaced at once. Gives the
+/// file's number, too.
+pub(super) fn open(path: &Path, known_dead: bool) -> Result<(net::UnixListener, u64), SocketError> {
+    if is_socket(path)? && !known_dead {
+        check_dead(path)?;
     }
-    let fresh = path.with_extension(format!("new-{}", std::process::id()));
-    let _ = std::fs::remove_file(&fresh);
-    let listener = UnixListener::bind(&fresh)?;
-    std::fs::set_permissions(&fresh, std::fs::Permissions::from_mode(0o600))?;
-    std::fs::rename(&fresh, path)?;
-    Ok((listener, std::fs::symlink_metadata(path)?.ino()))
+    let listen = || -> io::Result<_> {
+        if let Some(directory) = path.parent() {
+            std::fs::create_dir_all(directory)?;
+        }
+        let fresh = path.with_extension(format!("new-{}", std::process::id()));
+        let _ = std::fs::remove_file(&fresh);
+        let listener = net::UnixListener::bind(&fresh)?;
+        std::fs::set_permissions(&fresh, std::fs::Permissions::from_mode(0o600))?;
+        std::fs::rename(&fresh, path)?;
+        Ok((listener, std::fs::symlink_metadata(path)?.ino()))
+    };
+    listen().map_err(|source| SocketError::Bind { path: path.to_owned(), source })
 }
 
 /// One client, to its end.

@@ -2,6 +2,7 @@
 //! inherits one. A message about a thing that is held brings the thing's descriptor along.
 
 use std::io::{self, IoSlice, IoSliceMut};
+use std::marker::PhantomData;
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::PathBuf;
@@ -13,6 +14,7 @@ use rustix::net::{
     AddressFamily, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer, SendAncillaryMessage,
     SendFlags, SocketFlags, SocketType, recvmsg, sendmsg, socketpair,
 };
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 /// The longest message: a path and its frame.
@@ -49,29 +51,32 @@ pub enum Message {
     NotUpgraded(String),
 }
 
-/// One end.
+/// One end, of a conversation in messages of one kind.
 #[derive(Debug)]
-pub struct Channel(OwnedFd);
+pub struct Channel<M = Message> {
+    socket: OwnedFd,
+    kind: PhantomData<fn(M) -> M>,
+}
 
-impl Channel {
+impl<M: Serialize + DeserializeOwned> Channel<M> {
     /// Both ends. Neither is inherited unless that is asked for.
     pub fn pair() -> io::Result<(Self, Self)> {
         let (one, other) = socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None)?;
-        Ok((Self(one), Self(other)))
+        Ok((Self::over(one), Self::over(other)))
     }
 
     /// The end that was inherited.
     pub fn over(socket: OwnedFd) -> Self {
-        Self(socket)
+        Self { socket, kind: PhantomData }
     }
 
     /// The same end once more.
     pub fn try_clone(&self) -> io::Result<Self> {
-        self.0.try_clone().map(Self)
+        self.socket.try_clone().map(Self::over)
     }
 
     /// Says something, with the thing that it is about. An end that does not listen for `PATIENCE` is an error.
-    pub fn send(&self, message: &Message, thing: Option<BorrowedFd<'_>>) -> io::Result<()> {
+    pub fn send(&self, message: &M, thing: Option<BorrowedFd<'_>>) -> io::Result<()> {
         match self.send_at_once(message, thing) {
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                 self.until(PollFlags::OUT, PATIENCE)?;
@@ -82,7 +87,7 @@ impl Channel {
     }
 
     /// The same; an end that has no room for it at this moment is an error of kind `WouldBlock`.
-    pub fn send_at_once(&self, message: &Message, thing: Option<BorrowedFd<'_>>) -> io::Result<()> {
+    pub fn send_at_once(&self, message: &M, thing: Option<BorrowedFd<'_>>) -> io::Result<()> {
         let bytes = serde_json::to_vec(message)?;
         let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
         let mut control = SendAncillaryBuffer::new(&mut space);
@@ -90,16 +95,16 @@ impl Channel {
             control.push(SendAncillaryMessage::ScmRights(std::slice::from_ref(thing)));
         }
         let flags = SendFlags::NOSIGNAL | SendFlags::DONTWAIT;
-        Ok(sendmsg(&self.0, &[IoSlice::new(&bytes)], &mut control, flags).map(drop)?)
+        Ok(sendmsg(&self.socket, &[IoSlice::new(&bytes)], &mut control, flags).map(drop)?)
     }
 
     /// The next message, if there is one: `None` if not. An error of kind `UnexpectedEof` says that the other end is gone.
-    pub fn receive(&self) -> io::Result<Option<(Message, Option<OwnedFd>)>> {
+    pub fn receive(&self) -> io::Result<Option<(M, Option<OwnedFd>)>> {
         let mut bytes = vec![0; LONGEST];
         let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
         let mut control = RecvAncillaryBuffer::new(&mut space);
         let flags = RecvFlags::CMSG_CLOEXEC | RecvFlags::DONTWAIT;
-        let received = match recvmsg(&self.0, &mut [IoSliceMut::new(&mut bytes)], &mut control, flags) {
+        let received = match recvmsg(&self.socket, &mut [IoSliceMut::new(&mut bytes)], &mut control, flags) {
             Err(Errno::AGAIN | Errno::INTR) => return Ok(None),
             Err(Errno::CONNRESET) => return Err(io::ErrorKind::UnexpectedEof.into()),
             received => received?,
@@ -115,23 +120,29 @@ impl Channel {
     }
 
     /// Waits for the next message, at most so long.
-    pub fn wait(&self, at_most: Duration) -> io::Result<Option<(Message, Option<OwnedFd>)>> {
+    pub fn wait(&self, at_most: Duration) -> io::Result<Option<(M, Option<OwnedFd>)>> {
         self.until(PollFlags::IN, at_most)?;
         self.receive()
     }
 
     fn until(&self, ready: PollFlags, at_most: Duration) -> io::Result<()> {
         let timeout = Timespec::try_from(at_most).map_err(io::Error::other)?;
-        match poll(&mut [PollFd::new(&self.0, ready)], Some(&timeout)) {
+        match poll(&mut [PollFd::new(&self.socket, ready)], Some(&timeout)) {
             Ok(_) | Err(Errno::INTR) => Ok(()),
             Err(error) => Err(error.into()),
         }
     }
 }
 
-impl AsFd for Channel {
+impl<M> AsFd for Channel<M> {
     fn as_fd(&self) -> BorrowedFd<'_> {
-        self.0.as_fd()
+        self.socket.as_fd()
+    }
+}
+
+impl<M> From<Channel<M>> for OwnedFd {
+    fn from(channel: Channel<M>) -> Self {
+        channel.socket
     }
 }
 

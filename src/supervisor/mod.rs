@@ -418,7 +418,7 @@ impl Supervisor {
 
     /// Puts a process into the place of the director, which may not be gone yet.
     fn retire(&mut self, next: Process) {
-        let mut last = std::mem::replace(&mut self.director, next);
+        let last = std::mem::replace(&mut self.director, next);
         if let Ok(None) = last.ended() {
             self.dying.push(last);
         }

@@ -4,18 +4,22 @@ use std::ffi::OsString;
 use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
-use std::os::unix::process::CommandExt;
+use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus};
 use std::time::Duration;
 
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::event::{PollFd, PollFlags, poll};
 use rustix::io::{Errno, FdFlags, fcntl_setfd};
-use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal, setpriority_process};
+use rustix::process::{
+    Pid, PidfdFlags, Signal, WaitId, WaitIdOptions, pidfd_open, pidfd_send_signal, setpriority_process, waitid,
+};
 
 use super::channel::{Channel, Message};
 use super::{CONFIGURATION, KEPT, OPTION};
-use crate::sys::scheduling;
+
+/// What a thread needs that waits for a process which has ended.
+const STACK: usize = 64 << 10;
 
 /// A program file that stays what it is though another may take its name.
 #[derive(Debug)]
@@ -51,7 +55,9 @@ pub(super) enum Phase {
 /// A director that was started and not yet waited for.
 #[derive(Debug)]
 pub(super) struct Process {
-    child: Child,
+    /// Gone once somebody else waits for it.
+    child: Option<Child>,
+    id: u32,
     /// Readable once it has ended.
     end: OwnedFd,
     pub(super) channel: Channel,
@@ -90,7 +96,15 @@ impl Process {
                 return Err(error.into());
             }
         };
-        Ok(Self { child, end, channel: ours, phase: Phase::Preparing, since: now, silent: false })
+        Ok(Self {
+            id: child.id(),
+            child: Some(child),
+            end,
+            channel: ours,
+            phase: Phase::Preparing,
+            since: now,
+            silent: false,
+        })
     }
 
     pub(super) fn enter(&mut self, phase: Phase, now: Duration) {
@@ -118,24 +132,22 @@ impl Process {
     }
 
     pub(super) fn id(&self) -> u32 {
-        self.child.id()
+        self.id
     }
 
-    /// How it ended, if it has.
-    ///
-    /// Whoever takes leave of a process clears its entries out of /proc, and turns in circles there as long as somebody else
-    /// holds one: not at real-time priority.
-    pub(super) fn ended(&mut self) -> io::Result<Option<ExitStatus>> {
-        match poll(&mut [self.end()], Some(&Timespec::default())) {
-            Ok(0) | Err(Errno::INTR) => Ok(None),
-            Ok(_) => scheduling::along(|| self.child.try_wait()),
-            Err(error) => Err(error.into()),
-        }
+    /// How it ended, if it has. It stays a zombie until the value is dropped.
+    pub(super) fn ended(&self) -> io::Result<Option<ExitStatus>> {
+        let options = WaitIdOptions::EXITED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
+        Ok(waitid(WaitId::PidFd(self.end.as_fd()), options)?.map(|status| {
+            let (code, signal) = (status.exit_status().unwrap_or(0), status.terminating_signal().unwrap_or(0));
+            // As wait(2) packs them.
+            ExitStatus::from_raw(code << 8 | signal)
+        }))
     }
 
     /// How much its first thread goes after others (nice(2)); 0: not at all. If the system refuses, it does not.
     pub(super) fn go_after_others(&self, nice: i32) {
-        let _ = setpriority_process(Some(Pid::from_child(&self.child)), nice);
+        let _ = setpriority_process(Pid::from_raw(self.id.cast_signed()), nice);
     }
 
     /// One that has ended already needs no signal.
@@ -144,8 +156,25 @@ impl Process {
     }
 
     /// Ends it, whatever it does.
-    pub(super) fn kill(mut self) {
+    pub(super) fn kill(self) {
         self.signal(Signal::KILL);
-        let _ = scheduling::along(|| self.child.wait());
+        // Its descriptors are closed before its end can be seen.
+        while let Err(Errno::INTR) = poll(&mut [self.end()], None) {}
+    }
+}
+
+impl Drop for Process {
+    /// Has the kernel forget a child that has ended, by a thread that is not a real-time one: it throws the child's entries in
+    /// `/proc` away, and a real-time thread would wait, on the core, for whoever is looking at them at that moment and needs
+    /// that core.
+    fn drop(&mut self) {
+        let Ok(Some(_)) = self.ended() else { return };
+        let Some(child) = self.child.take() else { return };
+        let forget = move || {
+            let mut child = child;
+            let _ = child.wait();
+        };
+        // Should there be no thread, it stays a zombie, which harms nobody.
+        let _ = std::thread::Builder::new().name("undertaker".to_owned()).stack_size(STACK).spawn(forget);
     }
 }

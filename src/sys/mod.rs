@@ -12,10 +12,12 @@
 //! | [`memfd`] | memory that another process can map |
 //! | [`memory`] | how much memory there is to be had |
 //! | [`names`] | names of hosts |
+//! | [`privileges`] | giving up what a thread may do |
 //! | [`packet`] | packet sockets: frames out, IP packets in |
 //! | [`pulse`] | which threads of a process live, for other processes |
 //! | [`readable`] | waiting for descriptors that the runtime has no type for |
 //! | [`scheduling`] | to let a thread go first |
+//! | [`seccomp`] | which system calls a thread may make |
 //! | [`signals`] | signals as something to read |
 //! | [`users`] | users and groups by their names |
 
@@ -30,8 +32,10 @@ pub mod memfd;
 pub mod memory;
 pub mod names;
 pub mod packet;
+pub mod privileges;
 pub mod pulse;
 pub mod readable;
 pub mod scheduling;
+pub mod seccomp;
 pub mod signals;
 pub mod users;

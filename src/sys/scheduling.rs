@@ -39,19 +39,6 @@ pub fn go_along() -> io::Result<()> {
     set(0, libc::SCHED_OTHER, 0)
 }
 
-/// Does something for which nobody should have to wait, among the others: what the kernel does may turn in circles until
-/// another thread is done, which does not come to its turn before one that goes first.
-pub fn along<T>(work: impl FnOnce() -> T) -> T {
-    let this = this_thread();
-    let first = FIRST.iter().any(|place| place.load(Ordering::Relaxed) == this) && go_along().is_ok();
-    let done = work();
-    if first {
-        // Without, it is late at worst.
-        let _ = go_first();
-    }
-    done
-}
-
 /// Has the kernel tell of threads that do not come to rest.
 fn limit_endurance() -> io::Result<()> {
     static DONE: Once = Once::new();
@@ -119,9 +106,8 @@ mod tests {
             assert!(!goes_first(), "it still goes first after {worked:?}");
             assert!(worked >= ENDURANCE / 2, "it was stopped after {worked:?}");
             go_first().expect("a thread may try again");
-            assert!(!along(goes_first) && goes_first());
             go_along().expect("and give up by itself");
-            assert!(!goes_first() && !along(goes_first) && !goes_first());
+            assert!(!goes_first());
         });
         ends.join().expect("it ends in order");
     }

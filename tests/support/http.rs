@@ -43,7 +43,8 @@ pub fn get(from: IpAddr, to: SocketAddr, path: &str) -> io::Result<Vec<u8>> {
 pub fn connect(from: IpAddr, to: SocketAddr) -> io::Result<TcpStream> {
     let socket = Socket::new(Domain::for_address(to), Type::STREAM, None)?;
     socket.bind(&SocketAddr::new(from, 0).into())?;
-    socket.connect_timeout(&to.into(), Duration::from_secs(4))?;
+    // Time for a SYN that is lost three times.
+    socket.connect_timeout(&to.into(), Duration::from_secs(8))?;
     let stream = TcpStream::from(socket);
     stream.set_read_timeout(Some(Duration::from_secs(10)))?;
     stream.set_write_timeout(Some(Duration::from_secs(10)))?;

@@ -69,6 +69,7 @@ fn try_out(lab: Lab, family: Family, workers: usize, seed: u64, faults: u64) {
     let scene = Scene::with(lab, family, &format!("workers {workers}\nconnections 20000"), Vec::new());
     let (lab, to, from) = (&scene.lab, SocketAddr::new(scene.lab.vip(family), 80), scene.lab.clients(family));
     let (offer, stop) = (lab.offer(), AtomicBool::new(false));
+    let dropped = dropped_between_hosts();
     let mut trial = Trial::of(&scene, workers, seed);
     let (visits, downloads) = std::thread::scope(|scope| {
         let visits = scope.spawn(|| lab.client.enter(|| visit(from[2], to, &stop)));
@@ -81,7 +82,7 @@ fn try_out(lab: Lab, family: Family, workers: usize, seed: u64, faults: u64) {
     });
     let Trial { faults, in_hand, .. } = trial;
     let what = format!("{} {family:?}, {workers} workers: {faults:?}", scene.lab.method());
-    reckon(&what, scene, &in_hand, &visits, downloads);
+    reckon(&what, scene, &in_hand, dropped, &visits, downloads);
 }
 
 /// Dropped, also by a panic, it has clients stop.
@@ -158,14 +159,31 @@ impl<'a> Trial<'a> {
     }
 }
 
-/// Holds what has come of it against what may.
-fn reckon(what: &str, scene: Scene, in_hand: &BTreeSet<(u16, u64)>, visits: &Visits, downloads: usize) {
+/// What this machine's kernel has dropped on the way between hosts, since its queues for that were full (`net.core.
+/// netdev_max_backlog`): the second column of `/proc/net/softnet_stat`.
+fn dropped_between_hosts() -> u64 {
+    let text = std::fs::read_to_string("/proc/net/softnet_stat").unwrap_or_default();
+    let dropped = text.lines().filter_map(|line| u64::from_str_radix(line.split_whitespace().nth(1)?, 16).ok());
+    dropped.sum()
+}
+
+/// Holds what has come of it against what may. What waited in the rings leaves in a burst, which a busy machine may have no
+/// room for behind the director: nobody is to blame for `dropped_before` and what came since.
+fn reckon(
+    what: &str,
+    scene: Scene,
+    in_hand: &BTreeSet<(u16, u64)>,
+    dropped_before: u64,
+    visits: &Visits,
+    downloads: usize,
+) {
     let Scene { lab: _lab, mut director, stream, .. } = scene;
     let account = stream.account();
     let Outcome { sent, lost, .. } = account.outcome;
     let overrun = status(&director)["counters"]["lost-ring-full"].as_u64().expect("it is told");
+    let dropped = dropped_between_hosts() - dropped_before;
     println!(
-        "{what}: {sent} sent, {lost} lost of {} in hand and {overrun} without room; {} connections opened, the slowest in \
+        "{what}: {sent} sent, {lost} lost of {} in hand, {overrun} without room, {dropped} between hosts at most; {} connections opened, the slowest in \
          {:?}; {downloads} downloads; nothing for {:?} at most",
         in_hand.len(),
         visits.answered,
@@ -174,7 +192,11 @@ fn reckon(what: &str, scene: Scene, in_hand: &BTreeSet<(u16, u64)>, visits: &Vis
     );
     let strangers: Vec<_> = account.lost.difference(in_hand).collect();
     let shown = || director.ask("status");
-    assert!(strangers.len() as u64 <= overrun, "{what}: lost, and in nobody's hands: {strangers:?}\n{}", shown());
+    assert!(
+        strangers.len() as u64 <= overrun + dropped,
+        "{what}: lost, and in nobody's hands: {strangers:?}\n{}",
+        shown()
+    );
     assert!(overrun == 0 || account.gap > BRIDGED, "{what}: {overrun} found no room after {:?}", account.gap);
     assert_eq!(account.outcome, Outcome { sent, lost, ..Outcome::default() }, "{what}");
     assert!(visits.failed.is_empty(), "{what}: {:?}", visits.failed);

@@ -93,3 +93,40 @@ fn routes_rules_and_addresses_come_and_go_with_the_role() {
     assert!(all(&lab, false), "{:?}", shown(&lab));
     assert!(lab.hosts[0].exec("ip -o -4 address show dev eth0").contains("192.168.146.11/24"), "its own stays");
 }
+
+#[test]
+fn static_addresses_routes_and_rules_are_there_from_start_to_end() {
+    let Some(mut lab) = Lab::new() else { return };
+    let config = "static_ipaddress {
+    192.168.146.201/24 dev eth0
+}
+static_routes {
+    blackhole 198.51.100.0/24
+}
+static_rules {
+    from 192.0.2.0/24 table 100 priority 77
+}
+vrrp_instance VI_1 {
+    interface eth0
+    virtual_router_id 51
+    virtual_ipaddress {
+        192.168.146.100/24
+    }
+}
+";
+    let there = |lab: &Lab| {
+        [
+            lab.holds(0, "192.168.146.201"),
+            lab.hosts[0].exec("ip route").contains("blackhole 198.51.100.0/24 proto keepalived"),
+            lab.hosts[0].exec("ip rule").contains("77:\tfrom 192.0.2.0/24 lookup 100 proto keepalived"),
+        ]
+    };
+    lab.cable(0, false);
+    lab.start(0, Program::Ringmaster, config);
+    assert_eq!(there(&lab), [true; 3], "whatever its role");
+    lab.end(0, Signal::KILL);
+    lab.start(0, Program::Ringmaster, config);
+    assert_eq!(there(&lab), [true; 3], "those of the killed one were taken over");
+    lab.end(0, Signal::TERM);
+    assert_eq!(there(&lab), [false; 3]);
+}

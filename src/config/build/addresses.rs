@@ -28,7 +28,7 @@ impl Builder<'_> {
         for item in blocks("virtual_ipaddress").chain(blocks("virtual_ipaddress_excluded")) {
             let advertised = item.name == "virtual_ipaddress";
             for statement in item.body() {
-                let Some(address) = self.virtual_address(&statement.words, interface) else { continue };
+                let Some(address) = self.virtual_address(item.name, &statement.words, interface) else { continue };
                 let virtual_mac = statement.words.iter().any(|word| word.text == "use_vmac");
                 let is_v4 = address.address.is_ipv4();
                 let span = statement.span();
@@ -45,12 +45,29 @@ impl Builder<'_> {
         listed
     }
 
+    /// `static_ipaddress`; each line names its interface, unless there is a `default_interface`.
+    pub(super) fn static_addresses(&mut self, block: &Item<'_>, interface: Option<&str>) -> Vec<VirtualAddress> {
+        let mut addresses = Vec::new();
+        for line in block.body() {
+            let address = self.virtual_address(block.name, &line.words, interface.unwrap_or_default());
+            if address.as_ref().is_some_and(|address| address.device.is_empty()) {
+                self.reports.error(
+                    line.span(),
+                    "`static_ipaddress` needs an interface",
+                    "`dev`, or `default_interface`",
+                );
+            }
+            addresses.extend(address);
+        }
+        addresses
+    }
+
     /// `ADDRESS[/PREFIX] [brd A] [dev NAME] [scope S] [label L] ...`, as in `ip address add`.
-    fn virtual_address(&mut self, words: &[Word], interface: &str) -> Option<VirtualAddress> {
+    fn virtual_address(&mut self, block: &str, words: &[Word], interface: &str) -> Option<VirtualAddress> {
         let (address, prefix) = match parse_prefixed(&words[0]) {
             Ok(parsed) => parsed,
             Err(fault) => {
-                self.fault(Level::Error, "virtual_ipaddress", words[0].span, fault);
+                self.fault(Level::Error, block, words[0].span, fault);
                 return None;
             }
         };

@@ -118,6 +118,10 @@ impl Builder<'_> {
             match item.name {
                 "ringmaster" => self.settings(item, &mut config.settings),
                 "virtual_server" => self.virtual_server(item, &mut config.services),
+                "static_ipaddress" => {
+                    let addresses = self.static_addresses(item, defaults.interface.as_deref());
+                    config.static_addresses.extend(addresses);
+                }
                 "garp_group" => config.garp_groups.extend(self.garp_group(item)),
                 "vrrp_instance" => self.instance(item, &defaults, &mut config.instances),
                 "vrrp_script" | "vrrp_track_process" | "track_file" | "vrrp_track_file" | "bfd_instance" => {
@@ -128,6 +132,8 @@ impl Builder<'_> {
                 _ => {}
             }
         }
+        config.static_routes = self.routes(&items, "static_routes");
+        config.static_rules = self.rules(&items, "static_rules");
         self.check_sync(&config);
         self.set_limits(&mut config.services);
         self.locals_are_not_virtual(&config.services);

@@ -1,4 +1,4 @@
-//! Lines of `virtual_routes` and `virtual_rules`, in the words of `ip route` and `ip rule`.
+//! Lines of `virtual_routes` and `virtual_rules`, and of their static kin, in the words of `ip route` and `ip rule`.
 //!
 //! What is left out of that grammar (several next hops, encapsulation, ...) would lead packets elsewhere than written, so
 //! it is refused.
@@ -23,19 +23,19 @@ struct Line<'a> {
 }
 
 impl Builder<'_> {
-    /// All `virtual_routes`.
-    pub(super) fn routes(&mut self, items: &[Item<'_>]) -> Vec<VirtualRoute> {
-        let lines = items.iter().filter(|item| item.name == "virtual_routes").flat_map(Item::body);
-        lines.filter_map(|line| self.route(&line.words)).collect()
+    /// All lines of `virtual_routes` or `static_routes`.
+    pub(super) fn routes(&mut self, items: &[Item<'_>], block: &'static str) -> Vec<VirtualRoute> {
+        let lines = items.iter().filter(|item| item.name == block).flat_map(Item::body);
+        lines.filter_map(|line| self.route(block, &line.words)).collect()
     }
 
-    /// All `virtual_rules`.
-    pub(super) fn rules(&mut self, items: &[Item<'_>]) -> Vec<VirtualRule> {
-        let lines = items.iter().filter(|item| item.name == "virtual_rules").flat_map(Item::body);
-        lines.filter_map(|line| self.rule(&line.words)).collect()
+    /// All lines of `virtual_rules` or `static_rules`.
+    pub(super) fn rules(&mut self, items: &[Item<'_>], block: &'static str) -> Vec<VirtualRule> {
+        let lines = items.iter().filter(|item| item.name == block).flat_map(Item::body);
+        lines.filter_map(|line| self.rule(block, &line.words)).collect()
     }
 
-    fn route(&mut self, words: &[Word]) -> Option<VirtualRoute> {
+    fn route(&mut self, block: &'static str, words: &[Word]) -> Option<VirtualRoute> {
         let mut route = VirtualRoute {
             destination: None,
             kind: RouteKind::Unicast,
@@ -48,7 +48,7 @@ impl Builder<'_> {
             mtu: None,
             onlink: false,
         };
-        let mut line = Line { block: "virtual_routes", words: words.iter() };
+        let mut line = Line { block, words: words.iter() };
         let mut named = false;
         while let Some(word) = line.words.next() {
             match word.text.as_str() {
@@ -77,7 +77,7 @@ impl Builder<'_> {
         Some(route)
     }
 
-    fn rule(&mut self, words: &[Word]) -> Option<VirtualRule> {
+    fn rule(&mut self, block: &'static str, words: &[Word]) -> Option<VirtualRule> {
         let mut rule = VirtualRule {
             from: None,
             to: None,
@@ -88,7 +88,7 @@ impl Builder<'_> {
             table: MAIN,
             kind: RouteKind::Unicast,
         };
-        let mut line = Line { block: "virtual_rules", words: words.iter() };
+        let mut line = Line { block, words: words.iter() };
         while let Some(word) = line.words.next() {
             match word.text.as_str() {
                 "from" => rule.from = self.prefix_after(&mut line, word)?,

@@ -87,6 +87,8 @@ impl Builder<'_> {
             "connections" => settings.connections = item.number().unwrap_or(settings.connections),
             "frames" => settings.frames = self.frames(item).unwrap_or(settings.frames),
             "socket" => settings.socket = item.text().unwrap_or_default().into(),
+            "user" => settings.user = item.text().map(str::to_owned),
+            "privileges" => settings.keep_privileges = item.text() == Some("keep"),
             "conn_reuse_mode" => options.conn_reuse_mode = item.number().unwrap_or_default(),
             "expire_nodest_conn" => options.expire_nodest_conn = item.is_on(),
             "expire_quiescent_template" => options.expire_quiescent_template = item.is_on(),

@@ -45,7 +45,7 @@ impl Builder<'_> {
         self.unique(name, &spec);
         let device = self.virtual_macs(&items, defaults, &mut spec, &mut listed);
         let addresses = listed.into_iter().map(|listed| listed.address).collect();
-        let (routes, rules) = (self.routes(&items), self.rules(&items));
+        let (routes, rules) = (self.routes(&items, "virtual_routes"), self.rules(&items, "virtual_rules"));
         let hooks = self.hooks(&items, defaults);
         self.tracked.push(tracking::lines(&items));
         let promotes = has(&items, "promote_secondaries");

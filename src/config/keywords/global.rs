@@ -33,9 +33,9 @@ pub(super) const ROOT: &[Keyword] = &[
     acts("bfd_instance", Takes::Block(Block::BfdInstance), "", "a BFD session; its name follows"),
     acts("garp_group", Takes::Block(Block::GarpGroup), "", "interfaces that share a limit of announcements"),
     later("SSL", "certificates of checks").with_block(Block::Ssl),
-    later("static_ipaddress", "addresses to add at start").with_block(Block::Lines),
-    later("static_routes", "routes to add at start").with_block(Block::Lines),
-    later("static_rules", "rules to add at start").with_block(Block::Lines),
+    acts("static_ipaddress", Takes::Block(Block::Lines), "", "addresses to have from start to end: address/prefix dev"),
+    acts("static_routes", Takes::Block(Block::Lines), "", "routes from start to end, in the words of `ip route`"),
+    acts("static_rules", Takes::Block(Block::Lines), "", "rules from start to end, in the words of `ip rule`"),
     later("track_group", "instances that follow static addresses").with_block(Block::Lines),
     acts(
         "linkbeat_interfaces",

@@ -15,6 +15,8 @@ pub(super) const RINGMASTER: &[Keyword] = &[
     acts("connections", Number(1024, 1 << 30), "1048576", "how many connections the table holds"),
     acts("frames", Number(64, 1 << 15), "4096", "entries of each queue's rings, two buffers for each; a power of two"),
     acts("socket", Text, "/run/ringmaster.sock", "path of the control socket"),
+    acts("user", Text, "ringmaster if there is such a user, else nobody", "whom the director runs as once it forwards"),
+    acts("privileges", Choice(&["drop", "keep"]), "drop", "keep all rights that the director was started with, or few"),
     acts("mark", Takes::Block(Block::Mark), "", "packets that get the firewall mark that follows"),
     acts("profile", Choice(&["ringmaster", "kernel"]), "ringmaster", "sets all choices below at once"),
     acts("expire_nodest_conn", YesNo, "yes", "a connection of a removed server ends with its next packet"),

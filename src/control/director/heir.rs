@@ -10,6 +10,7 @@ use std::time::Duration;
 use tokio::time::sleep;
 
 use super::DirectorError;
+use super::confinement::Confinement;
 use super::start::{Prepared, ports_of_workers};
 use super::takeover::{LINKS, MAPS, NATIVE, STATE, TABLE, WAY_BACK};
 use crate::config::model::Settings;
@@ -71,7 +72,7 @@ impl Prepared {
                     inheritance.look_ahead(self);
                     looked = true;
                     if !std::mem::replace(&mut watched, true) {
-                        wait_for_death(&inheritance.estate, keeper);
+                        wait_for_death(&inheritance.estate, keeper, self.confinement.clone());
                         // From the word to begin until packets are forwarded, nobody is more important.
                         let _ = scheduling::go_first();
                     }
@@ -82,11 +83,15 @@ impl Prepared {
 }
 
 /// Has the supervisor told as soon as the director at work has died.
-fn wait_for_death(estate: &Estate, keeper: &Keeper) {
+fn wait_for_death(estate: &Estate, keeper: &Keeper, confinement: Option<Arc<Confinement>>) {
     let pulses = estate.get(PULSES).and_then(|file| Pulses::attach(file.try_clone().ok()?).ok());
     let (Some(pulses), Some(herald)) = (pulses, keeper.herald()) else { return };
     let wait = move || {
         let _ = scheduling::go_first();
+        // It may outlive the time before the director's turn.
+        if confinement.is_some_and(|confinement| confinement.enter().is_err()) {
+            return;
+        }
         pulses.wait_for_death();
         // Without a supervisor there is nobody to give the word.
         let _ = herald.send(&Message::Orphaned, None);

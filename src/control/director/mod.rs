@@ -5,6 +5,7 @@
 //! it: to the workers as a snapshot, to the steering program as rules, to the kernel as addresses.
 
 mod change;
+mod confinement;
 mod heir;
 mod ports;
 mod reload;
@@ -51,6 +52,7 @@ use crate::sys::pulse::Hold;
 use crate::sys::{capabilities, clock, scheduling};
 use crate::wire::Addr;
 use crate::worker::stand_still_on_demand;
+pub use confinement::Confinement;
 pub use resign::resign;
 use roles::Roles;
 use shortage::Shortage;
@@ -70,6 +72,16 @@ pub enum DirectorError {
     /// Privileges are missing.
     #[error("no {}: start it as root, or give it these capabilities (systemd: AmbientCapabilities=)", .0.join(", no "))]
     Privileges(Vec<&'static str>),
+    /// There is nobody to run as.
+    #[error(
+        "there is no user {0} to run as: make one (`useradd -r`), or name another with `user` in the `ringmaster` block"
+    )]
+    NoUser(String),
+    /// Rights cannot be given up.
+    #[error(
+        "cannot give up rights that are not needed any more; `privileges keep` in the `ringmaster` block does without"
+    )]
+    Confinement(#[source] std::io::Error),
     /// Nothing says which interfaces to use.
     #[error(
         "no interface to attach to: no VIP and no real server is reached by one; name them in the `ringmaster` block \
@@ -456,6 +468,7 @@ impl Director {
         let _ = self.sync.stop(SyncRole::Master);
         self.roles.stop();
         self.roles.remove_paths(self.kernel.handle()).await;
+        self.remove_static_paths().await;
         let cleared = self.addresses.clear(self.kernel.handle()).await;
         let cleared = cleared.and(self.macs.clear(self.kernel.handle()).await).and(self.tuning.restore());
         // The program stays attached for as long as anybody holds it.

@@ -84,8 +84,16 @@ impl Director {
 fn needs_restart(old: &Config, new: &Config) -> Option<&'static str> {
     let fixed =
         |settings: &Settings| Settings { marks: Vec::new(), options: Settings::default().options, ..settings.clone() };
-    let differs = fixed(&old.settings) != fixed(&new.settings);
-    differs.then_some("interfaces, rings, workers or table of the `ringmaster` block")
+    let differs = [
+        (
+            old.static_addresses != new.static_addresses
+                || old.static_routes != new.static_routes
+                || old.static_rules != new.static_rules,
+            "static addresses, routes and rules",
+        ),
+        (fixed(&old.settings) != fixed(&new.settings), "interfaces, rings, workers or table of the `ringmaster` block"),
+    ];
+    differs.into_iter().find(|&(differs, _)| differs).map(|(_, what)| what)
 }
 
 /// The new file's services, those that it says nothing new of as they are by now, and those that it never knew.

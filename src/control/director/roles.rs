@@ -17,6 +17,7 @@ use super::{Director, DirectorError, takeover};
 use crate::config::Config;
 use crate::config::model::{VirtualAddress, VrrpInstance};
 use crate::control::bfd::{self, Neighbours};
+use crate::control::helper;
 use crate::control::keeper::Keeper;
 use crate::control::kernel::{KernelError, Paths};
 use crate::control::notify::Notifier;
@@ -42,8 +43,10 @@ pub(super) struct Roles {
     pub(super) neighbours: Option<Neighbours>,
     pub(super) notifier: Option<Notifier>,
     pub(super) instances: Vec<Instance>,
-    /// The addresses of full NAT, which are the director's own whatever its roles.
+    /// The addresses of full NAT and the static ones, which are the director's own whatever its roles.
     pub(super) local: Vec<VirtualAddress>,
+    /// `static_routes` and `static_rules`.
+    static_: Paths,
     /// How elections stood when a director before this one ended.
     legacy: Legacy,
     /// What its trackers had read: kind, name and reading.
@@ -81,7 +84,8 @@ impl Roles {
             neighbours: None,
             notifier: None,
             instances: config.instances.iter().map(|instance| Instance::new(instance, led(instance))).collect(),
-            local: config.local_addresses.clone(),
+            local: local(config),
+            static_: Paths { routes: config.static_routes.clone(), rules: config.static_rules.clone() },
             legacy,
             read_before,
         }
@@ -112,8 +116,9 @@ impl Roles {
         respectful: bool,
         keeper: &mut Keeper,
     ) -> Result<(), DirectorError> {
-        for complaint in Programs::review(config) {
-            tracing::error!("{complaint}");
+        // A helper has seen to that.
+        if helper::get().is_none() {
+            Programs::review(config).iter().for_each(|complaint| tracing::error!("{complaint}"));
         }
         self.notifier = Some(Notifier::start(config));
         if config.instances.is_empty() {
@@ -344,7 +349,16 @@ impl Director {
         }
         self.tuning.apply()?;
         self.macs.make(self.kernel.handle()).await?;
-        self.place_addresses(&self.roles.wanted()).await
+        self.place_addresses(&self.roles.wanted()).await?;
+        if let Err(error) = self.roles.static_.add(self.kernel.handle()).await {
+            tracing::error!("{error}");
+        }
+        Ok(())
+    }
+
+    /// Takes static routes and rules away.
+    pub(super) async fn remove_static_paths(&self) {
+        self.roles.static_.remove(self.kernel.handle()).await;
     }
 
     /// Has the interfaces carry these addresses and no others of ours. One that cannot be placed is told of; the others are,
@@ -374,6 +388,11 @@ pub(super) fn hold_elections(keeper: &mut Keeper, legacy: &Legacy) -> Result<Ele
     let record = record.map_err(|source| ElectionError::System { what: "keep a record", source })?;
     takeover::hold_elections(keeper, &record);
     Ok(Elections::start(record)?)
+}
+
+/// The addresses that are the director's own whatever its roles.
+pub(super) fn local(config: &Config) -> Vec<VirtualAddress> {
+    config.local_addresses.iter().chain(&config.static_addresses).cloned().collect()
 }
 
 /// The addresses of masters, and the director's own.

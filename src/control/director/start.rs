@@ -10,6 +10,7 @@ use ahash::RandomState;
 use rtnetlink::Handle;
 use tokio::task::JoinSet;
 
+use super::confinement::Confinement;
 use super::heir::Inheritance;
 use super::roles::Roles;
 use super::sweep::Sweep;
@@ -22,6 +23,7 @@ use crate::config::Config;
 use crate::config::model::Settings;
 use crate::conn::table::TableConfig;
 use crate::conn::{HashSeed, Table};
+use crate::control::helper::black_box_beside;
 use crate::control::keeper::{Estate, Keeper};
 use crate::control::kernel::{Kernel, ReturnLink, Tuning, VirtualAddresses, VirtualMacs};
 use crate::control::state::State;
@@ -47,11 +49,13 @@ pub(super) struct Prepared {
     pub(super) network: Network,
     pub(super) interfaces: Vec<Interface>,
     pub(super) workers: usize,
+    pub(super) confinement: Option<Arc<Confinement>>,
 }
 
 impl Prepared {
     /// Reads the kernel's tables and chooses ports.
     pub(super) async fn new(config: Config) -> Result<Self, DirectorError> {
+        let confinement = Confinement::of(&config.settings)?.map(Arc::new);
         let pairs = config.services.iter().map(|service| service.servers.len()).sum();
         if pairs > PAIRS {
             return Err(DirectorError::Pairs(pairs));
@@ -60,7 +64,7 @@ impl Prepared {
         refuse_local_servers(&config, &kernel.local_addresses().collect::<Vec<_>>())?;
         let interfaces = interfaces(kernel.ports())?;
         let workers = worker_count(&config.settings, &interfaces)?;
-        Ok(Self { config, kernel, network, interfaces, workers })
+        Ok(Self { config, kernel, network, interfaces, workers, confinement })
     }
 
     /// Where clients are to ask.
@@ -96,7 +100,7 @@ impl Prepared {
         let started = match self.config.settings.driver {
             Driver::Own => {
                 let left = takeover::rings(inheritance.rings.take(), &setups, &mut keeper);
-                let black_box = self.config.settings.socket.with_extension("died.pcap");
+                let black_box = black_box_beside(&self.config.settings.socket);
                 let (rings, in_hand) = match left {
                     Some(left) => left,
                     None => {
@@ -137,7 +141,7 @@ impl Prepared {
         mut inheritance: Inheritance,
         mut keeper: Keeper,
     ) -> Result<Director, DirectorError> {
-        let Self { config, kernel, network, interfaces, workers } = self;
+        let Self { config, kernel, network, interfaces, workers, confinement } = self;
         let return_link = ReturnLink::of(&config.settings.socket);
         if !takeover::way_back(inheritance.way_back.take(), &mut rings) {
             // A director before this one has left its own, whose sockets are not for this one.
@@ -211,22 +215,27 @@ impl Prepared {
             config,
         };
         director.sync.plan_changed(&director.services);
-        director.open_for_traffic(rings, inheritance.counters).await?;
+        director.open_for_traffic(rings, inheritance.counters, confinement).await?;
         Ok(director)
     }
 }
 
 impl Director {
-    /// Workers first, then the steering program's rules, then the elections that bring addresses and traffic.
+    /// Workers first, then the steering program's rules, then the elections that bring addresses and traffic. All threads are
+    /// started with no more rights than they need.
     async fn open_for_traffic<R: Rings + 'static>(
         &mut self,
         rings: Vec<XdpIo<R>>,
         counters: Vec<Arc<Counters>>,
+        confinement: Option<Arc<Confinement>>,
     ) -> Result<(), DirectorError> {
         for io in &rings {
             io.connect(&mut self.steering)?;
         }
         self.save();
+        if let Some(confinement) = &confinement {
+            tracing::info!("{}", confinement.enter()?);
+        }
         let snapshot = Arc::new(self.snapshot());
         let cores = cores(&self.config.settings, rings.len());
         for (number, ((io, core), counters)) in rings.into_iter().zip(cores).zip(counters).enumerate() {
@@ -234,7 +243,7 @@ impl Director {
             let forwarder = Forwarder::new(self.shared.clone(), counters, number);
             let member = self.shared.table.member(number).expect("the table was made for as many workers");
             let worker = Worker::observed(io, forwarder, member, inbox, OnDemand::default());
-            self.workers.start(worker, mailbox, core, self.config.settings.poll)?;
+            self.workers.start(worker, mailbox, core, self.config.settings.poll, confinement.clone())?;
         }
         self.steering.set_fallback(Fallback::Drop)?;
         self.steer()?;

@@ -11,7 +11,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use super::roles::{Instance, Roles, hold_elections, wanted};
+use super::roles::{Instance, Roles, hold_elections, local, wanted};
 use super::{Director, DirectorError};
 use crate::bfd::State;
 use crate::config::Config;
@@ -72,7 +72,7 @@ impl Turnover {
             .then(|| hold_elections(keeper, &Legacy::default()))
             .transpose()?;
         let instances = new.instances.iter().zip(masters).map(|(instance, master)| Instance::new(instance, master));
-        let (instances, local) = (instances.collect(), new.local_addresses.clone());
+        let (instances, local) = (instances.collect(), local(new));
         Ok(Self { plan, elections, sessions, neighbours, instances, was, local })
     }
 

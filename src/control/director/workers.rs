@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 
 use super::DirectorError;
+use super::confinement::Confinement;
 use crate::forward::Counters;
 use crate::io::PacketIo;
 use crate::io::options::Poll;
@@ -48,13 +49,14 @@ impl Workers {
         pulse.map_err(|source| DirectorError::System { what: "have the kernel tell of this process's death", source })
     }
 
-    /// Starts a worker on `core`.
+    /// Starts a worker on `core`, with the rights of a worker.
     pub(super) fn start<I: PacketIo + Send + 'static, O: Observer + Send + 'static>(
         &mut self,
         worker: Worker<I, O>,
         mailbox: Mailbox,
         core: Option<usize>,
         poll: Poll,
+        confinement: Option<Arc<Confinement>>,
     ) -> Result<(), DirectorError> {
         let counters = Arc::clone(worker.forwarder().counters());
         let stop = Arc::clone(&self.stop);
@@ -69,6 +71,9 @@ impl Workers {
             let held = pulse.clone().hold();
             if let Err(error) = &held {
                 tracing::warn!("nobody will be told at once if worker {number} dies: {error}");
+            }
+            if let Some(confinement) = confinement {
+                confinement.enter_as_worker();
             }
             worker.run(poll, clock::tick, &stop, &pulse).close();
             drop(held);

@@ -18,7 +18,7 @@ pub(super) mod decode;
 pub mod facts;
 pub mod mirror;
 mod paths;
-mod record;
+pub mod record;
 pub mod resolver;
 mod return_link;
 mod sysctl;

@@ -9,6 +9,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::KernelError;
+use crate::control::helper;
 
 /// A record of one kind of things; see the module documentation.
 #[derive(Debug)]
@@ -31,26 +32,37 @@ impl Record {
 
     /// Replaces it whole, so that a crash leaves the old one or the new one. An empty record is no file.
     pub(super) fn write<T: Serialize + Default + PartialEq>(&self, ours: &T) -> Result<(), KernelError> {
-        self.replace((*ours != T::default()).then_some(ours)).map_err(|error| self.failed(error))
-    }
-
-    fn replace(&self, ours: Option<impl Serialize>) -> io::Result<()> {
-        let Some(ours) = ours else {
-            return match std::fs::remove_file(&self.0) {
-                Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
-                _ => Ok(()),
-            };
-        };
-        self.0.parent().map_or(Ok(()), std::fs::create_dir_all)?;
-        let mut fresh = self.0.clone().into_os_string();
-        fresh.push(".new");
-        std::fs::write(&fresh, serde_json::to_vec(&ours)?)?;
-        std::fs::rename(Path::new(&fresh), &self.0)
+        let text = if *ours == T::default() { Ok(Vec::new()) } else { serde_json::to_vec(ours) };
+        let replaced = text.map_err(io::Error::from).and_then(|text| match helper::get() {
+            Some(helper) => helper.record(&self.0, &text),
+            None => replace(&self.0, &text),
+        });
+        replaced.map_err(|error| self.failed(error))
     }
 
     fn failed(&self, source: io::Error) -> KernelError {
         KernelError::Record { file: self.0.clone(), source }
     }
+}
+
+/// Whether a file is one of the records that are kept beside this control socket.
+pub fn is_beside(file: &Path, socket: &Path) -> bool {
+    ["addresses", "settings", "interfaces"].iter().any(|kind| file == socket.with_extension(kind))
+}
+
+/// Replaces a record whole, so that a crash leaves the old one or the new one. No text is no file.
+pub fn replace(file: &Path, text: &[u8]) -> io::Result<()> {
+    if text.is_empty() {
+        return match std::fs::remove_file(file) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+            _ => Ok(()),
+        };
+    }
+    file.parent().map_or(Ok(()), std::fs::create_dir_all)?;
+    let mut fresh = file.as_os_str().to_owned();
+    fresh.push(".new");
+    std::fs::write(&fresh, text)?;
+    std::fs::rename(Path::new(&fresh), file)
 }
 
 #[cfg(test)]

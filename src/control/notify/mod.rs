@@ -4,17 +4,16 @@
 //! that takes longer than `PATIENCE` is left alone and told of, so that it cannot hold up all others. Nothing here
 //! keeps the event loop waiting. Mails have a queue of their own.
 
-mod pipe;
+pub(super) mod pipe;
 mod postman;
 
 use std::time::Duration;
 
-use tokio::process::Child;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
-use super::programs::{Programs, Ready};
+use super::programs::{Programs, Runnable, Running};
 use crate::config::Config;
 use crate::notify::mail::Post;
 use crate::notify::{Herald, Notice};
@@ -45,7 +44,7 @@ pub struct Notifier {
 #[derive(Debug)]
 struct Call {
     what: Program,
-    ready: Ready,
+    ready: Runnable,
     added: Vec<String>,
 }
 
@@ -120,7 +119,7 @@ impl Notifier {
     }
 
     fn call(&self, what: Program, added: Vec<String>) {
-        match self.programs.ready(&what) {
+        match self.programs.runnable(&what) {
             // The runner listens until the queue is dropped.
             Ok(ready) => _ = self.queue.send(Call { what, ready, added }),
             Err(refusal) => tracing::error!("notification: `{what}` was not run: {refusal}"),
@@ -144,12 +143,12 @@ async fn run(mut calls: UnboundedReceiver<Call>) {
     while let Some(Call { what, ready, added }) = calls.recv().await {
         match ready.start(&added) {
             Ok(child) => wait(&what, child).await,
-            Err(error) => tracing::error!("notification: `{what}` could not be started: {error}"),
+            Err(error) => tracing::error!("notification: `{what}` was not run: {error}"),
         }
     }
 }
 
-async fn wait(what: &Program, mut child: Child) {
+async fn wait(what: &Program, mut child: Running) {
     match timeout(PATIENCE, child.wait()).await {
         Ok(Ok(status)) if status.success() => {}
         Ok(Ok(status)) => tracing::warn!("notification: `{what}` ended with {status}"),

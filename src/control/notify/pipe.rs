@@ -10,10 +10,10 @@ use std::time::Duration;
 
 use rustix::fs::{FileType, Mode, OFlags, mknodat};
 use rustix::process::Signal;
-use tokio::process::Child;
 use tokio::time::timeout;
 
-use crate::control::programs::{Programs, ids_of, signal};
+use crate::control::helper;
+use crate::control::programs::{Programs, Running, ids_of};
 use crate::notify;
 
 /// How long a reader may take for the last lines.
@@ -26,7 +26,7 @@ pub(super) struct Pipe {
     file: File,
     /// We made it, and take it away.
     ours: bool,
-    reader: Option<Child>,
+    reader: Option<Running>,
     /// Lines that were lost since the last one that was not.
     lost: u64,
 }
@@ -35,7 +35,11 @@ impl Pipe {
     /// Opens a pipe, which is made if it is not there; nothing but a word in the log if that fails.
     pub(super) fn open(spec: &notify::Pipe, programs: &Programs) -> Option<Self> {
         let path = &spec.path;
-        let (file, ours) = match open(spec) {
+        let opened = match helper::get() {
+            Some(helper) => helper.pipe(path),
+            None => make(spec),
+        };
+        let (file, ours) = match opened {
             Ok(opened) => opened,
             Err(error) => {
                 tracing::error!("notification: no pipe {}: {error}", path.display());
@@ -43,7 +47,7 @@ impl Pipe {
             }
         };
         let reader = spec.reader.as_ref().and_then(|program| {
-            let started = programs.ready(program).map_err(|refusal| refusal.to_string()).and_then(|ready| {
+            let started = programs.runnable(program).map_err(|refusal| refusal.to_string()).and_then(|ready| {
                 ready.start(&[path.to_string_lossy().into_owned()]).map_err(|error| error.to_string())
             });
             started.inspect_err(|why| tracing::error!("notification: `{program}` does not read its pipe: {why}")).ok()
@@ -82,7 +86,7 @@ impl Pipe {
         if let Some(mut reader) = reader
             && timeout(LAST_LINES, reader.wait()).await.is_err()
         {
-            signal(&reader, Signal::TERM);
+            reader.signal(Signal::TERM);
         }
     }
 }
@@ -92,12 +96,16 @@ impl Pipe {
     pub(super) fn take_away(&mut self) {
         if std::mem::take(&mut self.ours) {
             // It may be gone already.
-            let _ = std::fs::remove_file(&self.spec.path);
+            let _ = match helper::get() {
+                Some(helper) => helper.remove_pipe(&self.spec.path),
+                None => std::fs::remove_file(&self.spec.path),
+            };
         }
     }
 }
 
-fn open(spec: &notify::Pipe) -> io::Result<(File, bool)> {
+/// Opens a pipe, and says whether it had to be made.
+pub(in crate::control) fn make(spec: &notify::Pipe) -> io::Result<(File, bool)> {
     let path = &spec.path;
     let mode = Mode::RUSR | Mode::WUSR;
     let made = mknodat(rustix::fs::CWD, path, FileType::Fifo, mode, 0);

@@ -13,7 +13,7 @@
 //! `watchers` starts and ends them as configurations come and go. What a new one asks for in the same words goes on
 //! undisturbed; of what it asks for in others, the last reading holds until there is another.
 
-mod files;
+pub(super) mod files;
 mod links;
 mod processes;
 mod scripts;

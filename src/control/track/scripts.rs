@@ -1,10 +1,9 @@
 //! Runs a script over and over, and reports what its exits make of it.
 
 use rustix::process::Signal;
-use tokio::process::Child;
 
 use super::{Number, Reports, report, until};
-use crate::control::programs::{Programs, signal};
+use crate::control::programs::{Programs, Running};
 use crate::sys::clock;
 use crate::track::Reading;
 use crate::track::script::{Action, Input, Machine, Spec};
@@ -14,7 +13,7 @@ pub(super) async fn watch(name: String, spec: Spec, programs: Programs, number: 
     let what = format!("script {name}");
     let mut seen = Reading::Unknown;
     let mut machine = Machine::new(spec.clone(), clock::now());
-    let mut child: Option<Child> = None;
+    let mut child: Option<Running> = None;
     let mut refused = String::new();
     loop {
         report(&reports, number, &what, &mut seen, machine.reading());
@@ -38,21 +37,21 @@ pub(super) async fn watch(name: String, spec: Spec, programs: Programs, number: 
             },
             (Some(Action::Terminate), Some(child)) => {
                 tracing::warn!("{what} takes longer than {:?}; it counts as failed", spec.timeout);
-                signal(child, Signal::TERM);
+                child.signal(Signal::TERM);
             }
-            (Some(Action::Kill), Some(child)) => signal(child, Signal::KILL),
+            (Some(Action::Kill), Some(child)) => child.signal(Signal::KILL),
             (Some(Action::Terminate | Action::Kill), None) | (None, _) => {}
         }
     }
 }
 
-fn start(programs: &Programs, spec: &Spec) -> Result<Child, String> {
-    let ready = programs.ready(&spec.program).map_err(|refusal| refusal.to_string())?;
+fn start(programs: &Programs, spec: &Spec) -> Result<Running, String> {
+    let ready = programs.runnable(&spec.program).map_err(|refusal| refusal.to_string())?;
     ready.start(&[]).map_err(|error| error.to_string())
 }
 
 /// Whether the child ended well; never, if there is none. May be dropped while waiting.
-async fn ended(child: &mut Option<Child>) -> bool {
+async fn ended(child: &mut Option<Running>) -> bool {
     match child {
         Some(child) => child.wait().await.is_ok_and(|status| status.success()),
         None => std::future::pending().await,
