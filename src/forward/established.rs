@@ -4,12 +4,13 @@ use std::hint::select_unpredictable as select;
 
 use super::lifecycle::{self, NO_OUTPUT};
 use super::look::{Look, Way};
+use super::onward::{Onward, find_hop, known_hop};
+use super::progress::{is_steady, meet};
 use super::rewrite::{self, End};
 use super::{Decision, Forwarder, Packet, Reason, Verdict, View, answer, farewell, ftp, tunnel, wide};
-use crate::conn::sctp_next;
-use crate::conn::state::{Seen, State, TcpEvent, tcp_next, tcp_next_secure};
+use crate::conn::state::State;
 use crate::conn::table::{Entry, Slot, StateWord};
-use crate::service::{Hop, HopId, HopTo, Method, NextHop, Pair, PairFlags, PairId, Side};
+use crate::service::{Hop, Method, NextHop, Pair, PairFlags, PairId, Side};
 use crate::time::Tick;
 use crate::wire::checksum::Delta;
 use crate::wire::{Family, Protocol, SctpEvent};
@@ -28,34 +29,6 @@ pub(super) fn belongs(view: &View<'_>, entry: &Entry, look: &Look) -> bool {
         return alive && wide::is_end(view, pair, entry, look);
     }
     alive & (end == look.other)
-}
-
-/// Whether the packet leaves state and flags of its connection as they are, and those of its template: of TCP a segment
-/// that neither opens nor ends, of UDP any.
-#[inline(always)]
-fn is_steady(entry: &Entry, word: StateWord, look: &Look) -> bool {
-    let back = look.way == Way::Out;
-    let tcp = word.is_in(State::Established) & look.flags.is_plain() & !(back & (word.flags() & NO_OUTPUT != 0));
-    let udp = word.is_in(State::Udp) & !(back & entry.control().is_some());
-    tcp | udp
-}
-
-/// Has the connection take note of a steady packet.
-#[inline(always)]
-fn meet(view: &View<'_>, (entry, word): (&Entry, StateWord), look: &Look, now: Tick) {
-    entry.count_request(look.way == Way::In);
-    if entry.last_seen() != now {
-        entry.touch(now);
-        // The first packet of a tick also picks up a timeout that was set since.
-        entry.set_timeout(view.options.timeouts.of(word.state()));
-    }
-}
-
-/// The way to the packet's next hop.
-enum Onward<'a> {
-    Hop(&'a Hop),
-    Wait(NextHop),
-    NoRoute,
 }
 
 impl Forwarder {
@@ -95,8 +68,7 @@ impl Forwarder {
         let in_time = entry.last_seen() == now || !entry.is_expired(now);
         let plain = !pair.flags.has_any(PairFlags::SPECIAL) & !view.options.reset_expired;
         let hop = known_hop(view, pair, entry, look)?;
-        let fits = (look.ttl > 1) & (look.packet_len() <= self.limit(view, id, pair, hop));
-        (in_time & plain & is_steady(entry, word, look) & fits).then_some(hop)
+        (in_time & plain & is_steady(entry, word, look) & self.fits(view, look, (id, pair), hop)).then_some(hop)
     }
 
     /// A packet of a known connection that may change it, or may not leave.
@@ -179,8 +151,7 @@ impl Forwarder {
         hop: Option<&Hop>,
         advance: impl FnOnce(&mut Packet<'_>),
     ) -> Decision {
-        let fits = |hop: &&Hop| look.ttl > 1 && look.packet_len() <= self.limit(view, pair_id, pair, hop);
-        let Some(hop) = hop.filter(fits) else {
+        let Some(hop) = hop.filter(|hop| self.fits(view, look, (pair_id, pair), hop)) else {
             return self.does_not_fit(view, packet, look, (pair_id, pair), hop, advance);
         };
         self.count(pair_id, pair, look);
@@ -218,6 +189,12 @@ impl Forwarder {
             _ => sent,
         };
         sent.for_pair(id)
+    }
+
+    /// Whether the packet lives long enough for another hop, and is short enough for this one.
+    #[inline(always)]
+    fn fits(&self, view: &View<'_>, look: &Look, (id, pair): (PairId, &Pair), hop: &Hop) -> bool {
+        (look.ttl > 1) & (look.packet_len() <= self.limit(view, id, pair, hop))
     }
 
     /// The longest IP packet that fits the way through `hop`, tunnel header included.
@@ -279,51 +256,6 @@ impl Forwarder {
         let Some(counters) = self.counters.pair(id) else { return };
         counters.packets[look.way as usize].add(1);
         counters.bytes[look.way as usize].add(u64::from(look.packet_len()));
-    }
-
-    /// Moves the connection's state and its clock.
-    #[inline(always)]
-    fn advance(
-        &self,
-        view: &View<'_>,
-        packet: &mut Packet<'_>,
-        (entry, word): (&Entry, StateWord),
-        look: &Look,
-        now: Tick,
-    ) {
-        let state = word.state();
-        let (next, next_flags) = match look.protocol {
-            Protocol::TCP => self.next_tcp(view, state, word.flags(), look),
-            Protocol::SCTP => next_sctp(packet, state, word.flags(), look),
-            _ => (state, word.flags()),
-        };
-        let first_of_tick = entry.last_seen() != now;
-        entry.touch(now);
-        entry.count_request(look.way == Way::In);
-        if next != state || next_flags != word.flags() {
-            lifecycle::change_state(&self.shared, self.lane, view.options, entry, word, next, next_flags);
-        } else if first_of_tick {
-            // The first packet of a tick also picks up a timeout that was set since.
-            entry.set_timeout(view.options.timeouts.of(state));
-        }
-        if look.way == Way::Out && look.protocol == Protocol::UDP && entry.control().is_some() {
-            lifecycle::assure(&self.shared, entry);
-        }
-    }
-
-    /// State and flags after a TCP segment.
-    #[inline(always)]
-    fn next_tcp(&self, view: &View<'_>, state: State, have: u8, look: &Look) -> (State, u8) {
-        let event = TcpEvent::of(look.flags);
-        let (seen, now_flags) = seen(have, look);
-        if event == TcpEvent::Flagless && !view.options.flagless_segment_closes {
-            return (state, now_flags);
-        }
-        // Once established, both tables are one.
-        if state != State::Established && self.shared.defence.secure_tcp() {
-            return (tcp_next_secure(state, event, seen), now_flags);
-        }
-        (tcp_next(state, event, seen), now_flags)
     }
 
     /// Rewrites the packet and sends it to `hop`.
@@ -465,65 +397,4 @@ fn may_reuse(view: &View<'_>, word: StateWord) -> bool {
 /// Whether the packet asks for a new connection.
 fn begins(packet: &mut Packet<'_>, look: &Look) -> bool {
     look.flags.syn() || packet.sctp_event(look) == Some(SctpEvent::Init)
-}
-
-/// Which of a protocol's tables holds, and the flags of the connection from now on.
-#[inline(always)]
-fn seen(have: u8, look: &Look) -> (Seen, u8) {
-    let back = look.way == Way::Out;
-    let input = select(have & NO_OUTPUT != 0, Seen::InputOnly, Seen::Input);
-    // The first packet seen from the server shows that the other direction can be followed after all.
-    (select(back, Seen::Output, input), select(back, have & !NO_OUTPUT, have))
-}
-
-/// State and flags after an SCTP packet.
-#[cold]
-#[inline(never)]
-fn next_sctp(packet: &mut Packet<'_>, state: State, have: u8, look: &Look) -> (State, u8) {
-    let (seen, now_flags) = seen(have, look);
-    match packet.sctp_event(look) {
-        Some(event) => (sctp_next(state, event, seen), now_flags),
-        None => (state, have),
-    }
-}
-
-/// The hop that the pair (to the server) or the entry (back to the client) remembers, if it is still good: an entry's is
-/// as long as no route or neighbour has changed.
-#[inline(always)]
-fn known_hop<'a>(view: &View<'a>, pair: &Pair, entry: &Entry, look: &Look) -> Option<&'a Hop> {
-    let fresh = entry.epoch() == view.network.epoch;
-    let to_client = select(fresh, entry.hop(), HopId::NONE.0);
-    let id = select(look.way == Way::In, pair.hop.0, to_client);
-    view.network.hop(HopId(id))
-}
-
-/// The neighbour that this packet would have to wait for, if any.
-pub(super) fn missing_neighbour(view: &View<'_>, pair: &Pair, entry: &Entry, look: &Look) -> Option<NextHop> {
-    match known_hop(view, pair, entry, look) {
-        Some(_) => None,
-        None => match find_hop(view, pair, entry, look) {
-            Onward::Wait(next) => Some(next),
-            Onward::Hop(_) | Onward::NoRoute => None,
-        },
-    }
-}
-
-/// Looks the hop up by route and neighbour, and has the entry remember the one back to the client.
-#[cold]
-#[inline(never)]
-fn find_hop<'a>(view: &View<'a>, pair: &Pair, entry: &Entry, look: &Look) -> Onward<'a> {
-    let to = match look.way {
-        Way::In => pair.ends[Side::Real as usize],
-        Way::Out => look.key.client,
-    };
-    match view.network.hop_to(to) {
-        HopTo::Ready(id) => {
-            if look.way == Way::Out {
-                entry.set_hop(id.0, view.network.epoch);
-            }
-            view.network.hop(id).map_or(Onward::NoRoute, Onward::Hop)
-        }
-        HopTo::Unresolved(next) => Onward::Wait(next),
-        HopTo::NoRoute => Onward::NoRoute,
-    }
 }

@@ -4,7 +4,7 @@ use std::fmt;
 use std::time::Duration;
 
 use super::accept::Rejection;
-use super::machine::{Cause, Role};
+use super::role::{Cause, Role};
 use crate::wire::Addr;
 
 /// Something that happened to an instance.

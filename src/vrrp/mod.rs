@@ -10,6 +10,7 @@
 //! | [`accept`] | which adverts count, and why others do not |
 //! | [`proof`] | passwords, headers and trailers that show who sent an advert |
 //! | [`timers`] | skew and master-down |
+//! | [`role`] | what an instance may be, and why it became that |
 //! | [`machine`] | the election of one instance |
 //! | [`standing`] | what another machine must know to go on in its place |
 //! | [`priority`] | the effective priority: the configured one and named weights |
@@ -29,6 +30,7 @@ pub mod machine;
 pub mod packet;
 pub mod priority;
 pub mod proof;
+pub mod role;
 pub mod routers;
 pub mod spec;
 pub mod standing;
@@ -36,7 +38,7 @@ pub mod timers;
 pub mod wire;
 
 pub use event::{Event, Happening};
-pub use machine::{Cause, Role};
+pub use role::{Cause, Role};
 pub use routers::{Entry, Influence, Order, Routers};
 pub use spec::Spec;
 pub use standing::Standing;

@@ -15,8 +15,9 @@ use std::time::Duration;
 
 use super::accept::{self, Rejection};
 use super::event::{Event, Happening};
-use super::machine::{Action, Actions, Cause, Input, Role};
+use super::machine::{Action, Actions, Input};
 use super::packet::Packet;
+use super::role::{Cause, Role};
 use super::spec::Spec;
 use super::standing::Standing;
 use super::wire::Ends;

@@ -6,12 +6,14 @@
 
 mod change;
 mod confinement;
+mod error;
 mod heir;
 mod ports;
 mod reload;
 mod resign;
 mod roles;
 mod shortage;
+mod signals;
 mod source;
 mod start;
 mod sweep;
@@ -23,24 +25,21 @@ mod workers;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::task::{JoinError, JoinSet};
 use tokio::time::{Interval, MissedTickBehavior, interval, sleep};
 
 use super::admin;
-use super::bfd::BfdError;
 use super::configuration::{self, Given};
 use super::keeper::{Keeper, Wish};
-use super::kernel::{self, Kernel, KernelError, ReturnLink, Tuning, VirtualAddresses, VirtualMacs};
+use super::kernel::{self, Kernel, ReturnLink, Tuning, VirtualAddresses, VirtualMacs};
 use super::ledger::{Counts, ESTIMATE};
-use super::socket::{ControlSocket, SocketError};
+use super::socket::ControlSocket;
 use super::state::State;
 use super::sync::{SyncRole, Synchronisation};
-use super::vrrp::{Command, ElectionError};
-use super::{Ids, Ledger, Locals, PAIRS, plan, rules};
+use super::vrrp::Command;
+use super::{Ids, Ledger, Locals, plan, rules};
 use crate::check::{self, Failure, Health, Spec};
 use crate::config::{Config, Reading};
-use crate::conn::table::TableError;
 use crate::forward::{Reason, Shared};
 use crate::io::PortInfo;
 use crate::io::xdp::Gauge;
@@ -50,12 +49,13 @@ use crate::service::{Network, Services, Snapshot};
 use crate::supervisor::{CONFIGURATION, Channel};
 use crate::sys::pulse::Hold;
 use crate::sys::{capabilities, clock, scheduling};
-use crate::wire::Addr;
 use crate::worker::stand_still_on_demand;
 pub use confinement::Confinement;
+pub use error::DirectorError;
 pub use resign::resign;
 use roles::Roles;
 use shortage::Shortage;
+use signals::{Order, Signals};
 use start::Prepared;
 use sweep::Sweep;
 use synchronise::SyncControl;
@@ -65,90 +65,6 @@ use workers::Workers;
 const BEAT: Duration = Duration::from_millis(5);
 /// How often the neighbours that services depend on are confirmed.
 const CONFIRM: Duration = Duration::from_secs(3);
-
-/// Why a director does not start, or does not go on. Each is one sentence that says what to do.
-#[derive(Debug, thiserror::Error)]
-pub enum DirectorError {
-    /// Privileges are missing.
-    #[error("no {}: start it as root, or give it these capabilities (systemd: AmbientCapabilities=)", .0.join(", no "))]
-    Privileges(Vec<&'static str>),
-    /// There is nobody to run as.
-    #[error(
-        "there is no user {0} to run as: make one (`useradd -r`), or name another with `user` in the `ringmaster` block"
-    )]
-    NoUser(String),
-    /// Rights cannot be given up.
-    #[error(
-        "cannot give up rights that are not needed any more; `privileges keep` in the `ringmaster` block does without"
-    )]
-    Confinement(#[source] std::io::Error),
-    /// Nothing says which interfaces to use.
-    #[error(
-        "no interface to attach to: no VIP and no real server is reached by one; name them in the `ringmaster` block \
-         (`interfaces eth0 eth1`)"
-    )]
-    NoPorts,
-    /// A port could not be opened.
-    #[error(transparent)]
-    Setup(#[from] SetupError),
-    /// The kernel's tables.
-    #[error(transparent)]
-    Kernel(#[from] KernelError),
-    /// The control socket.
-    #[error(transparent)]
-    Socket(#[from] SocketError),
-    /// The connection table.
-    #[error(transparent)]
-    Table(#[from] TableError),
-    /// A connection table larger than the memory that is to be had.
-    #[error(
-        "a connection table for {connections} connections needs {needed} MiB of memory, but {available} MiB are available; \
-         set `connections` in the `ringmaster` block lower"
-    )]
-    Memory {
-        /// As configured.
-        connections: u32,
-        /// What the table takes.
-        needed: u64,
-        /// What is left of the machine's memory, or of the control group's.
-        available: u64,
-    },
-    /// More pairs of service and server than there is room for.
-    #[error("the configuration has {0} real servers, each counted once a virtual server; {PAIRS} are possible")]
-    Pairs(usize),
-    /// Elections.
-    #[error(transparent)]
-    Elections(#[from] ElectionError),
-    /// BFD.
-    #[error(transparent)]
-    Bfd(#[from] BfdError),
-    /// A real server that is the director itself.
-    #[error(
-        "real_server {0} is an address of this host: a service's packets do not pass its kernel, so that nothing here \
-         could take them; move the server to another host"
-    )]
-    LocalServer(Addr),
-    /// More workers than queues.
-    #[error(
-        "{wanted} workers need as many queues, but {interface} has {queues}; set `workers {queues}` or less, or add queues with `ethtool -L`"
-    )]
-    Queues {
-        /// Workers asked for.
-        wanted: usize,
-        /// The port with the fewest queues.
-        interface: String,
-        /// Its queues.
-        queues: u32,
-    },
-    /// A thread or a signal handler was refused.
-    #[error("cannot {what}")]
-    System {
-        /// What failed.
-        what: &'static str,
-        /// Why.
-        source: std::io::Error,
-    },
-}
 
 /// A running director.
 pub(crate) struct Director {
@@ -479,39 +395,6 @@ impl Director {
         self.roles.farewell().await;
         Ok(cleared?)
     }
-}
-
-/// The signals that a director listens to.
-struct Signals {
-    terminate: Signal,
-    interrupt: Signal,
-    hangup: Signal,
-}
-
-impl Signals {
-    fn new() -> Result<Self, DirectorError> {
-        let listen = |kind| signal(kind).map_err(|source| DirectorError::System { what: "listen for signals", source });
-        Ok(Self {
-            terminate: listen(SignalKind::terminate())?,
-            interrupt: listen(SignalKind::interrupt())?,
-            hangup: listen(SignalKind::hangup())?,
-        })
-    }
-
-    /// What the next one asks for.
-    async fn next(&mut self) -> Order {
-        tokio::select! {
-            _ = self.terminate.recv() => Order::End("SIGTERM"),
-            _ = self.interrupt.recv() => Order::End("SIGINT"),
-            _ = self.hangup.recv() => Order::Reload,
-        }
-    }
-}
-
-/// What a signal asks for.
-enum Order {
-    Reload,
-    End(&'static str),
 }
 
 /// Ticks that are not made up for after a stall.

@@ -14,7 +14,7 @@ mod shift;
 
 use super::look::{Look, Way};
 use super::segment::{self, ACKNOWLEDGMENT, SEQUENCE};
-use super::{Decision, Forwarder, Packet, Reason, View, established, rewrite, wide};
+use super::{Decision, Forwarder, Packet, Reason, View, onward, rewrite, wide};
 use crate::conn::table::{Entry, Slot, StateWord};
 use crate::service::{Pair, PairFlags, PairId, Side};
 use crate::time::Tick;
@@ -50,7 +50,7 @@ impl Forwarder {
             return self.forward(view, packet, look, (id, &its), (entry, word), now);
         }
         // What waits comes by again, and must not have been changed by then.
-        if let Some(next) = established::missing_neighbour(view, &its, entry, look) {
+        if let Some(next) = onward::missing_neighbour(view, &its, entry, look) {
             return self.wait_for(next).for_pair(id);
         }
         if packet.may_be_unfinished && rewrite::complete_checksum(packet.bytes(), look) {

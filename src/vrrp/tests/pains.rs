@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use super::bytes::addr;
+use crate::vrrp::Cause;
 use crate::vrrp::accept::Rejection;
 use crate::vrrp::event::Happening;
-use crate::vrrp::machine::Cause;
 use crate::vrrp::packet::Packet;
 use crate::vrrp::wire::{Advert, Authentication, Ends};
 use crate::vrrp::{Order, Role, Routers, Spec};

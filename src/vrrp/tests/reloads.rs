@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use super::bytes::addr;
 use super::pains::{advert, ms, send, spec};
+use crate::vrrp::Cause;
 use crate::vrrp::event::Happening;
-use crate::vrrp::machine::Cause;
 use crate::vrrp::spec::Version;
 use crate::vrrp::{Entry, Influence, Order, Role, Routers, Spec, Standing};
 use crate::wire::Addr;
