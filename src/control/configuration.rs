@@ -13,7 +13,7 @@ use std::time::Duration;
 use rustix::fs::{MemfdFlags, memfd_create};
 
 use crate::config::{Config, Reading};
-use crate::supervisor::{CONFIGURATION, Channel, Message};
+use crate::supervisor::{CONFIGURATION, Channel, Letter, Message};
 
 /// The supervisor has sent it before it started this process.
 const PATIENCE: Duration = Duration::from_secs(1);
@@ -32,7 +32,9 @@ pub struct Given {
 /// What the last director had read, which is the first thing that the supervisor says.
 pub fn kept(supervisor: &Channel) -> io::Result<(Config, Reading)> {
     let file = match supervisor.wait(PATIENCE)? {
-        Some((Message::Hold(name), Some(file))) if name == CONFIGURATION => File::from(file),
+        Some(Letter { message: Message::Hold(name), thing: Some(file), .. }) if name == CONFIGURATION => {
+            File::from(file)
+        }
         _ => return Err(io::ErrorKind::InvalidData.into()),
     };
     let mut text = vec![0; usize::try_from(file.metadata()?.len()).map_err(io::Error::other)?];

@@ -328,7 +328,7 @@ impl Director {
 
     /// Has what this director knows held for the next one.
     fn save(&mut self) {
-        if self.keeper.is_there() {
+        if self.keeper.holds() {
             let state = State {
                 steering: Steering::fingerprint(),
                 ids: self.ids.save(),
