@@ -31,6 +31,7 @@ pub mod channel;
 mod crashes;
 mod process;
 mod spare;
+mod trust;
 mod watch;
 
 use std::collections::BTreeMap;
@@ -194,6 +195,10 @@ impl Supervisor {
             let now = clock::now();
             match (message, thing) {
                 (Message::Hold(name), Some(thing)) => {
+                    if let Some(why) = trust::doubt(&name, &thing) {
+                        tracing::error!("what director {} wants held as {name} is not: {why}", self.director.id());
+                        continue;
+                    }
                     self.spare.tell(&Message::Hold(name.clone()), Some(thing.as_fd()), now);
                     if name == PULSES {
                         self.watch = self.begin_watch(&thing);
