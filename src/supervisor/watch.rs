@@ -75,14 +75,14 @@ impl Watch {
 
 /// What the kernel says of a thread.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Condition {
+pub(super) struct Condition {
     /// Processor time that it has used.
-    used: Duration,
-    state: State,
+    pub(super) used: Duration,
+    pub(super) state: State,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum State {
+pub(super) enum State {
     /// It runs, or would.
     Runnable,
     /// It waits for something.
@@ -93,7 +93,7 @@ enum State {
 
 impl Condition {
     /// `None`: it is gone, or the kernel does not say.
-    fn of(process: u32, thread: u32) -> Option<Self> {
+    pub(super) fn of(process: u32, thread: u32) -> Option<Self> {
         let stat = fs::read_to_string(format!("/proc/{process}/task/{thread}/stat")).ok()?;
         Some(Self { used: usage::used_by(process, thread)?, state: State::of(&stat)? })
     }
