@@ -31,14 +31,16 @@ pub mod channel;
 mod crashes;
 mod process;
 mod spare;
+mod succession;
+mod trust;
+mod upgrade;
 mod watch;
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
-use std::path::Path;
-use std::process::{ExitCode, ExitStatus};
+use std::process::ExitCode;
 use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -49,9 +51,10 @@ use rustix::process::Signal;
 use crate::sys::signals::Signals;
 use crate::sys::{clock, scheduling};
 pub use channel::{Channel, Message};
-use crashes::{Crashes, Estate, Next};
+use crashes::Crashes;
 use process::{Phase, Process, Program};
 use spare::Spare;
+use succession::TO_BEGIN;
 use watch::{Hang, LOOK, Watch};
 
 /// The option of `ringmaster run` that names the channel.
@@ -71,16 +74,6 @@ pub const KEPT: &str = "--kept-configuration";
 /// What has this name is the configuration.
 pub const CONFIGURATION: &str = "configuration";
 
-/// How long a spare may take to go on with what is held. Backups give a master three intervals, of a second as a rule.
-const TO_GO_ON: Duration = Duration::from_millis(1500);
-/// How long another director may take to begin. The first one may take its time.
-const TO_BEGIN: Duration = Duration::from_secs(3);
-/// The same for one that begins from the start: a large table takes long to make.
-const TO_BEGIN_ANEW: Duration = Duration::from_secs(60);
-/// How long it may take to give up roles.
-const TO_RESIGN: Duration = Duration::from_secs(2);
-/// How long a new program may take to read its configuration.
-const TO_PREPARE: Duration = Duration::from_secs(10);
 /// How long an old one may take to make way.
 const TO_GIVE_WAY: Duration = Duration::from_secs(1);
 /// How often deadlines are looked at.
@@ -194,6 +187,10 @@ impl Supervisor {
             let now = clock::now();
             match (message, thing) {
                 (Message::Hold(name), Some(thing)) => {
+                    if let Some(why) = trust::doubt(&name, &thing) {
+                        tracing::error!("what director {} wants held as {name} is not: {why}", self.director.id());
+                        continue;
+                    }
                     self.spare.tell(&Message::Hold(name.clone()), Some(thing.as_fd()), now);
                     if name == PULSES {
                         self.watch = self.begin_watch(&thing);
@@ -256,201 +253,6 @@ impl Supervisor {
             }
             Err(_) => false,
         });
-    }
-
-    /// Hands over everything that is held.
-    fn begin(&mut self, now: Duration) {
-        if let Err(error) = self.hand_over(&self.director) {
-            tracing::error!("director {} does not take what is held: {error}", self.director.id());
-            self.director.signal(Signal::KILL);
-        }
-        self.director.enter(Phase::Beginning, now);
-    }
-
-    fn hand_over(&self, to: &Process) -> io::Result<()> {
-        let hand =
-            |(name, thing): (&String, &OwnedFd)| to.channel.send(&Message::Hold(name.clone()), Some(thing.as_fd()));
-        self.held.iter().try_for_each(hand)?;
-        to.channel.send(&Message::Begin, None)?;
-        if self.dying.is_empty() { to.channel.send(&Message::Gone, None) } else { Ok(()) }
-    }
-
-    /// Has the roles given up that the last director had, so that others lead while nobody follows it here.
-    fn resign(&mut self) {
-        let arguments: Vec<_> = self.arguments.iter().cloned().chain([RESIGN.into()]).collect();
-        let begun = clock::now();
-        let process = match Process::start(&self.program, &arguments, self.held.get(CONFIGURATION), begun) {
-            Ok(process) => process,
-            Err(error) => return tracing::error!("roles are not given up in order: {error}"),
-        };
-        while clock::now() < begun + TO_RESIGN {
-            match process.channel.wait(IDLE) {
-                // One that does not take it says nothing more, either.
-                Ok(Some((Message::Prepared, _))) => _ = self.hand_over(&process),
-                Ok(Some((Message::Hold(name), Some(thing)))) => _ = self.held.insert(name, thing),
-                Ok(_) => {}
-                Err(_) => break,
-            }
-        }
-        process.kill();
-    }
-
-    /// Starts a new program beside the director.
-    fn upgrade(&mut self, path: &Path, now: Duration) {
-        if self.successor.is_some() {
-            return self.refuse_upgrade("another upgrade is under way");
-        }
-        let started = Program::at(path).and_then(|program| {
-            let process = Process::start(&program, &self.arguments, None, now)?;
-            Ok((process, program))
-        });
-        match started {
-            Ok(successor) => {
-                tracing::info!("upgrade: {} prepares itself as process {}", path.display(), successor.0.id());
-                self.successor = Some(successor);
-            }
-            Err(error) => self.refuse_upgrade(&format!("cannot start {}: {error}", path.display())),
-        }
-    }
-
-    fn refuse_upgrade(&self, why: &str) {
-        tracing::error!("upgrade: {why}; the old program stays");
-        // If it does not hear, it cannot tell anybody.
-        let _ = self.director.channel.send(&Message::NotUpgraded(why.to_owned()), None);
-    }
-
-    fn hear_successor(&mut self) -> io::Result<()> {
-        let Some((successor, _)) = &mut self.successor else { return Ok(()) };
-        let now = clock::now();
-        if let Some((Message::Prepared, _)) = successor.hear() {
-            successor.enter(Phase::Beginning, now);
-            self.director.enter(Phase::GivingWay, now);
-            // One that does not hear is killed when its time is up.
-            let _ = self.director.channel.send(&Message::GiveWay, None);
-        } else if let Some(status) = successor.ended()? {
-            self.successor = None;
-            self.refuse_upgrade(&format!("the new program ended before it had read its configuration ({status})"));
-        } else if successor.phase == Phase::Preparing && now > successor.since + TO_PREPARE {
-            self.successor.take().into_iter().for_each(|(successor, _)| successor.kill());
-            self.refuse_upgrade("the new program did not read its configuration in time");
-        }
-        Ok(())
-    }
-
-    /// Follows up on the director's end. Gives the exit code if it is the supervisor's end too.
-    fn director_ended(&mut self, status: ExitStatus) -> io::Result<Option<ExitCode>> {
-        // What it said last must be known to whoever comes next.
-        self.hear_director();
-        let now = clock::now();
-        let by_its_own_rules = status.code().is_some() && (status.success() || !self.proven);
-        if self.ending || (by_its_own_rules && self.director.phase != Phase::GivingWay) {
-            self.successor.take().into_iter().for_each(|(successor, _)| successor.kill());
-            self.spare.dismiss();
-            let code = status.code().and_then(|code| u8::try_from(code).ok());
-            return Ok(Some(code.map_or(ExitCode::FAILURE, ExitCode::from)));
-        }
-        if let Some((successor, program)) = self.successor.take() {
-            self.previous = Some(std::mem::replace(&mut self.program, program));
-            self.spare.dismiss();
-            self.follow(successor, now);
-            return Ok(None);
-        }
-        self.replace(Some(status), now)?;
-        Ok(None)
-    }
-
-    /// The new program takes the old one's place.
-    fn follow(&mut self, successor: Process, now: Duration) {
-        self.to_begin = TO_BEGIN;
-        let prepared = successor.phase == Phase::Beginning;
-        self.director = successor;
-        if prepared {
-            self.begin(now);
-        }
-    }
-
-    /// Has another director follow the present one, which is dead; its `status` may be yet to come.
-    fn replace(&mut self, status: Option<ExitStatus>, now: Duration) -> io::Result<()> {
-        self.watch = None;
-        let life = match self.director.phase {
-            Phase::Ready(since) => Some(now.saturating_sub(since)),
-            Phase::Preparing | Phase::Waiting | Phase::Beginning | Phase::GivingWay => None,
-        };
-        if let Some(previous) = self.previous.take()
-            && life.is_none_or(|life| life < PROBATION)
-        {
-            tracing::error!("the new program died at once: the one before it takes over");
-            self.program = previous;
-            self.spare.dismiss();
-        }
-        let next = self.crashes.died(now, life);
-        if let Some(status) = status {
-            tracing::error!("director {} died ({status}): the next one takes over", self.director.id());
-        }
-        if next == Next::AT_ONCE
-            && let Some(spare) = self.spare.take()
-        {
-            self.wake(spare, now);
-            return Ok(());
-        }
-        // What it waits for will not be.
-        self.spare.dismiss();
-        if next.resign {
-            self.resign();
-        }
-        self.to_begin = if next.estate == Estate::Nothing { TO_BEGIN_ANEW } else { TO_BEGIN };
-        match next.estate {
-            Estate::All => {}
-            Estate::Connections => self.held.retain(|name, _| !name.starts_with(RINGS)),
-            Estate::Nothing => self.held.retain(|name, _| name == CONFIGURATION),
-        }
-        if !next.pause.is_zero() {
-            tracing::error!("directors die again and again: the next one in {} s", next.pause.as_secs());
-            self.pause(next.pause)?;
-            if self.ending {
-                return Ok(());
-            }
-        }
-        let next = Process::start(&self.program, &self.arguments, self.held.get(CONFIGURATION), clock::now())?;
-        self.retire(next);
-        Ok(())
-    }
-
-    /// Puts a process into the place of the director, which may not be gone yet.
-    fn retire(&mut self, next: Process) {
-        let last = std::mem::replace(&mut self.director, next);
-        if let Ok(None) = last.ended() {
-            self.dying.push(last);
-        }
-    }
-
-    /// A spare takes the director's place. It has been told of everything.
-    fn wake(&mut self, spare: Process, now: Duration) {
-        self.retire(spare);
-        self.to_begin = TO_GO_ON;
-        self.director.enter(Phase::Beginning, now);
-        let begin = self.director.channel.send(&Message::Begin, None);
-        let gone = if self.dying.is_empty() { self.director.channel.send(&Message::Gone, None) } else { Ok(()) };
-        if let Err(error) = begin.and(gone) {
-            tracing::error!("spare director {} does not begin: {error}", self.director.id());
-            self.director.signal(Signal::KILL);
-        }
-    }
-
-    /// Waits, unless a signal says that this is the end.
-    fn pause(&mut self, pause: Duration) -> io::Result<()> {
-        let end = clock::now() + pause;
-        while !self.ending && clock::now() < end {
-            let left = Timespec::try_from(end.saturating_sub(clock::now())).map_err(io::Error::other)?;
-            match poll(&mut [PollFd::new(&self.signals, PollFlags::IN)], Some(&left)) {
-                Ok(_) | Err(Errno::INTR) => {}
-                Err(error) => return Err(error.into()),
-            }
-            while let Some(signal) = self.signals.next() {
-                self.ending |= signal != Signal::HUP;
-            }
-        }
-        Ok(())
     }
 
     /// Ends a director that takes too long, or hangs. It is followed as one that died.

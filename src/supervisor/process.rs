@@ -16,7 +16,7 @@ use rustix::process::{
 };
 
 use super::channel::{Channel, Message};
-use super::{CONFIGURATION, KEPT, OPTION};
+use super::{CONFIGURATION, KEPT, OPTION, trust};
 
 /// What a thread needs that waits for a process which has ended.
 const STACK: usize = 64 << 10;
@@ -31,9 +31,11 @@ impl Program {
         File::open("/proc/self/exe").map(Self)
     }
 
-    /// The one of this name now.
+    /// The one of this name now, if it can be trusted.
     pub(super) fn at(path: &Path) -> io::Result<Self> {
-        File::open(path).map(Self)
+        let file = File::open(path)?;
+        trust::check_program(&file)?;
+        Ok(Self(file))
     }
 }
 
