@@ -10,8 +10,8 @@ use std::process::ExitCode;
 
 use tracing_subscriber::EnvFilter;
 
-use crate::config::{self, Config, LoadOptions, Reading, Style};
-use crate::control::{self, DirectorError, Given, helper};
+use crate::config::{self, LoadOptions, Reading, Style};
+use crate::control::{self, DirectorError, Given, Written, helper};
 use crate::supervisor::{self, Beginning, Channel};
 use crate::sys::inherit::Inherited;
 use crate::sys::signals;
@@ -103,18 +103,18 @@ fn direct(args: &Args, supervisor: Option<Channel>) -> ExitCode {
     let goes_on = kept.is_some();
     // Once, for what there is to remark was remarked when the last director read it.
     let silent = Cell::new(goes_on || args.spare || args.resign);
-    let Some((config, reading)) = kept.or_else(|| load(args, !silent.take())) else { return ExitCode::FAILURE };
+    let Some(written) = kept.or_else(|| load(args, !silent.take())) else { return ExitCode::FAILURE };
     abort_on_panic();
-    let helped = !config.settings.keep_privileges && !args.resign;
-    if helped && let Err(error) = helper::start(&arguments_of_helper(args), &reading) {
+    let helped = !written.config.settings.keep_privileges && !args.resign;
+    if helped && let Err(error) = helper::start(&arguments_of_helper(args), &written) {
         tracing::error!("the privileged helper cannot be started: {error}");
         return ExitCode::FAILURE;
     }
     let outcome = match supervisor {
-        Some(supervisor) if args.resign => on_this_thread(control::resign(config, supervisor)),
+        Some(supervisor) if args.resign => on_this_thread(control::resign(written.config, supervisor)),
         supervisor => {
             let again = || load_again(args, !silent.take());
-            on_this_thread(control::run(Given { config, reading, goes_on }, again, supervisor))
+            on_this_thread(control::run(Given { written, goes_on }, again, supervisor))
         }
     };
     match outcome {
@@ -127,7 +127,7 @@ fn direct(args: &Args, supervisor: Option<Channel>) -> ExitCode {
 }
 
 /// Reads the configuration, and shows its problems; `None` if it does not load. What is no error is shown if that is wanted.
-fn load(args: &Args, remarks: bool) -> Option<(Config, Reading)> {
+fn load(args: &Args, remarks: bool) -> Option<Written> {
     let style = if std::io::stderr().is_terminal() { Style::Colour } else { Style::Plain };
     let show = |problems: &config::Problems| {
         problems.0.iter().for_each(|problem| eprint!("{}", config::render(problem, style)));
@@ -137,7 +137,8 @@ fn load(args: &Args, remarks: bool) -> Option<(Config, Reading)> {
             if remarks {
                 show(&loaded.problems);
             }
-            Some((loaded.config, reading))
+            let written = Written::new(loaded.config, reading);
+            written.inspect_err(|error| tracing::error!("the configuration cannot be written down: {error}")).ok()
         }
         Err(problems) => {
             show(&problems);
@@ -148,7 +149,7 @@ fn load(args: &Args, remarks: bool) -> Option<(Config, Reading)> {
 }
 
 /// Reads the configuration once more, by whoever may.
-fn load_again(args: &Args, remarks: bool) -> Option<(Config, Reading)> {
+fn load_again(args: &Args, remarks: bool) -> Option<Written> {
     match helper::get() {
         Some(helper) => helper.configuration(remarks).unwrap_or_else(|error| {
             tracing::error!("the configuration cannot be read: {error}");
@@ -173,7 +174,7 @@ fn help(args: &Args, channel: OwnedFd) -> io::Result<()> {
 }
 
 /// What the last director had read; `None` if that cannot be had, or means nothing to this version.
-fn kept_configuration(supervisor: &Channel) -> Option<(Config, Reading)> {
+fn kept_configuration(supervisor: &Channel) -> Option<Written> {
     let kept = control::kept_configuration(supervisor);
     kept.inspect_err(|error| {
         tracing::warn!("what the last director had read cannot be had, the files are read: {error}")

@@ -139,9 +139,10 @@ impl Keeper {
         self.supervisor.filter(|_| self.is_there())
     }
 
-    /// Says that all is prepared for what is held to come.
-    pub(super) fn prepared(&mut self) {
-        self.say(&Message::Prepared, None);
+    /// Says that all is prepared for what is held to come. An error if the supervisor is gone already: this director takes
+    /// nobody's place then.
+    pub(super) fn prepared(&self) -> io::Result<()> {
+        self.line.as_ref().map_or(Ok(()), |line| line.channel.send(&Message::Prepared, None))
     }
 
     /// For a thread that waits for the director at work to die, and will say so.
@@ -170,7 +171,7 @@ impl Keeper {
                 }
                 (Message::Adopt, Some(channel)) => {
                     self.line = Some(Line::over(Channel::over(channel))?);
-                    self.prepared();
+                    self.prepared()?;
                     return Ok(Gift::Adopted);
                 }
                 _ => {}
@@ -310,6 +311,15 @@ impl Keeper {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[tokio::test]
+    async fn who_is_prepared_after_its_supervisor_has_died_does_not_begin() {
+        let (ours, theirs) = Channel::pair().unwrap();
+        drop(theirs);
+        let keeper = Keeper::new(Some(ours)).unwrap();
+        assert!(keeper.prepared().is_err());
+        assert!(Keeper::new(None).unwrap().prepared().is_ok(), "one that never had any begins");
+    }
 
     #[tokio::test(flavor = "current_thread")]
     async fn what_was_held_comes_back_by_name() {

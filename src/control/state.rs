@@ -19,8 +19,6 @@ const LAYOUT: u32 = 1;
 /// See the module documentation.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub(super) struct State {
-    /// Which steering program is attached.
-    pub(super) steering: u64,
     /// What the ids in the connection table mean.
     pub(super) ids: SavedIds,
     /// What has been counted.
@@ -73,11 +71,8 @@ mod tests {
 
     #[test]
     fn what_was_written_is_read_and_another_layout_is_refused() {
-        let state = State {
-            steering: u64::MAX,
-            readings: vec![("script".to_owned(), "s".to_owned(), Reading::Number(-7))],
-            ..State::default()
-        };
+        let state =
+            State { readings: vec![("script".to_owned(), "s".to_owned(), Reading::Number(-7))], ..State::default() };
         let file = state.write().unwrap();
         assert_eq!(State::read(file.try_clone().unwrap()).unwrap(), state);
         assert_eq!(State::read(file).unwrap(), state, "as often as it is asked for");

@@ -9,6 +9,7 @@ use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::time::Duration;
 
+use super::trust;
 use crate::sys::clock;
 use crate::sys::service_manager::Manager;
 
@@ -29,8 +30,13 @@ pub(super) struct Held {
 }
 
 impl Held {
-    /// These things, with the service manager of this process if it has one.
-    pub(super) fn new(things: BTreeMap<String, OwnedFd>) -> Self {
+    /// These things, with the service manager of this process if it has one. What there is a doubt about is left out.
+    pub(super) fn new(mut things: BTreeMap<String, OwnedFd>) -> Self {
+        things.retain(|name, thing| {
+            let doubt = trust::doubt(name, thing);
+            doubt.into_iter().for_each(|why| tracing::error!("what was held as {name} is not any more: {why}"));
+            doubt.is_none()
+        });
         let news = things.keys().cloned().collect();
         Self { things, manager: Manager::of_environment(), news }
     }

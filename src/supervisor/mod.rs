@@ -36,10 +36,12 @@ pub mod channel;
 mod crashes;
 mod departure;
 mod held;
+mod patience;
 mod process;
 mod renewal;
 mod spare;
 mod succession;
+mod trust;
 mod upgrade;
 mod watch;
 
@@ -237,7 +239,8 @@ impl Supervisor {
         }
         fds.extend(self.dying.iter().map(Process::end));
         fds.extend(self.renewal.wakers());
-        let turn = if self.watch.is_some() { LOOK } else { IDLE };
+        let looks = self.watch.is_some() || !matches!(self.director.phase, Phase::Ready(_));
+        let turn = if looks { LOOK } else { IDLE };
         let turn = Timespec::try_from(turn).map_err(io::Error::other)?;
         match poll(&mut fds, Some(&turn)) {
             Ok(_) | Err(Errno::INTR) => Ok(()),
@@ -266,6 +269,10 @@ impl Supervisor {
             let now = clock::now();
             match (message, thing) {
                 (Message::Hold(name), Some(thing)) => {
+                    if let Some(why) = trust::doubt(&name, &thing) {
+                        tracing::error!("what director {} wants held as {name} is not: {why}", self.director.id());
+                        continue;
+                    }
                     self.spare.tell(&Message::Hold(name.clone()), Some(thing.as_fd()), now);
                     if name == PULSES {
                         self.watch = self.begin_watch(&thing);
@@ -348,10 +355,12 @@ impl Supervisor {
     /// Ends a director that takes too long, or hangs. It is followed as one that died.
     fn watch(&mut self) {
         let now = clock::now();
-        let late = |limit| now > self.director.since + limit;
-        let why = match self.director.phase {
-            Phase::Preparing | Phase::Beginning if self.proven && late(self.to_begin) => "does not begin",
-            Phase::GivingWay if late(TO_GIVE_WAY) => "does not make way",
+        let (phase, to_begin) = (self.director.phase, self.to_begin);
+        let why = match phase {
+            Phase::Preparing | Phase::Beginning if self.proven && self.director.is_late(to_begin, now) => {
+                "does not begin"
+            }
+            Phase::GivingWay if self.director.is_late(TO_GIVE_WAY, now) => "does not make way",
             Phase::Ready(since) => {
                 if now > since + PROBATION && self.previous.take().is_some() {
                     self.renewal = Renewal::Due;
@@ -365,8 +374,6 @@ impl Supervisor {
         // First of all: every moment counts, and the log may be slow.
         self.director.signal(Signal::KILL);
         tracing::error!("director {} {why}: it is killed", self.director.id());
-        // It takes a while to end, and is not to be killed again meanwhile.
-        self.director.since = now;
     }
 }
 

@@ -17,7 +17,9 @@ use rustix::process::{
 };
 
 use super::channel::{Channel, Letter, Message};
-use super::{CONFIGURATION, KEPT, OPTION};
+use super::patience::Patience;
+use super::watch::Condition;
+use super::{CONFIGURATION, KEPT, OPTION, trust};
 
 /// What a thread needs that waits for a process which has ended.
 const STACK: usize = 64 << 10;
@@ -32,9 +34,11 @@ impl Program {
         File::open("/proc/self/exe").map(Self)
     }
 
-    /// The one of this name now.
+    /// The one of this name now, if it can be trusted.
     pub(super) fn at(path: &Path) -> io::Result<Self> {
-        File::open(path).map(Self)
+        let file = File::open(path)?;
+        trust::check_program(&file)?;
+        Ok(Self(file))
     }
 
     pub(super) fn file(&self) -> BorrowedFd<'_> {
@@ -82,6 +86,10 @@ pub(super) struct Process {
     pub(super) phase: Phase,
     /// When it came into its phase.
     pub(super) since: Duration,
+    /// The time that it has had for its phase.
+    patience: Patience,
+    /// It took longer than that.
+    pub(super) late: bool,
     /// It will say no more: it has closed its end of the channel, and will have ended soon.
     silent: bool,
 }
@@ -119,7 +127,8 @@ impl Process {
 
     /// One that was started before, by what becomes readable at its end; `child`: by this very process.
     pub(super) fn resumed(child: bool, id: u32, end: OwnedFd, channel: Channel, phase: Phase, now: Duration) -> Self {
-        Self { child, id, end, channel, phase, since: now, silent: false }
+        let patience = Patience::default();
+        Self { child, id, end, channel, phase, since: now, patience, late: false, silent: false }
     }
 
     /// Somebody else's child: who is at the other end of a channel.
@@ -139,7 +148,14 @@ impl Process {
     }
 
     pub(super) fn enter(&mut self, phase: Phase, now: Duration) {
-        (self.phase, self.since) = (phase, now);
+        (self.phase, self.since, self.patience) = (phase, now, Patience::default());
+    }
+
+    /// Whether its phase has taken longer than `limit`, for which it is to be ended. Says so once.
+    pub(super) fn is_late(&mut self, limit: Duration, now: Duration) -> bool {
+        let over = !self.late && self.patience.is_over(limit, now, Condition::of(self.id, self.id));
+        self.late |= over;
+        over
     }
 
     /// What it says next, if it has said something.

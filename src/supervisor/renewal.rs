@@ -7,15 +7,12 @@
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
-use std::fs::File;
-use std::io::{self, Write};
+use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
-use std::os::unix::fs::FileExt;
 use std::process::ExitCode;
 use std::time::Duration;
 
 use rustix::event::PollFd;
-use rustix::fs::{MemfdFlags, memfd_create};
 use serde::{Deserialize, Serialize};
 
 use super::Supervisor;
@@ -23,7 +20,7 @@ use super::channel::{Channel, Letter, Message};
 use super::held::Held;
 use super::process::{Phase, Process};
 use super::spare::Spare;
-use crate::sys::clock;
+use crate::sys::{clock, memfd};
 use crate::sys::exec::exec;
 use crate::sys::inherit::Inherited;
 
@@ -35,6 +32,8 @@ pub(super) const TRIAL: &str = "--renewal-trial";
 const LEGACY: &str = "legacy";
 /// Who writes another one does not understand this.
 const LAYOUT: &str = "ringmaster-legacy-1";
+/// The longest that there can be: some thousand names.
+const LONGEST: usize = 1 << 20;
 /// How long a trial may take.
 const PATIENCE: Duration = Duration::from_secs(10);
 
@@ -93,23 +92,19 @@ impl Member {
 }
 
 impl Legacy {
-    fn read(file: &File) -> io::Result<Self> {
-        let mut text = vec![0; usize::try_from(file.metadata()?.len()).map_err(io::Error::other)?];
-        file.read_exact_at(&mut text, 0)?;
-        let legacy: Self = serde_json::from_slice(&text)?;
+    fn read(file: &OwnedFd) -> io::Result<Self> {
+        let legacy: Self = serde_json::from_slice(&memfd::read(file, LONGEST)?)?;
         if legacy.layout == LAYOUT { Ok(legacy) } else { Err(io::ErrorKind::InvalidData.into()) }
     }
 
     fn write(&self) -> io::Result<OwnedFd> {
-        let mut file = File::from(memfd_create("ringmaster-legacy", MemfdFlags::CLOEXEC)?);
-        file.write_all(&serde_json::to_vec(self)?)?;
-        Ok(file.into())
+        memfd::finished("ringmaster-legacy", &serde_json::to_vec(self)?)
     }
 }
 
 /// What is left to the supervisor that this process has become.
 pub(super) fn go_on(mut inherited: Inherited, legacy: OwnedFd) -> io::Result<(Held, Process, Spare)> {
-    let Legacy { held, director, ready, spare, .. } = Legacy::read(&File::from(legacy))?;
+    let Legacy { held, director, ready, spare, .. } = Legacy::read(&legacy)?;
     let take = |(name, number)| Ok((name, inherited.take(number)?));
     let held = Held::new(held.into_iter().map(take).collect::<io::Result<_>>()?);
     let director = director.revive(&mut inherited, Phase::Ready(ready))?;
@@ -121,7 +116,7 @@ pub(super) fn go_on(mut inherited: Inherited, legacy: OwnedFd) -> io::Result<(He
 /// Says over a supervisor's channel whether this program understands what the supervisor would leave it.
 pub fn answer_trial(supervisor: &Channel) -> ExitCode {
     let legacy = match supervisor.wait(PATIENCE) {
-        Ok(Some(Letter { thing: Some(legacy), .. })) => Legacy::read(&File::from(legacy)),
+        Ok(Some(Letter { thing: Some(legacy), .. })) => Legacy::read(&legacy),
         _ => Err(io::ErrorKind::InvalidData.into()),
     };
     let answer = legacy.and_then(|_| supervisor.send(&Message::Prepared, None));

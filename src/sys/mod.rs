@@ -21,6 +21,7 @@
 //! | [`seccomp`] | which system calls a thread may make |
 //! | [`service_manager`] | what systemd is told, and what it gives back |
 //! | [`signals`] | signals as something to read |
+//! | [`usage`] | who has used how much of the processors |
 //! | [`users`] | users and groups by their names |
 
 pub mod affinity;
@@ -42,4 +43,5 @@ pub mod scheduling;
 pub mod seccomp;
 pub mod service_manager;
 pub mod signals;
+pub mod usage;
 pub mod users;

@@ -17,14 +17,14 @@ use super::sweep::Sweep;
 use super::synchronise::{SyncControl, describe};
 use super::takeover::{self, Memory};
 use super::workers::Workers;
-use super::{Director, DirectorError, ports};
+use super::{Director, DirectorError, ports, sessions};
 use crate::check::Health;
 use crate::config::Config;
 use crate::config::model::Settings;
 use crate::conn::table::TableConfig;
 use crate::conn::{HashSeed, Table};
 use crate::control::helper::black_box_beside;
-use crate::control::keeper::{Estate, Keeper};
+use crate::control::keeper::Keeper;
 use crate::control::kernel::{Kernel, ReturnLink, Tuning, VirtualAddresses, VirtualMacs};
 use crate::control::state::State;
 use crate::control::sync::Synchronisation;
@@ -86,7 +86,7 @@ impl Prepared {
         if let Some(memory) = &memory {
             takeover::repeat_changes(&mut self.config, &memory.state);
         }
-        let left = takeover::steering(inheritance.steering.take(), &mut keeper, memory.as_ref());
+        let left = takeover::steering(inheritance.steering.take(), &mut keeper);
         if left.is_none() {
             // A program stays attached for as long as anybody holds it.
             inheritance.estate.release(takeover::STEERING);
@@ -118,7 +118,7 @@ impl Prepared {
             }
             Driver::XskRs => {
                 // They cannot be gone on with.
-                inheritance.estate = Estate::default();
+                inheritance.estate.release(RINGS);
                 keeper.release(RINGS);
                 let rings = open_rings::<XskRs>(&setups, &self.config.settings)?;
                 self.start_with(rings, steering, (memory, elections), file, inheritance, keeper).await
@@ -205,6 +205,7 @@ impl Prepared {
             sync_control: SyncControl::default(),
             shared,
             shortage: Default::default(),
+            company: Default::default(),
             workers: threads,
             ports: rings[0].ports().to_vec(),
             gauges: gauges(&rings)?,
@@ -215,7 +216,8 @@ impl Prepared {
             config,
         };
         director.sync.plan_changed(&director.services);
-        director.open_for_traffic(rings, inheritance.counters, confinement).await?;
+        let left = sessions::Left::of(&mut inheritance.estate);
+        director.open_for_traffic(rings, inheritance.counters, confinement, left).await?;
         Ok(director)
     }
 }
@@ -228,6 +230,7 @@ impl Director {
         rings: Vec<XdpIo<R>>,
         counters: Vec<Arc<Counters>>,
         confinement: Option<Arc<Confinement>>,
+        left: sessions::Left,
     ) -> Result<(), DirectorError> {
         for io in &rings {
             io.connect(&mut self.steering)?;
@@ -249,11 +252,16 @@ impl Director {
         self.steer()?;
         // Packets are forwarded. The next adverts are due, and need nothing that the last director may still have open.
         self.clear_leftovers().await?;
+        self.roles.sessions_up = left.up(&self.config);
+        let mut left = Some(left);
+        if let Some(left) = left.take_if(|left| left.has_sockets()) {
+            self.roles.start_bfd(&self.config, left, &mut self.keeper)?;
+        }
         let respectful = self.respect_for_now();
         self.roles.start(&self.config, respectful, &mut self.keeper).await?;
         // All that follows may need it.
         self.keeper.alone().await;
-        self.roles.start_bfd(&self.config)?;
+        self.roles.start_bfd(&self.config, left.unwrap_or_default(), &mut self.keeper)?;
         self.confirm().await;
         self.learn_before_leading();
         Ok(())

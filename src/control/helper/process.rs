@@ -15,8 +15,9 @@ use tokio::task::spawn_local;
 use tokio::time::sleep;
 
 use super::ask::{Answer, Ask};
-use super::{OPTION, black_box_beside, parcel, unpack};
-use crate::config::{Config, Reading};
+use super::{OPTION, black_box_beside, unpack};
+use crate::config::Config;
+use crate::control::configuration::Written;
 use crate::control::kernel::record;
 use crate::control::line::Line;
 use crate::control::notify::pipe;
@@ -48,7 +49,7 @@ struct Allowed {
 /// Answers a director's questions until that ends. `load` reads the configuration, and tells its problems,
 /// remarks among them only if it is asked to. Must
 /// be called inside a `LocalSet`.
-pub async fn serve(channel: OwnedFd, mut load: impl FnMut(bool) -> Option<(Config, Reading)>) -> io::Result<()> {
+pub async fn serve(channel: OwnedFd, mut load: impl FnMut(bool) -> Option<Written>) -> io::Result<()> {
     // They are for the director, whoever else gets them: it needs its helper until its own end.
     let kinds = [SignalKind::terminate(), SignalKind::interrupt(), SignalKind::hangup()];
     let _caught = kinds.map(signal);
@@ -96,15 +97,14 @@ impl Allowed {
     }
 
     fn begin(&mut self, words: Option<OwnedFd>) -> Outcome {
-        let reading: Reading = serde_json::from_slice(&unpack(words.ok_or(io::ErrorKind::InvalidInput)?)?)?;
-        reading.config().iter().for_each(|config| self.add(config));
+        self.add(&Written::read(words.ok_or(io::ErrorKind::InvalidInput)?)?.config);
         Ok((Answer::Done, None))
     }
 
-    fn read(&mut self, loaded: Option<(Config, Reading)>) -> Outcome {
-        let Some((config, reading)) = loaded else { return Ok((Answer::Broken, None)) };
+    fn read(&mut self, loaded: Option<Written>) -> Outcome {
+        let Some(Written { config, file, .. }) = loaded else { return Ok((Answer::Broken, None)) };
         self.add(&config);
-        Ok((Answer::Done, Some(parcel(&serde_json::to_vec(&reading)?)?)))
+        Ok((Answer::Done, Some(file)))
     }
 
     fn answer(&self, ask: Ask, thing: Option<OwnedFd>) -> Outcome {
@@ -184,6 +184,7 @@ fn with_cause(error: &dyn Error) -> String {
 
 #[cfg(test)]
 mod tests {
+    use super::super::parcel;
     use super::*;
 
     const NOT_NAMED: &str = "the configuration ";
