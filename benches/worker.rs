@@ -125,6 +125,7 @@ impl Case {
             engine: None,
             one_packet: false,
             full: Default::default(),
+            bypass: false,
             servers: (0..SERVERS_EACH).map(|server| (self.real(vip, server), 1)).collect(),
         };
         (0..VIPS).map(of).collect()

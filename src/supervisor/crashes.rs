@@ -135,7 +135,7 @@ mod tests {
         let mut crashes = Crashes::default();
         use Estate::{All, Connections, Nothing};
         let after = |life: Life| {
-            move |crashes: &mut Crashes, at| {
+            move |crashes: &mut Crashes, at: u64| {
                 let next = crashes.died(ms(at * 9000), life);
                 (next.estate, next.resign)
             }

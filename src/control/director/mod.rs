@@ -264,7 +264,9 @@ impl Director {
             self.confirm().await;
         }
         let settled = self.workers.all_up_to_date();
+        let before = clock::processor();
         self.sweep.step(&self.services, &self.config.settings.options, settled, &mut self.sync, now);
+        self.sweep.cost(clock::processor().saturating_sub(before));
         self.sync.beat(clock::now());
         self.learn_before_leading();
         if self.roles.have_news() {
