@@ -79,6 +79,9 @@ fn who_ends_a_director_without_its_supervisor_ends_all() {
     let mut scene = Scene::new(Lab::nat(), V4, 1);
     scene.until_spare_waits(0);
     scene.director.kill_supervisor();
+    kill_process(scene.director.pid(), Signal::USR2).expect("it is there");
+    eventually("there is nobody to leave anything to", || scene.director.has_logged("nothing is done"));
+    scene.flow();
     let outcome = scene.stream.stop();
     assert_eq!(outcome.lost, 0);
     kill_process(scene.director.process(), Signal::TERM).expect("it is there");
