@@ -98,9 +98,10 @@ impl Keeper {
         self.line.is_some()
     }
 
-    /// Says that all is prepared for what is held to come.
-    pub(super) fn prepared(&mut self) {
-        self.say(&Message::Prepared, None);
+    /// Says that all is prepared for what is held to come. An error if the supervisor is gone already: this director takes
+    /// nobody's place then.
+    pub(super) fn prepared(&self) -> io::Result<()> {
+        self.line.as_ref().map_or(Ok(()), |line| line.channel.send(&Message::Prepared, None))
     }
 
     /// For a thread that waits for the director at work to die, and will say so.
@@ -199,6 +200,15 @@ impl Keeper {
 mod tests {
     use super::*;
 
+    #[tokio::test]
+    async fn who_is_prepared_after_its_supervisor_has_died_does_not_begin() {
+        let (ours, theirs) = Channel::pair().unwrap();
+        drop(theirs);
+        let keeper = Keeper::new(Some(ours)).unwrap();
+        assert!(keeper.prepared().is_err());
+        assert!(Keeper::new(None).unwrap().prepared().is_ok(), "one that never had any begins");
+    }
+
     #[tokio::test(flavor = "current_thread")]
     async fn what_was_held_comes_back_by_name() {
         let (ours, theirs) = Channel::pair().unwrap();
@@ -208,7 +218,7 @@ mod tests {
             theirs.send(&Message::Hold(name.to_owned()), Some(file.as_fd())).unwrap();
         }
         theirs.send(&Message::Begin, None).unwrap();
-        keeper.prepared();
+        keeper.prepared().unwrap();
         let mut estate = Estate::default();
         while keeper.receive(&mut estate).await.unwrap() != Gift::Begin {}
         assert!(matches!(theirs.receive().unwrap(), Some((Message::Prepared, None))));

@@ -13,6 +13,7 @@ use std::os::fd::OwnedFd;
 use std::time::Duration;
 
 use crate::sys::pulse::{Pulses, Sign};
+use crate::sys::usage;
 
 /// How often to look. Twice that is as much as a look can miss: what is longer is the supervisor's own sleep.
 pub(super) const LOOK: Duration = Duration::from_millis(3);
@@ -93,9 +94,8 @@ pub(super) enum State {
 impl Condition {
     /// `None`: it is gone, or the kernel does not say.
     pub(super) fn of(process: u32, thread: u32) -> Option<Self> {
-        let read = |file| fs::read_to_string(format!("/proc/{process}/task/{thread}/{file}")).ok();
-        let used = read("schedstat")?.split(' ').next()?.parse().ok()?;
-        Some(Self { used: Duration::from_nanos(used), state: State::of(&read("stat")?)? })
+        let stat = fs::read_to_string(format!("/proc/{process}/task/{thread}/stat")).ok()?;
+        Some(Self { used: usage::used_by(process, thread)?, state: State::of(&stat)? })
     }
 }
 

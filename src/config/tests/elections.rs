@@ -175,35 +175,6 @@ fn groups_hold_their_members() {
     assert_eq!(loaded.problems.0, []);
 }
 
-#[test]
-fn routes_and_rules_are_read_as_by_ip() {
-    let lines = "virtual_routes {\nsrc 192.0.2.1 to 198.51.100.0/24 via 192.0.2.254 dev eth0 metric 5 mtu 1400\n\
-                 blackhole default table 9 no_track\ndefault via inet6 fe80::1 dev eth0 scope link\n}\n\
-                 virtual_rules {\nfrom 192.0.2.0/24 iif eth0 fwmark 7 lookup 9 pref 50\nto all prohibit\n}";
-    let text = format!("vrrp_instance VI {{\ninterface eth0\nvirtual_router_id 1\n{lines}\n{V4}\n}}");
-    let config = parse_str("x.conf", &text).unwrap_or_else(|problems| panic!("{problems}")).config;
-    let [first, second, third] = &config.instances[0].routes[..] else { panic!("three routes") };
-    assert_eq!(first.destination, Some(model::Prefix { address: "198.51.100.0".parse().unwrap(), length: 24 }));
-    assert_eq!((first.via, first.source), ("192.0.2.254".parse().ok(), "192.0.2.1".parse().ok()));
-    assert_eq!((first.metric, first.mtu, first.table), (Some(5), Some(1400), 254));
-    assert_eq!((second.kind, second.destination, second.table), (model::RouteKind::Blackhole, None, 9));
-    assert_eq!((third.via, third.scope), ("fe80::1".parse().ok(), Some(253)));
-    let [first, second] = &config.instances[0].rules[..] else { panic!("two rules") };
-    assert_eq!(
-        (first.incoming.as_deref(), first.mark, first.table, first.priority),
-        (Some("eth0"), Some(7), 9, Some(50))
-    );
-    assert_eq!((second.to, second.kind), (None, model::RouteKind::Prohibit));
-    for line in
-        ["10.0.0.0/8", "10.0.0.0/8 via", "10.0.0.0/8 via 1.2.3.4 nexthop", "10.0.0.0/8 via x", "to dev eth0 table x"]
-    {
-        let text = format!(
-            "vrrp_instance VI {{\ninterface eth0\nvirtual_router_id 1\nvirtual_routes {{\n{line}\n}}\n{V4}\n}}"
-        );
-        assert!(parse_str("x.conf", &text).is_err(), "{line}");
-    }
-}
-
 /// The names of the interfaces that the addresses of instances come to be on, and what is below them.
 fn places(global: &str, instances: &str) -> Vec<(String, String, String)> {
     let text = format!("global_defs {{\n{global}\n}}\n{instances}");

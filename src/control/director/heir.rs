@@ -51,7 +51,9 @@ impl Prepared {
     /// Says that all is prepared, and waits for the word to begin. Follows the network meanwhile. `None`: nobody is there
     /// any more to give the word.
     pub(super) async fn inherit(&mut self, keeper: &mut Keeper) -> Result<Option<Inheritance>, DirectorError> {
-        keeper.prepared();
+        if keeper.prepared().is_err() {
+            return Ok(None);
+        }
         let mut inheritance = Inheritance::default();
         let mut looked = true;
         let mut watched = false;
