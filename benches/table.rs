@@ -5,8 +5,8 @@
 //!
 //! - `find/hit` / `N`: known connections, one thread
 //! - `insert` / `N`: new ones into an empty table
-//! - `sweep/idle` / `N`: a walk that shows every connection and ends none, per connection; what it takes of a core every
-//!   2 s is in the report
+//! - `sweep/idle` / `N`: a walk that shows every connection and ends none, per connection; what it takes of a core at the
+//!   director's pace is in the report
 //! - `sweep/expire` / `N`: walks that end all and free their places
 //!
 //! After them a report: memory, the share of a core that sweeping takes, refusals when there is no more room, and how
@@ -15,20 +15,18 @@
 use std::hint::black_box;
 use std::sync::{Arc, Barrier};
 use std::thread;
-use std::time::Duration;
 
 use criterion::measurement::{Measurement, WallTime};
 use criterion::{BatchSize, BenchmarkId, Criterion, Throughput, criterion_group};
 
-use ringmaster::conn::table::{Fate, Insert, Member, Record, Sweeper, Table, TableConfig};
+use ringmaster::conn::table::{Fate, Insert, Member, Pace, Record, Sweeper, Table, TableConfig};
 use ringmaster::conn::{FlowHash, FlowKey, HashSeed, State};
-use ringmaster::time::{Tick, Ticks};
+use ringmaster::sys::clock;
+use ringmaster::time::{TICKS_PER_SECOND, Tick, Ticks};
 use ringmaster::wire::Addr;
 
 const SIZES: [(&str, u32); 5] =
     [("1k", 1 << 10), ("64k", 1 << 16), ("256k", 1 << 18), ("1M", 1 << 20), ("10M", 10_000_000)];
-/// How often the director walks the whole table.
-const WALK_EVERY: Duration = Duration::from_secs(2);
 const BATCH: usize = 64;
 const AHEAD: usize = 16;
 
@@ -183,10 +181,7 @@ fn report() {
         bytes / f64::from(CONNECTIONS),
         f64::from(CONNECTIONS) / f64::from(all.capacity())
     );
-    let start = WallTime.start();
-    walk(&mut all.sweeper().expect("the first"), Tick(0));
-    let walked = WallTime.end(start);
-    println!("sweep: {walked:.1?} a walk, {:.1} % of a core", 100.0 * walked.as_secs_f64() / WALK_EVERY.as_secs_f64());
+    paced_sweep(&all);
     for (part, keys) in more.chunks(more.len() / 4).enumerate() {
         let refused = insert_all(&all, keys);
         println!(
@@ -205,6 +200,20 @@ fn report() {
         let alone = rate(&members[..1], &keys, rounds);
         let both = rate(&members, &keys, rounds);
         println!("two threads, {name}: {:.2} times what one finds", both / alone);
+    }
+}
+
+/// What the sweep takes of a core at the pace that it finds for itself.
+fn paced_sweep(table: &Arc<Table>) {
+    let (mut sweeper, mut pace) = (table.sweeper().expect("the first"), Pace::default());
+    for number in 1..=3 {
+        let before = clock::processor();
+        walk(&mut sweeper, Tick(0));
+        let cost = clock::processor() - before;
+        let takes = f64::from(pace.walk().0) / f64::from(TICKS_PER_SECOND);
+        println!("sweep {number}: {cost:.1?} in {takes:.1} s, {:.1} % of a core", 100.0 * cost.as_secs_f64() / takes);
+        pace.spend(cost);
+        pace.walked();
     }
 }
 

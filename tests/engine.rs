@@ -15,6 +15,8 @@ mod sctp_packets;
 
 #[path = "engine/answers.rs"]
 mod answers;
+#[path = "engine/bypass.rs"]
+mod bypass;
 #[path = "engine/checksums.rs"]
 mod checksums;
 #[path = "engine/connections.rs"]

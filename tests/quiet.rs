@@ -22,6 +22,7 @@ use std::cell::Cell;
 use offline::{CLIENTS, SERVERS, Wanted, director, end, snapshot};
 use packets::{tcp, udp};
 use ringmaster::conn::State;
+use ringmaster::conn::table::Listed;
 use ringmaster::forward::Reason;
 use ringmaster::io::PacketIo;
 use ringmaster::io::mem::MemIo;
@@ -86,6 +87,7 @@ impl Traffic {
             Wanted::tcp("192.0.2.15:21", Method::Nat, &["10.1.0.11:21"]),
             Wanted::tcp("192.0.2.16:80", Method::Tun(Tunnel::Gre { checksum: true }), &servers),
             Wanted::tcp("192.0.2.17:80", Method::Tun(gue), &servers).admitting(30, 20),
+            Wanted::udp("192.0.2.22:5060", Method::Nat, &["10.1.0.11:5060", "10.1.0.12:5060"]).persistent(60, 32).sip(),
             Wanted { protocol: 132, ..Wanted::tcp("192.0.2.18:5000", Method::Nat, &servers) },
         ];
         for (vip, hand_on) in [
@@ -145,6 +147,14 @@ impl Traffic {
             for chunk in [1, 10, 0, 6, 0] {
                 frames.push((CLIENTS, sctp(&client, "192.0.2.18:5000", chunk)));
             }
+            // Calls that their client begins, one that its server begins, and what belongs to none.
+            for (port, call) in [(5060, "Call-ID: a@phone"), (5061, "Call-ID: b@phone"), (5062, "No-Call: c")] {
+                let invite = format!("INVITE sip:bob@example.org SIP/2.0\r\n{call}\r\n\r\n");
+                let phone = format!("198.51.100.{n}:{port}");
+                frames.push((CLIENTS, udp(&phone, "192.0.2.22:5060", invite.as_bytes()).bytes()));
+            }
+            let notify = format!("NOTIFY sip:{n} SIP/2.0\r\nCall-ID: {n}@proxy\r\n\r\n");
+            frames.push((SERVERS, udp("10.1.0.12:5060", &client, notify.as_bytes()).bytes()));
             let long = udp(&client, "192.0.2.10:53", &[1; 1473]).bytes();
             frames.extend(fragments::cut(&long, n, &[800]).into_iter().map(|piece| (CLIENTS, piece)));
             // The kernel's own, whole and in pieces; after a while there is no more room on the way to it.
@@ -160,6 +170,7 @@ impl Traffic {
             frames.push((CLIENTS, icmp::error("203.0.113.1", "192.0.2.10:80", (3, 4), 1300, &reply, 28)));
         }
         let mut director = director(snapshot, 10_000);
+        director.shared.calls.make_room();
         // Sets the levels of the defences.
         director.sweep(Tick(1));
         Self { director, frames }
@@ -197,9 +208,13 @@ fn a_worker_in_its_loop_neither_allocates_nor_calls_the_system() {
     assert!(counters.gathered.get() > 100 && counters.cut.get() > 100 && traffic.director.worker.gathered() > 0);
     assert_eq!(traffic.director.worker.io().in_hand(), traffic.director.worker.held());
     assert!(counters.passed.get() > 100);
-    for reason in [Reason::Defence, Reason::Limit, Reason::NoLocalEnd, Reason::NotPassed] {
+    for reason in [Reason::Defence, Reason::Limit, Reason::NoLocalEnd, Reason::NotPassed, Reason::NoCallId] {
         assert!(traffic.director.counters.reason(reason) > 0, "{}", reason.name());
     }
+    let calls = &traffic.director.shared.calls;
+    let kept =
+        |listed: &Listed| listed.key.is_call() && listed.record.vip.is_some_and(|beside| calls.text(beside).is_some());
+    assert!(traffic.director.shared.table.entries().filter(kept).count() > 100, "of both sides, with their Call-IDs");
     let states: Vec<_> = traffic.director.shared.table.entries().map(|listed| listed.record.state).collect();
     for state in [State::Listen, State::SctpClosed, State::SynRecv] {
         assert!(states.contains(&state), "{state:?}");

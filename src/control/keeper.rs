@@ -218,7 +218,7 @@ mod tests {
             theirs.send(&Message::Hold(name.to_owned()), Some(file.as_fd())).unwrap();
         }
         theirs.send(&Message::Begin, None).unwrap();
-        keeper.prepared();
+        keeper.prepared().unwrap();
         let mut estate = Estate::default();
         while keeper.receive(&mut estate).await.unwrap() != Gift::Begin {}
         assert!(matches!(theirs.receive().unwrap(), Some((Message::Prepared, None))));

@@ -286,6 +286,7 @@ mod tests {
             one_packet: false,
             full: None,
             servers: live.iter().map(server).collect(),
+            bypass: None,
         };
         builder.add(service, &generations, &Network::default());
         for &(id, generation) in removed {

@@ -245,8 +245,7 @@ impl Forwarder {
 
     #[inline(always)]
     pub(super) fn count(&self, id: PairId, pair: &Pair, look: &Look) {
-        // Nothing counts for a server that was removed.
-        if !pair.flags.has(PairFlags::REMOVED) {
+        if pair.counts() {
             self.tally(id, look);
         }
     }

@@ -11,7 +11,7 @@
 use super::full::FullEnds;
 use super::look::{Look, Way};
 use super::rewrite::{self, End};
-use super::{Decision, Forwarder, Packet, Reason, Verdict, View, established, header_options, wide};
+use super::{Decision, Forwarder, Packet, Reason, Verdict, View, established, header_options, lifecycle, wide};
 use crate::conn::FlowKey;
 use crate::conn::table::Slot;
 use crate::service::{HopTo, Method, Pair, PairFlags, PairId, Side};
@@ -179,12 +179,23 @@ impl Forwarder {
         // Quoted are packets to the client, or from it.
         for (way, client, other) in [(Way::In, to, from), (Way::Out, from, to)] {
             let look = message.look(self, way, client, other);
-            let found = self.shared.table.find(&look.key, look.hash, |entry| established::belongs(view, entry, &look));
-            if let Some(found) = found {
+            if let Some(found) = self.find_lasting(view, &look) {
                 return self.about(view, packet, &message, &look, found).unwrap_or(Decision::of(Verdict::Pass));
             }
         }
         self.schedule_error(view, packet, &message, (to, from)).unwrap_or(Decision::of(Verdict::Pass))
+    }
+
+    /// The connection that `look` finds, unless its time has run out: then it ends here, as it would with a packet of it.
+    fn find_lasting(&self, view: &View<'_>, look: &Look) -> Option<Slot> {
+        let table = &self.shared.table;
+        let found = table.find(&look.key, look.hash, |entry| established::belongs(view, entry, look))?;
+        let entry = table.entry(found);
+        if entry.is_expired(view.now) {
+            lifecycle::end(&self.shared, self.lane, found, entry.state_word());
+            return None;
+        }
+        Some(found)
     }
 
     /// An error about a packet of the connection in `found`; `None` if that has just come to its end.

@@ -21,6 +21,7 @@
 //! system call; a frame that gets the verdict `Wait` or `Pass` is untouched.
 
 mod answer;
+mod bypass;
 pub mod calls;
 mod changes;
 mod counters;

@@ -6,7 +6,7 @@
 
 use super::look::{Look, Way};
 use super::{Decision, Forwarder, Packet, Reason, View, wide};
-use crate::service::{HopTo, Server, Service};
+use crate::service::{HopTo, Server, Service, Side};
 
 impl Forwarder {
     /// Sends one datagram to `server`, or from it. It counts as a connection of one packet.
@@ -21,8 +21,8 @@ impl Forwarder {
         let Some(pair) = view.services.pair(server.pair) else { return Decision::drop(Reason::ServerRemoved) };
         let (its, to) = match look.way {
             Way::In => {
-                let real_port = wide::real_port(service, server, look.other.port);
-                (pair.of_connection(look.other, real_port), server.real.addr)
+                let its = pair.of_connection(look.other, wide::real_port(service, server, look.other.port));
+                (its, its.ends[Side::Real as usize])
             }
             Way::Out => (*pair, look.key.client),
         };
@@ -31,9 +31,7 @@ impl Forwarder {
             HopTo::Unresolved(next) => return self.wait_for(next).for_pair(server.pair),
             HopTo::NoRoute => None,
         };
-        if let Some(counters) = self.counters.pair(server.pair) {
-            counters.connections.add(1);
-        }
+        self.count_connection(server.pair, pair);
         self.dispatch(view, packet, look, (server.pair, &its), hop, |_| ())
     }
 }

@@ -92,7 +92,10 @@ impl Forwarder {
         match self.choose(view, service, client, look, now) {
             Some(choice) => self.begin(view, packet, look, service, choice, now),
             None if beside_ftp => answer::no_connection(view, packet, look),
-            None => answer::no_server(view, packet, look),
+            None => {
+                let past = self.bypass(view, packet, look, service, now);
+                past.unwrap_or_else(|| answer::no_server(view, packet, look))
+            }
         }
     }
 
@@ -217,6 +220,8 @@ impl Forwarder {
             flags: match server.method {
                 Method::Nat => 0,
                 Method::Full => FULL,
+                // The kernel gives this flag to servers, of which there is none here.
+                _ if pair.flags.has(PairFlags::BYPASS) => 0,
                 Method::Dr | Method::Tun(_) => NO_OUTPUT,
             },
             timeout: view.options.timeouts.of(state),
@@ -243,9 +248,7 @@ impl Forwarder {
                     lifecycle::end(&self.shared, self.lane, slot, self.shared.table.entry(slot).state_word());
                     return Err(Decision::drop(reason).for_pair(server.pair));
                 }
-                if let Some(counters) = self.counters.pair(server.pair) {
-                    counters.connections.add(1);
-                }
+                self.count_connection(server.pair, pair);
                 if ftp::is_helped(pair) {
                     self.shared.table.set_helper_word(slot, 0);
                 }
@@ -254,6 +257,13 @@ impl Forwarder {
             Insert::Found(slot) => Ok(slot),
             Insert::Full => Err(Decision::drop(Reason::TableFull).for_pair(server.pair)),
             Insert::Busy => Err(Decision::drop(Reason::TableBusy).for_pair(server.pair)),
+        }
+    }
+
+    /// Counts a new connection.
+    pub(super) fn count_connection(&self, id: PairId, pair: &Pair) {
+        if let Some(counters) = self.counters.pair(id).filter(|_| pair.counts()) {
+            counters.connections.add(1);
         }
     }
 

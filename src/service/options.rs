@@ -34,6 +34,9 @@ pub struct Options {
     /// What a NAT server sends without a connection from the port of its service is refused by an ICMP error, instead of
     /// left to the kernel (`net.ipv4.vs.nat_icmp_send`).
     pub nat_icmp_send: bool,
+    /// A packet of a service by mark that no server can take goes on to its destination, instead of being refused
+    /// (`net.ipv4.vs.cache_bypass`).
+    pub cache_bypass: bool,
     /// After how long a destination is forgotten, and loses servers again.
     pub expirations: Expirations,
     /// Once the last service of an address family is removed, the connections left are no longer the director's business,
@@ -78,6 +81,7 @@ impl Options {
         sloppy_sctp: false,
         schedule_icmp: false,
         nat_icmp_send: false,
+        cache_bypass: false,
         expirations: Expirations::DEFAULT,
         last_service_ends_all: true,
         defences: Defences::OFF,

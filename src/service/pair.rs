@@ -74,10 +74,13 @@ impl PairFlags {
     pub const FTP: PairFlags = PairFlags(8);
     /// Full NAT: the other half of what happens to its packets is not the pair's ([`Method::Full`]).
     pub const FULL: PairFlags = PairFlags(16);
+    /// There is no server: packets go on to where they were sent (`net.ipv4.vs.cache_bypass`). Such a pair is wide as well,
+    /// and its real address unspecified.
+    pub const BYPASS: PairFlags = PairFlags(32);
     /// Any of these, and every packet of the pair's connections is looked at more closely.
-    pub const SPECIAL: PairFlags = PairFlags(1 | 4 | 8 | 16);
+    pub const SPECIAL: PairFlags = PairFlags(1 | 4 | 8 | 16 | 32);
     /// What belongs to the pair whatever becomes of its server.
-    const LASTING: PairFlags = PairFlags::FULL;
+    const LASTING: PairFlags = PairFlags::FULL.with(PairFlags::BYPASS);
 
     /// Whether all bits of `other` are set.
     #[inline(always)]
@@ -136,11 +139,12 @@ pub struct Pair {
 const _: () = assert!(size_of::<Pair>() == 64, "a pair is one cache line");
 
 impl Pair {
-    /// A pair with its deltas worked out; no hop, no flags but that of full NAT, service unknown.
+    /// A pair with its deltas worked out; no hop, no flags but those of full NAT and bypass, service unknown.
     pub fn new(generation: u32, protocol: u8, method: Method, virtual_: Endpoint, real: Endpoint) -> Self {
         let address = Delta::new().replace_addr(virtual_.addr, real.addr);
         let (method, flags) = match method {
             Method::Full => (Method::Nat, PairFlags::FULL),
+            _ if real.addr.is_unspecified() => (method, PairFlags::BYPASS),
             _ => (method, PairFlags::default()),
         };
         Self {
@@ -160,9 +164,19 @@ impl Pair {
 
     /// The pair as it is for one connection of a wide one: with the ends that the connection has.
     pub fn of_connection(&self, virtual_: Endpoint, real_port: u16) -> Self {
-        let real = Endpoint { addr: self.ends[Side::Real as usize], port: real_port };
+        let real = match self.flags.has(PairFlags::BYPASS) {
+            true => virtual_,
+            false => Endpoint { addr: self.ends[Side::Real as usize], port: real_port },
+        };
         let its = Self::new(self.generation, self.protocol, self.method, virtual_, real);
         Self { hop: self.hop, service: self.service, flags: self.flags, ..its }
+    }
+
+    /// Whether its packets and connections count for anybody: not those of a removed server, nor those without one
+    /// (`ip_vs_core.c: ip_vs_in_stats`).
+    #[inline(always)]
+    pub const fn counts(&self) -> bool {
+        !self.flags.has_any(PairFlags::REMOVED.with(PairFlags::BYPASS))
     }
 
     /// The name of its service.

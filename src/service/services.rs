@@ -61,6 +61,8 @@ pub struct Service {
     pub full: Option<Arc<FullNat>>,
     /// In the order schedulers walk them: the kernel adds new servers at the head.
     pub servers: Vec<Server>,
+    /// Stands for the destination itself where no server is to be had, if that is wished (`net.ipv4.vs.cache_bypass`).
+    pub bypass: Option<Server>,
 }
 
 /// A service's servers with their present loads, as schedulers see them.
@@ -241,7 +243,7 @@ pub struct ServicesBuilder {
 
 impl ServicesBuilder {
     /// Adds a service and the pairs of its servers, whose ids and generations the caller has allotted: `generations[i]` is
-    /// that of `service.servers[i]`. The ways to the servers are those of `network`.
+    /// that of `service.servers[i]`, and after them comes that of its bypass. The ways to the servers are those of `network`.
     pub fn add(&mut self, service: Service, generations: &[u32], network: &Network) {
         let index = self.services.list.len() as u32;
         let key = service.key;
@@ -257,7 +259,7 @@ impl ServicesBuilder {
             kinds.ftp |= service.is_ftp();
             kinds.all_ports |= key.virtual_.port == 0;
         }
-        for (server, &generation) in service.servers.iter().zip(generations) {
+        for (server, &generation) in service.servers.iter().chain(&service.bypass).zip(generations) {
             let mut pair = Pair::new(generation, key.protocol, server.method, key.virtual_, server.real);
             pair.service = index;
             if server.weight == 0 {
@@ -317,6 +319,8 @@ impl ServicesBuilder {
             self.services.nat_servers.insert(real);
         }
         pair.hop = match network.hop_to(real) {
+            // Each connection has a way of its own.
+            _ if pair.flags.has(PairFlags::BYPASS) => HopId::NONE,
             HopTo::Ready(id) => id,
             HopTo::Unresolved(_) | HopTo::NoRoute => HopId::NONE,
         };

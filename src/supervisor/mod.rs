@@ -29,6 +29,7 @@
 
 pub mod channel;
 mod crashes;
+mod patience;
 mod process;
 mod spare;
 mod succession;
@@ -173,7 +174,8 @@ impl Supervisor {
             fds.extend(self.spare.wakers());
         }
         fds.extend(self.dying.iter().map(Process::end));
-        let turn = if self.watch.is_some() { LOOK } else { IDLE };
+        let looks = self.watch.is_some() || !matches!(self.director.phase, Phase::Ready(_));
+        let turn = if looks { LOOK } else { IDLE };
         let turn = Timespec::try_from(turn).map_err(io::Error::other)?;
         match poll(&mut fds, Some(&turn)) {
             Ok(_) | Err(Errno::INTR) => Ok(()),
@@ -258,10 +260,12 @@ impl Supervisor {
     /// Ends a director that takes too long, or hangs. It is followed as one that died.
     fn watch(&mut self) {
         let now = clock::now();
-        let late = |limit| now > self.director.since + limit;
-        let why = match self.director.phase {
-            Phase::Preparing | Phase::Beginning if self.proven && late(self.to_begin) => "does not begin",
-            Phase::GivingWay if late(TO_GIVE_WAY) => "does not make way",
+        let (phase, to_begin) = (self.director.phase, self.to_begin);
+        let why = match phase {
+            Phase::Preparing | Phase::Beginning if self.proven && self.director.is_late(to_begin, now) => {
+                "does not begin"
+            }
+            Phase::GivingWay if self.director.is_late(TO_GIVE_WAY, now) => "does not make way",
             Phase::Ready(since) => {
                 if now > since + PROBATION {
                     self.previous = None;
@@ -275,7 +279,5 @@ impl Supervisor {
         // First of all: every moment counts, and the log may be slow.
         self.director.signal(Signal::KILL);
         tracing::error!("director {} {why}: it is killed", self.director.id());
-        // It takes a while to end, and is not to be killed again meanwhile.
-        self.director.since = now;
     }
 }

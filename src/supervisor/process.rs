@@ -16,6 +16,8 @@ use rustix::process::{
 };
 
 use super::channel::{Channel, Message};
+use super::patience::Patience;
+use super::watch::Condition;
 use super::{CONFIGURATION, KEPT, OPTION, trust};
 
 /// What a thread needs that waits for a process which has ended.
@@ -66,6 +68,10 @@ pub(super) struct Process {
     pub(super) phase: Phase,
     /// When it came into its phase.
     pub(super) since: Duration,
+    /// The time that it has had for its phase.
+    patience: Patience,
+    /// It took longer than that.
+    pub(super) late: bool,
     /// It will say no more: it has closed its end of the channel, and will have ended soon.
     silent: bool,
 }
@@ -105,12 +111,21 @@ impl Process {
             channel: ours,
             phase: Phase::Preparing,
             since: now,
+            patience: Patience::default(),
+            late: false,
             silent: false,
         })
     }
 
     pub(super) fn enter(&mut self, phase: Phase, now: Duration) {
-        (self.phase, self.since) = (phase, now);
+        (self.phase, self.since, self.patience) = (phase, now, Patience::default());
+    }
+
+    /// Whether its phase has taken longer than `limit`, for which it is to be ended. Says so once.
+    pub(super) fn is_late(&mut self, limit: Duration, now: Duration) -> bool {
+        let over = !self.late && self.patience.is_over(limit, now, Condition::of(self.id, self.id));
+        self.late |= over;
+        over
     }
 
     /// What it says next, if it has said something.

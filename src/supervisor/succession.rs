@@ -10,12 +10,14 @@ use rustix::io::Errno;
 use rustix::process::Signal;
 
 use super::channel::Message;
-use super::crashes::{Estate, Next};
+use super::crashes::{Estate, Life, Next};
+use super::patience;
 use super::process::{Phase, Process};
 use super::{CONFIGURATION, IDLE, PROBATION, RESIGN, RINGS, Supervisor};
 use crate::sys::clock;
 
-/// How long a spare may take to go on with what is held. Backups give a master three intervals, of a second as a rule.
+/// How long a spare may take to go on with what is held, besides the time that a large table takes. Backups give a master three
+/// intervals, of a second as a rule.
 const TO_GO_ON: Duration = Duration::from_millis(1500);
 /// How long another director may take to begin. The first one may take its time.
 pub(super) const TO_BEGIN: Duration = Duration::from_secs(3);
@@ -49,7 +51,7 @@ impl Supervisor {
 
     /// The new program takes the old one's place.
     pub(super) fn follow(&mut self, successor: Process, now: Duration) {
-        self.to_begin = TO_BEGIN;
+        self.to_begin = TO_BEGIN + patience::to_look_through(&self.held);
         let prepared = successor.phase == Phase::Beginning;
         self.director = successor;
         if prepared {
@@ -61,11 +63,12 @@ impl Supervisor {
     pub(super) fn replace(&mut self, status: Option<ExitStatus>, now: Duration) -> io::Result<()> {
         self.watch = None;
         let life = match self.director.phase {
-            Phase::Ready(since) => Some(now.saturating_sub(since)),
-            Phase::Preparing | Phase::Waiting | Phase::Beginning | Phase::GivingWay => None,
+            Phase::Ready(since) => Life::Forwarded(now.saturating_sub(since)),
+            Phase::Preparing | Phase::Beginning if self.director.late => Life::Late,
+            Phase::Preparing | Phase::Waiting | Phase::Beginning | Phase::GivingWay => Life::None,
         };
         if let Some(previous) = self.previous.take()
-            && life.is_none_or(|life| life < PROBATION)
+            && life.is_shorter_than(PROBATION)
         {
             tracing::error!("the new program died at once: the one before it takes over");
             self.program = previous;
@@ -86,12 +89,13 @@ impl Supervisor {
         if next.resign {
             self.resign();
         }
-        self.to_begin = if next.estate == Estate::Nothing { TO_BEGIN_ANEW } else { TO_BEGIN };
         match next.estate {
             Estate::All => {}
             Estate::Connections => self.held.retain(|name, _| !name.starts_with(RINGS)),
             Estate::Nothing => self.held.retain(|name, _| name == CONFIGURATION),
         }
+        let least = if next.estate == Estate::Nothing { TO_BEGIN_ANEW } else { TO_BEGIN };
+        self.to_begin = least + patience::to_look_through(&self.held);
         if !next.pause.is_zero() {
             tracing::error!("directors die again and again: the next one in {} s", next.pause.as_secs());
             self.pause(next.pause)?;
@@ -115,7 +119,7 @@ impl Supervisor {
     /// A spare takes the director's place. It has been told of everything.
     fn wake(&mut self, spare: Process, now: Duration) {
         self.retire(spare);
-        self.to_begin = TO_GO_ON;
+        self.to_begin = TO_GO_ON + patience::to_look_through(&self.held);
         self.director.enter(Phase::Beginning, now);
         let begin = self.director.channel.send(&Message::Begin, None);
         let gone = if self.dying.is_empty() { self.director.channel.send(&Message::Gone, None) } else { Ok(()) };

@@ -126,7 +126,7 @@ impl Sender {
         };
         let real = Endpoint { port: entry.rport(), ..pair.end(Side::Real) };
         let family = key.client.family();
-        let told = !pair.flags.has(PairFlags::REMOVED)
+        let told = pair.counts()
             && word.flags() & SPENT == 0
             && (is_template || key.port() != 0)
             && !(pair.flags.has(PairFlags::FTP) && facts.table.helper_word(slot) != 0)

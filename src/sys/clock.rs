@@ -20,13 +20,18 @@ pub fn tick() -> Tick {
     Tick::at(read(ClockId::MonotonicCoarse))
 }
 
+/// The processor time that the calling thread has had.
+pub fn processor() -> Duration {
+    read(ClockId::ThreadCPUTime)
+}
+
 /// The time of day, since the beginning of 1970: for what people read, and nothing else. It may jump.
 pub fn wall() -> Duration {
     Duration::try_from(clock_gettime(ClockId::Realtime)).unwrap_or_default()
 }
 
 fn read(clock: ClockId) -> Duration {
-    Duration::try_from(clock_gettime(clock)).expect("time since boot is not negative")
+    Duration::try_from(clock_gettime(clock)).expect("no clock but that of the day can be negative")
 }
 
 #[cfg(test)]

@@ -19,6 +19,7 @@
 //! | [`scheduling`] | to let a thread go first |
 //! | [`seccomp`] | which system calls a thread may make |
 //! | [`signals`] | signals as something to read |
+//! | [`usage`] | who has used how much of the processors |
 //! | [`users`] | users and groups by their names |
 
 pub mod affinity;
@@ -38,4 +39,5 @@ pub mod readable;
 pub mod scheduling;
 pub mod seccomp;
 pub mod signals;
+pub mod usage;
 pub mod users;

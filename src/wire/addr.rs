@@ -48,6 +48,19 @@ impl Addr {
         if self.hi == 0 && self.lo >> 32 == 0xffff { Family::V4 } else { Family::V6 }
     }
 
+    /// The address that is nobody's: 0.0.0.0 or ::.
+    pub const fn unspecified(family: Family) -> Self {
+        match family {
+            Family::V4 => Self::v4(0),
+            Family::V6 => Self::v6([0; 16]),
+        }
+    }
+
+    /// Whether it is nobody's address.
+    pub const fn is_unspecified(self) -> bool {
+        self.hi == 0 && (self.lo == 0 || self.lo == MAPPED)
+    }
+
     /// The low 32 bits: the whole address if it is IPv4.
     #[inline(always)]
     pub const fn low32(self) -> u32 {

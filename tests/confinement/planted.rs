@@ -6,12 +6,13 @@ use std::io::Write;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::fs::chown;
 use std::path::Path;
+use std::time::Duration;
 
 use ringmaster::config::{LoadOptions, Reading};
 use ringmaster::supervisor::{CONFIGURATION, Channel, Message};
 use ringmaster::sys::memfd;
 use rustix::fs::{MemfdFlags, memfd_create};
-use rustix::process::{PidfdFlags, PidfdGetfdFlags, Signal, kill_process, pidfd_getfd, pidfd_open};
+use rustix::process::{Pid, PidfdFlags, PidfdGetfdFlags, Signal, kill_process, pidfd_getfd, pidfd_open};
 
 use crate::support::director::{Director, program};
 use crate::support::eventually;
@@ -30,6 +31,21 @@ fn voice(director: &Director) -> Channel {
     let pidfd = pidfd_open(process, PidfdFlags::empty()).expect("it is there");
     let socket = pidfd_getfd(&pidfd, number.expect("it has a supervisor"), PidfdGetfdFlags::empty());
     Channel::over(socket.expect("root may"))
+}
+
+/// The spare of the present director, once it waits.
+fn spare(director: &Director) -> Pid {
+    let present = director.process().as_raw_nonzero().get();
+    let waiting = || {
+        let log = director.log();
+        let line = log.lines().rfind(|line| line.contains("waits as a spare"))?.to_owned();
+        let number = line.split(' ').rev().nth(4)?.parse().ok()?;
+        Pid::from_raw(number).filter(|_| number != present)
+    };
+    eventually("a spare waits", || waiting().is_some());
+    // A director that lives shorter is taken for one that cannot live.
+    std::thread::sleep(Duration::from_millis(1100));
+    waiting().expect("as above")
 }
 
 /// The words of a configuration that has root's hand leave a mark when the director leads.
@@ -70,9 +86,11 @@ fn a_configuration_is_taken_from_nobody_without_all_rights() {
     let mark = lab.directory().join("root-was-here");
     let words = words(&lab, &mark);
     let leave = |file: OwnedFd| {
+        let hold = Message::Hold(CONFIGURATION.to_owned());
+        voice(&director).send(&hold, Some(file.as_fd())).expect("it listens");
+        // A spare would follow with what it has read before.
+        kill_process(spare(&director), Signal::KILL).expect("it is there");
         let begun = director.log().matches("ready:").count();
-        let voice = voice(&director);
-        voice.send(&Message::Hold(CONFIGURATION.to_owned()), Some(file.as_fd())).expect("it listens");
         kill_process(director.process(), Signal::KILL).expect("it is there");
         eventually("the next director leads", || {
             director.log().matches("ready:").count() > begun && director.vrrp().contains("MASTER")

@@ -146,6 +146,20 @@ fn an_error_keeps_no_connection_alive() {
     assert!(director.shared.table.is_empty());
 }
 
+/// The sweep may come round late: what is over is over without it.
+#[test]
+fn an_error_about_a_connection_whose_time_has_run_out_is_nobodys() {
+    let [vip, client, _, router, _] = ENDS[0];
+    let came = error(router, vip, UNREACHABLE[0], 0, &tcp(vip, client, "A").bytes(), 28);
+    for (after, sent) in [(Ticks::from_secs(60), 1), (Ticks(60 * 64 + 1), 0)] {
+        let mut director = connected(0, Method::Nat, false);
+        assert_eq!(pass(&mut director, CLIENTS, &came, NOW.plus(after)).len(), sent, "{after:?}");
+        assert_eq!(director.shared.table.is_empty(), sent == 0);
+        assert_eq!(director.counters.passed.get(), 1 - sent as u64);
+        assert_eq!(director.shared.loads.load(PairId(0)).total(), sent as u32);
+    }
+}
+
 #[test]
 fn errors_that_cannot_be_true_or_concern_nobody_go_no_further() {
     let [vip, client, server, router, _] = ENDS[0];

@@ -4,6 +4,10 @@
 
 #[path = "../support/association.rs"]
 mod association;
+#[path = "../support/fragments.rs"]
+mod fragments;
+#[path = "../support/icmp.rs"]
+mod icmp;
 #[path = "../support/packets.rs"]
 mod packets;
 #[path = "../support/sctp.rs"]
@@ -12,6 +16,7 @@ mod sctp_packets;
 mod support;
 
 mod dr;
+mod errors;
 mod flood;
 mod ftp;
 mod full_nat;
@@ -24,6 +29,7 @@ mod nat;
 mod returned;
 mod rings;
 mod sctp;
+mod sip;
 mod sizes;
 mod synchronisation;
 mod takeover;

@@ -107,3 +107,39 @@ fn a_mark_serves_any_address_and_leaves_the_director_its_own() {
     connection.expect("the kernel answers").write_all(b"kernel").expect("and takes what is written");
     assert_eq!(read_one(&listener), b"kernel");
 }
+
+/// The servers stand for caches here, and one of them for the origin.
+#[test]
+fn where_no_cache_is_left_the_origin_answers() {
+    if !netns::available() {
+        return;
+    }
+    let lab = Lab::nat();
+    lab.director.exec("sysctl -qw net.ipv4.ip_forward=1 net.ipv6.conf.all.forwarding=1");
+    let marks =
+        "ringmaster {\n    cache_bypass yes\n    mark 7 {\n        interface eth0\n        ports 80\n    }\n}\n";
+    let caches = |weight: u32| {
+        let of = |name, family| {
+            service(&lab, name, family, "").replace(" {\n    }\n", &format!(" {{\n        weight {weight}\n    }}\n"))
+        };
+        [of("fwmark 7", V4), of("fwmark 7 inet6", V6)].concat() + marks
+    };
+    let director = start(&lab, &caches(0));
+    for family in [V4, V6] {
+        let origin = SocketAddr::new(lab.servers[1].address(family), 80);
+        let held = lab.client.enter(|| http::connect(lab.clients(family)[1], origin)).expect("the origin answers");
+        assert_eq!(ask(&lab, family, 0, origin).server, "server-2", "{family:?}");
+        let known = director.connections();
+        assert!(known.contains(["0.0.0.0:0", "[::]:0"][family as usize]), "{family:?}: {known}");
+
+        director.reload(&(lab.config(&[]) + &caches(1)));
+        let answers: Vec<_> = (0..6).map(|client| ask(&lab, family, client, origin)).collect();
+        assert_eq!(shares(&answers), alike(2), "{family:?}");
+        let mut held = held;
+        held.write_all(b"GET / HTTP/1.0\r\n\r\n").expect("it is open");
+        let mut answer = String::new();
+        held.read_to_string(&mut answer).expect("the origin answers");
+        assert!(answer.contains("server-2"), "{family:?}: {answer}");
+        director.reload(&(lab.config(&[]) + &caches(0)));
+    }
+}

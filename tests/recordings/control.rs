@@ -114,6 +114,10 @@ impl Control {
             "am_droprate" => options.defences.am_droprate = value,
             "nat_icmp_send" => options.nat_icmp_send = value != 0,
             "schedule_icmp" => options.schedule_icmp = value != 0,
+            "cache_bypass" => {
+                options.cache_bypass = value != 0;
+                self.replan();
+            }
             "sloppy_sctp" => options.sloppy_sctp = value != 0,
             "sloppy_tcp" => options.sloppy_tcp = value != 0,
             _ => return Err(unmodelled()),

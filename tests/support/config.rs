@@ -17,6 +17,8 @@ pub struct Service {
     pub persistence: u32,
     /// `protocol`.
     pub protocol: &'static str,
+    /// More lines of the service, as in the file.
+    pub lines: &'static str,
     /// Addresses of the real servers.
     pub servers: Vec<String>,
     /// Port of the real servers.
@@ -52,6 +54,7 @@ impl Default for Service {
             method: "NAT",
             persistence: 0,
             protocol: "TCP",
+            lines: "",
             servers: Vec::new(),
             real_port: 80,
             check: "",
@@ -61,11 +64,14 @@ impl Default for Service {
 
 impl Display for Service {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { vip, port, scheduler, method, protocol, real_port, check, .. } = self;
+        let Self { vip, port, scheduler, method, protocol, real_port, lines, check, .. } = self;
         writeln!(f, "virtual_server {vip} {port} {{")?;
         writeln!(f, "    delay_loop 1\n    lb_algo {scheduler}\n    lb_kind {method}\n    protocol {protocol}")?;
         if self.persistence > 0 {
             writeln!(f, "    persistence_timeout {}", self.persistence)?;
+        }
+        if !lines.is_empty() {
+            writeln!(f, "    {lines}")?;
         }
         for server in &self.servers {
             writeln!(f, "    real_server {server} {real_port} {{\n        weight 1\n        {check}\n    }}")?;

@@ -53,6 +53,8 @@ pub struct Wanted {
     pub thresholds: Thresholds,
     pub limits: Limits,
     pub full: Option<FullNat>,
+    /// Of a mark: `cache_bypass`.
+    pub bypass: bool,
     /// Address and weight, in list order.
     pub servers: Vec<(Endpoint, u32)>,
 }
@@ -70,6 +72,7 @@ impl Wanted {
             thresholds: Thresholds::default(),
             limits: Limits::default(),
             full: None,
+            bypass: false,
             servers: servers.iter().map(|server| (end(server), 1)).collect(),
         }
     }
@@ -96,6 +99,11 @@ impl Wanted {
 
     pub fn one_packet(self) -> Self {
         Self { one_packet: true, ..self }
+    }
+
+    /// Past all servers if there is none to be had.
+    pub fn bypassing(self) -> Self {
+        Self { bypass: true, ..self }
     }
 
     pub fn limited(self, upper: u32, lower: u32) -> Self {
@@ -137,6 +145,12 @@ pub fn marked_snapshot(services: &[Wanted], marks: &[MarkRule], options: Options
         for server in &servers {
             add_server(&mut network, server.real.addr);
         }
+        let bypass = wanted.bypass.then(|| {
+            let real = Endpoint { addr: Addr::unspecified(wanted.virtual_.addr.family()), port: 0 };
+            let pair = PairId(next_pair);
+            next_pair += 1;
+            Server { pair, real, method: Method::Dr, weight: 1, thresholds: Thresholds::default() }
+        });
         let service = Service {
             id: ServiceId(index as u32),
             key: ServiceKey { protocol: wanted.protocol, virtual_: wanted.virtual_ },
@@ -147,8 +161,9 @@ pub fn marked_snapshot(services: &[Wanted], marks: &[MarkRule], options: Options
             one_packet: wanted.one_packet,
             full: wanted.full.clone().map(Arc::new),
             servers,
+            bypass,
         };
-        builder.add(service, &vec![1; members.len()], &network);
+        builder.add(service, &vec![1; members.len() + 1], &network);
     }
     builder.marks(marks.to_vec());
     Snapshot {

@@ -98,6 +98,7 @@ impl Builder<'_> {
             "sloppy_sctp" => options.sloppy_sctp = item.is_on(),
             "schedule_icmp" => options.schedule_icmp = item.is_on(),
             "nat_icmp_send" => options.nat_icmp_send = item.is_on(),
+            "cache_bypass" => options.cache_bypass = item.is_on(),
             "lblc_expiration" => options.expirations.lblc = Ticks::from_secs(item.number().unwrap_or_default()),
             "lblcr_expiration" => options.expirations.lblcr = Ticks::from_secs(item.number().unwrap_or_default()),
             "drop_entry" => options.defences.drop_entry = defend(item),

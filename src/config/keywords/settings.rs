@@ -28,6 +28,7 @@ pub(super) const RINGMASTER: &[Keyword] = &[
     acts("sloppy_sctp", YesNo, "no", "any SCTP packet but an ABORT opens a connection"),
     acts("schedule_icmp", YesNo, "no", "an ICMP error about an unknown connection is scheduled as its client would be"),
     acts("nat_icmp_send", YesNo, "no", "what NAT servers send without a connection is refused by an ICMP error"),
+    acts("cache_bypass", YesNo, "no", "what no server of a mark's service can take goes on to its destination"),
     acts("lblc_expiration", Number(1, 31 * 86_400), "86400", "seconds until `lblc` forgets an unused destination"),
     acts(
         "lblcr_expiration",

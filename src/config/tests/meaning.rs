@@ -223,6 +223,7 @@ fn defences_limits_and_helpers() {
             sloppy_sctp yes
             schedule_icmp yes
             nat_icmp_send yes
+            cache_bypass yes
             lblc_expiration 60
             lblcr_expiration 120
         }
@@ -246,7 +247,7 @@ fn defences_limits_and_helpers() {
         am_droprate: 7,
     };
     assert_eq!((options.defences, options.ftp_ports), (defences, FtpPorts::new([21, 2121])));
-    assert!(options.sloppy_sctp && options.schedule_icmp && options.nat_icmp_send);
+    assert!(options.sloppy_sctp && options.schedule_icmp && options.nat_icmp_send && options.cache_bypass);
     let expirations = Expirations { lblc: Ticks::from_secs(60), lblcr: Ticks::from_secs(120) };
     assert_eq!(options.expirations, expirations);
     let limits: Vec<_> = config.services.iter().map(|service| (service.key.protocol, service.limits)).collect();

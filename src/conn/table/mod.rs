@@ -42,6 +42,7 @@ mod listing;
 mod lookup;
 #[cfg_attr(feature = "loom", path = "modelled.rs")]
 mod mapping;
+mod pace;
 mod prefetch;
 mod primitive;
 mod recover;
@@ -68,6 +69,7 @@ pub use self::insert::Insert;
 pub use self::layout::Slot;
 pub use self::listing::Listed;
 pub use self::mapping::Residence;
+pub use self::pace::Pace;
 pub use self::recover::Recovered;
 pub use self::sweep::{Fate, Sweeper, Swept};
 

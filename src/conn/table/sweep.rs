@@ -8,8 +8,12 @@ use std::sync::Arc;
 
 use super::index::Word;
 use super::layout::Slot;
+use super::prefetch::prefetch;
 use super::primitive::Ordering;
 use super::{Entry, Table};
+
+/// How far the sweep asks for entries ahead of reading them, in groups: some sixteen entries, as in the packet path.
+const LOOK_AHEAD: u32 = 4;
 
 /// What is to become of a live entry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -64,6 +68,17 @@ impl Table {
         })
     }
 
+    /// Asks for the entries of a group that hold anything.
+    #[inline(always)]
+    fn prefetch_group(&self, group: u32) {
+        // A checker would try every order of these reads.
+        if cfg!(feature = "loom") {
+            return;
+        }
+        let word = Word(self.word(group).load(Ordering::Relaxed));
+        word.tagged().for_each(|position| prefetch(self.entry(Slot::of(group, position))));
+    }
+
     /// Makes a slot free again whose grace has passed.
     fn reclaim(&self, slot: Slot) {
         let entry = self.entry(slot);
@@ -97,7 +112,11 @@ impl Sweeper {
     ) -> Swept {
         let mut swept = Swept { freed: self.reclaim(groups), ..Swept::default() };
         let end = self.next.saturating_add(groups).min(self.groups());
+        (self.next..end).take(LOOK_AHEAD as usize).for_each(|group| self.table.prefetch_group(group));
         for group in self.next..end {
+            if group + LOOK_AHEAD < end {
+                self.table.prefetch_group(group + LOOK_AHEAD);
+            }
             if self.scours {
                 swept.freed += self.table.scour(group);
             }

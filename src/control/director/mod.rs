@@ -5,6 +5,7 @@
 //! it: to the workers as a snapshot, to the steering program as rules, to the kernel as addresses.
 
 mod change;
+mod company;
 mod confinement;
 mod error;
 mod heir;
@@ -51,6 +52,7 @@ use crate::supervisor::{CONFIGURATION, Channel};
 use crate::sys::pulse::Hold;
 use crate::sys::{capabilities, clock, scheduling};
 use crate::worker::stand_still_on_demand;
+use company::Company;
 pub use confinement::Confinement;
 pub use error::DirectorError;
 pub use resign::resign;
@@ -89,6 +91,7 @@ pub(crate) struct Director {
     sweep: Sweep,
     /// Of full NAT's local ends.
     shortage: shortage::Watch,
+    company: Company,
     sync: Synchronisation,
     sync_control: SyncControl,
     workers: Workers,
@@ -185,6 +188,7 @@ impl Director {
         again: &mut impl FnMut() -> Option<Written>,
     ) -> Result<End, DirectorError> {
         let (mut beat, mut confirm, mut estimate) = (steady(BEAT), steady(CONFIRM), steady(ESTIMATE));
+        let mut look = steady(company::LOOK);
         loop {
             let deadline = self.health.deadline();
             tokio::select! {
@@ -195,6 +199,7 @@ impl Director {
                 _ = confirm.tick() => self.confirm().await,
                 () = self.sync.readable() => self.sync.receive(clock::now()),
                 _ = estimate.tick() => self.estimate(),
+                _ = look.tick() => self.company.look(&self.workers, clock::now()),
                 report = self.roles.next() => self.role_changed(report).await,
                 query = socket.next() => query.answer(self),
                 order = signals.next() => match order {
@@ -259,7 +264,9 @@ impl Director {
             self.confirm().await;
         }
         let settled = self.workers.all_up_to_date();
+        let before = clock::processor();
         self.sweep.step(&self.services, &self.config.settings.options, settled, &mut self.sync, now);
+        self.sweep.cost(clock::processor().saturating_sub(before));
         self.sync.beat(clock::now());
         self.learn_before_leading();
         if self.roles.have_news() {

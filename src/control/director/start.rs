@@ -205,6 +205,7 @@ impl Prepared {
             sync_control: SyncControl::default(),
             shared,
             shortage: Default::default(),
+            company: Default::default(),
             workers: threads,
             ports: rings[0].ports().to_vec(),
             gauges: gauges(&rings)?,

@@ -3,16 +3,14 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use crate::conn::table::{Fate, Slot, Sweeper};
+use crate::conn::table::{Fate, Pace, Slot, Sweeper};
 use crate::control::Ids;
 use crate::control::sync::Synchronisation;
 use crate::forward::{Culling, Shared, farewell, lifecycle};
 use crate::service::{Options, PairFlags, PairId, Services};
 use crate::time::Tick;
 
-/// Slices a walk of the whole table is cut into. With a slice a tick, a walk takes two seconds.
-const SLICES: u32 = 128;
-/// How many slices at once while the table is all but full: places that were ended are free again the sooner.
+/// How many times the usual pace while the table is all but full: places that were ended are free again the sooner.
 const HURRY: u32 = 4;
 
 /// The sweeper with its place in the rhythm of the control thread.
@@ -23,6 +21,7 @@ pub(super) struct Sweep {
     /// The sweeper's lane in the loads.
     lane: usize,
     last: Tick,
+    pace: Pace,
     /// What goes to make room.
     culling: Culling,
     /// Removed pairs that were met in the present walk.
@@ -43,6 +42,7 @@ impl Sweep {
             shared,
             lane,
             last: Tick::default(),
+            pace: Pace::default(),
             culling: Culling::default(),
             met: nothing(),
             candidates: BTreeSet::new(),
@@ -68,8 +68,8 @@ impl Sweep {
         self.last = now;
         let Self { sweeper, shared, lane, met, culling, ended, .. } = self;
         culling.step(shared, options, now);
-        let pace = if culling.is_urgent() { HURRY } else { 1 };
-        let groups = sweeper.groups().div_ceil(SLICES) * pace;
+        let times = if culling.is_urgent() { HURRY } else { 1 };
+        let groups = self.pace.step(sweeper.groups()) * times;
         let decide = |slot, entry: &_| {
             note(services, entry, met);
             let fate = match lifecycle::fate(&shared.table, services, options, entry, now) {
@@ -90,8 +90,14 @@ impl Sweep {
         ended.drain(..).for_each(|slot| sync.ended(slot, time));
         if swept.wrapped {
             self.culling.walk(now);
+            self.pace.walked();
             self.walk_ended(services, settled);
         }
+    }
+
+    /// Adds to the processor time that sweeping has cost, which is the measure of its pace.
+    pub(super) fn cost(&mut self, processor: Duration) {
+        self.pace.spend(processor);
     }
 
     fn walk_ended(&mut self, services: &Services, settled: bool) {

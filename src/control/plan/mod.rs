@@ -13,8 +13,10 @@ use crate::check;
 use crate::config::Config;
 use crate::config::model::{Mark, RealServer, VirtualServer};
 use crate::io::PortId;
-use crate::service::{Admission, Arrival, MarkRule, Network, Server, Service, Services, ServicesBuilder};
-use crate::wire::ServiceKey;
+use crate::service::{
+    Admission, Arrival, MarkRule, Method, Network, Server, Service, Services, ServicesBuilder, Thresholds,
+};
+use crate::wire::{Addr, Endpoint, ServiceKey};
 
 use super::Ids;
 use pool::Pool;
@@ -40,11 +42,14 @@ pub fn plan(
             .collect();
         let id = ids.service(service.key);
         let Pool { servers, scheduler } = Pool::of(before, service.scheduler, ids.seed(id)).with(&wanted);
-        let generations: Vec<u32> = servers.iter().map(|server| ids.generation(server.pair)).collect();
+        let past_all = config.settings.options.cache_bypass && service.key.mark().is_some();
+        let bypass = past_all.then(|| bypass(ids, service.key));
+        let all = servers.iter().chain(&bypass);
+        let generations: Vec<u32> = all.map(|server| ids.generation(server.pair)).collect();
         let VirtualServer { key, persistence, engine, one_packet, .. } = *service;
         let admission = admission(service, before);
         let full = service.full.clone().map(Arc::new);
-        let service = Service { id, key, scheduler, persistence, engine, admission, one_packet, full, servers };
+        let service = Service { id, key, scheduler, persistence, engine, admission, one_packet, full, servers, bypass };
         builder.add(service, &generations, network);
     }
     for (id, pair) in ids.removed() {
@@ -97,6 +102,13 @@ fn in_rotation(service: &VirtualServer, health: impl Fn(&[check::Spec]) -> bool)
         servers.push((sorry, sorry.weight));
     }
     servers
+}
+
+/// What stands for the destinations of a service's packets. It always has a weight: nobody can drain it.
+fn bypass(ids: &mut Ids, service: ServiceKey) -> Server {
+    let real = Endpoint { addr: Addr::unspecified(service.family()), port: 0 };
+    let method = Method::Dr;
+    Server { pair: ids.pair(service, real, method), real, method, weight: 1, thresholds: Thresholds::default() }
 }
 
 fn server(ids: &mut Ids, service: ServiceKey, server: &RealServer, weight: u32) -> Server {

@@ -12,7 +12,7 @@ use crate::io::PortId;
 use crate::io::xdp::steer::Rules;
 use crate::sched::Kind;
 use crate::service::{Hop, HopId, Method, NextHop, PairFlags, PairId, Route, Side, Thresholds};
-use crate::wire::{Endpoint, Mac};
+use crate::wire::{Endpoint, Family, Mac};
 
 fn vip(last: u8) -> ServiceKey {
     ServiceKey { protocol: 6, virtual_: Endpoint::new(Ipv4Addr::new(192, 0, 2, last), 80) }
@@ -178,6 +178,25 @@ fn the_sorry_server_stands_in_when_no_other_has_any_weight() {
     assert_eq!((order(services, 0), weights(services, 0)), (vec![99, 11], vec![1, 0]));
     director.recover(12);
     assert_eq!(order(director.plan(&config), 0), [12, 11]);
+}
+
+/// Only a service by mark can be reached by addresses that are not the director's.
+#[test]
+fn what_goes_past_all_servers_has_a_pair_of_its_own_if_that_is_wished() {
+    let marked = ServiceKey::of_mark(7, Family::V4);
+    let mut config = config(vec![service(vip(1), &[11]), service(marked, &[11])]);
+    let mut director = Director::default();
+    assert!(director.plan(&config).list.iter().all(|service| service.bypass.is_none()));
+    config.settings.options.cache_bypass = true;
+    let services = director.plan(&config);
+    assert_eq!(services.list[0].bypass, None);
+    let bypass = services.list[1].bypass.unwrap();
+    let pair = services.pair(bypass.pair).unwrap();
+    assert!(pair.flags.has(PairFlags::BYPASS.with(PairFlags::WIDE)) && pair.hop == HopId::NONE && !pair.counts());
+    assert_eq!(order(services, 1), [11], "it is no server");
+    config.settings.options.cache_bypass = false;
+    let removed = *director.plan(&config).pair(bypass.pair).unwrap();
+    assert!(removed.flags.has(PairFlags::REMOVED.with(PairFlags::BYPASS)));
 }
 
 #[test]

@@ -9,7 +9,7 @@ use crate::conn::table::Listed;
 use crate::forward::Shared;
 use crate::forward::full::LocalEnd;
 use crate::forward::lifecycle::SPENT;
-use crate::service::{PairId, Services, Side};
+use crate::service::{PairFlags, PairId, Services, Side};
 use crate::time::{Tick, Ticks};
 use crate::wire::Endpoint;
 
@@ -57,6 +57,7 @@ pub fn connection(shared: &Shared, services: &Services, listed: &Listed, now: Ti
     };
     let pair = services.pair(PairId(record.pair)).filter(|pair| pair.generation == record.generation)?;
     let [vport, rport] = match record.flags & SPENT {
+        _ if pair.flags.has(PairFlags::BYPASS) => [record.vport, 0],
         0 => [record.vport, record.rport],
         // The kernel keeps a template from being found by giving it ports that nobody has (`ip_vs_check_template`).
         _ => [u16::MAX; 2],

@@ -248,6 +248,7 @@ mod tests {
                 one_packet: false,
                 full: None,
                 servers: vec![server],
+                bypass: None,
             },
             &[1],
             &crate::service::Network::default(),

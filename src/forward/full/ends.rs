@@ -20,7 +20,10 @@ impl Forwarder {
     /// Those of the connection that an error was found to be about.
     pub(in crate::forward) fn full_ends(&self, look: &Look, found: Slot, now: Tick) -> Option<FullEnds> {
         let table = &self.shared.table;
-        let (slot, ..) = self.full_connection(look, found, now)?;
+        let (slot, _, expired) = self.full_connection(look, found, now)?;
+        if expired {
+            return None;
+        }
         let beside = Beside::of(table, slot);
         let local = beside.local_end(table, slot)?;
         Some(FullEnds { client: super::end_of(&table.entry(slot).key()), local, beside })

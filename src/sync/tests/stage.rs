@@ -164,6 +164,7 @@ fn services() -> Services {
             one_packet: false,
             full: None,
             servers: servers.iter().map(server).collect(),
+            bypass: None,
         };
         builder.add(service, &vec![7; servers.len()], &Network::default());
     }
