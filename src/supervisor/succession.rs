@@ -131,6 +131,8 @@ impl Supervisor {
     fn retire(&mut self, next: Process) {
         let last = std::mem::replace(&mut self.director, next);
         if let Ok(None) = last.ended() {
+            // Its own words have said that it is dead: two must never use the same rings.
+            last.signal(Signal::KILL);
             self.dying.push(last);
         }
     }

@@ -6,6 +6,7 @@ mod support;
 
 mod black_box;
 mod clients;
+mod crowd;
 mod manager;
 mod pace;
 mod replacement;
