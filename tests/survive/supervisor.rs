@@ -28,8 +28,9 @@ fn the_death_of_the_supervisor_harms_nobody() {
     if !netns::available() {
         return;
     }
-    for (lab, family, workers) in [(Lab::nat(), V6, 1), (Lab::dr(), V4, 2)] {
-        let scene = Scene::new(lab, family, workers);
+    // One that keeps its rights has no helper to ask.
+    for (lab, family, settings) in [(Lab::nat(), V6, "workers 1"), (Lab::dr(), V4, "workers 2\n    privileges keep")] {
+        let scene = Scene::with(lab, family, settings, Vec::new());
         scene.until_spare_waits(0);
         let director = scene.director.process();
         // The second one dies a supervisor that has adopted.
