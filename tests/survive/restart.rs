@@ -1,12 +1,13 @@
 //! A restart by a service manager that keeps descriptors, asked for or after everybody was killed.
 
 use std::collections::BTreeSet;
+use std::process::Command;
 
 use rustix::process::Signal;
 
 use crate::Scene;
 use crate::manager::Manager;
-use crate::support::director::Director;
+use crate::support::director::{Director, program};
 use crate::support::hosts::Family::{self, V4, V6};
 use crate::support::lab::Lab;
 use crate::support::{eventually, netns};
@@ -62,12 +63,14 @@ fn a_restart_loses_nothing() {
         service.scene.director.kill_supervisor();
         let supervisor = service.scene.director.pid();
         eventually("the manager knows its main process", || service.manager.said().main == Some(supervisor));
-        for start in 2..4 {
+        for (start, scheduler) in [(2, "rr"), (3, "wlc")] {
             let status = service.scene.director.end_by(Signal::USR2);
             // Of one that it is not the parent of nobody is told how it ended.
             assert_eq!(status.code(), Some(if start == 2 { 0 } else { 75 }));
-            service.start_again(&service.config.clone());
+            let config = service.config.replace("lb_algo rr", &format!("lb_algo {scheduler}"));
+            service.start_again(&config);
             assert!(service.scene.director.has_logged("goes on where the last director stopped"));
+            assert!(service.scene.director.list().contains(&format!(" {scheduler}")), "the files are read");
             service.until_told(start);
         }
         // Files that do not load leave things as they are.
@@ -75,6 +78,7 @@ fn a_restart_loses_nothing() {
         let broken = format!("{}virtual_server 192.0.2.1 80 {{\nlb_algo none\n", service.config);
         service.start_again(&broken);
         assert!(service.scene.director.has_logged("the restart is refused"));
+        assert!(service.scene.director.list().contains(" wlc"), "what ran goes on");
         assert!(service.manager.said().alive > 0, "there were signs of life");
         assert_eq!(service.scene.end().lost, 0);
     }
@@ -92,4 +96,18 @@ fn everybody_s_death_loses_what_was_in_hand() {
         assert!(service.scene.director.has_logged("goes on where the last director stopped"));
         service.scene.end();
     }
+}
+
+#[test]
+fn systemd_understands_the_unit() {
+    let folder = tempfile::tempdir().expect("there is room");
+    let (unit, copy) = ("configs/ringmaster.service", folder.path().join("ringmaster.service"));
+    let text = std::fs::read_to_string(unit).expect("it is in the repository");
+    let text = text.replace("/usr/local/bin/ringmaster", &program().display().to_string());
+    std::fs::write(&copy, text).expect("it is ours");
+    let Ok(verified) = Command::new("systemd-analyze").arg("verify").arg(&copy).output() else {
+        return println!("skipped: there is no systemd-analyze");
+    };
+    assert_eq!(String::from_utf8_lossy(&verified.stderr), "");
+    assert!(verified.status.success());
 }
