@@ -7,6 +7,7 @@ use crate::vrrp::Spec;
 use crate::vrrp::proof::Proof;
 use crate::vrrp::proof::trailer::{Key, Mode, Trailer};
 use crate::vrrp::spec::{Burst, Manners, Peer, Peers, Preempt, Version};
+use crate::vrrp::wire::Checksum;
 use crate::wire::{Addr, Family, Mac};
 
 fn addr(text: &str) -> Addr {
@@ -107,7 +108,9 @@ fn each_keyword_changes_its_own_value() {
         ("", "higher_prio_send_advert", with(Manners { answers_higher: true, ..Manners::default() })),
         ("", "owner_ignore_adverts", with(Manners { owner_stays: true, ..Manners::default() })),
         ("vrrp_skip_check_adv_addr", "", Spec { compares_once: true, ..base() }),
-        ("", "version 3\nv3_checksum_as_v2", Spec { plain_checksum: true, ..v3() }),
+        ("", "version 3\nv3_checksum_as_v2", Spec { checksum: Checksum::Bare, ..v3() }),
+        ("", "version 3\nold_unicast_checksum", Spec { checksum: Checksum::Group, ..v3() }),
+        ("", "version 3\nold_unicast_checksum never", Spec { learns_checksum: false, ..v3() }),
         ("", "dont_track_primary", Spec { needs_link: false, ..base() }),
     ];
     for (global, lines, expected) in cases {
