@@ -136,7 +136,7 @@ impl Scene {
     /// A director that takes part in the election of the VIP's master.
     fn start_elected(&self, host: &Namespace, name: &str, priority: u8, settings: &str) -> Director {
         let instance = format!(
-            "vrrp_instance VI_1 {{\n    interface ens33\n    virtual_router_id 51\n    priority {priority}\n    \
+            "vrrp_instance VI_1 {{\n    interface ens33\n    virtual_router_id 51\n    version 3\n    advert_int 0.1\n    priority {priority}\n    \
              virtual_ipaddress {{\n        {}\n    }}\n}}\n",
             self.lab.vip(V4)
         );
