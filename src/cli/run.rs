@@ -3,7 +3,7 @@
 use std::cell::Cell;
 use std::error::Error;
 use std::ffi::OsString;
-use std::io::IsTerminal;
+use std::io::{self, IsTerminal};
 use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -12,8 +12,9 @@ use tracing_subscriber::EnvFilter;
 
 use crate::config::{self, LoadOptions, Reading, Style};
 use crate::control::{self, DirectorError, Given, Written, helper};
-use crate::supervisor::{self, Channel};
-use crate::sys::{inherit, signals};
+use crate::supervisor::{self, Beginning, Channel};
+use crate::sys::inherit::Inherited;
+use crate::sys::signals;
 
 /// Forwards traffic as the configuration says, until SIGTERM or SIGINT
 #[derive(Debug, clap::Args)]
@@ -30,6 +31,18 @@ pub struct Args {
     /// The descriptor of the supervisor's channel
     #[arg(long, hide = true, value_name = "DESCRIPTOR", conflicts_with = "foreground_single")]
     pub supervised: Option<i32>,
+    /// The descriptor of the file in which this process has written down what it held as another program
+    #[arg(long, hide = true, value_name = "DESCRIPTOR", conflicts_with = "foreground_single")]
+    pub renewed: Option<i32>,
+    /// The descriptor of the channel to a director that has lost its supervisor
+    #[arg(long, hide = true, value_name = "DESCRIPTOR", conflicts_with = "foreground_single")]
+    pub adopting: Option<i32>,
+    /// The same, for a process that starts that supervisor and ends
+    #[arg(long, hide = true, value_name = "DESCRIPTOR", conflicts_with = "foreground_single")]
+    pub orphan: Option<i32>,
+    /// Say whether this program could go on with what a supervisor holds, and end
+    #[arg(long, hide = true, requires = "supervised")]
+    pub renewal_trial: bool,
     /// The descriptor of the channel to the director whose helper this is
     #[arg(long, hide = true, value_name = "DESCRIPTOR", conflicts_with = "foreground_single")]
     pub helper: Option<i32>,
@@ -47,24 +60,42 @@ pub struct Args {
 /// Runs a director, or the supervisor of one, to its end. Exit code 1: it did not start, or could not go on.
 pub fn run(args: &Args) -> ExitCode {
     log_to_stderr();
+    be_what_is_wanted(args).unwrap_or_else(|error| {
+        tracing::error!("what this process was started with cannot be had: {error}");
+        ExitCode::FAILURE
+    })
+}
+
+fn be_what_is_wanted(args: &Args) -> io::Result<ExitCode> {
+    let mut inherited = Inherited::claim()?;
     if let Some(number) = args.helper {
-        return inherit::take(number)
-            .and_then(|channel| help(args, channel))
-            .map_or(ExitCode::FAILURE, |()| ExitCode::SUCCESS);
+        return help(args, inherited.take(number)?).map(|()| ExitCode::SUCCESS);
     }
-    let inherited = args.supervised.map(|number| {
+    if let Some(number) = args.supervised {
         // The supervisor reads its signals elsewhere.
         signals::unblock_all()?;
-        inherit::take(number)
-    });
-    match inherited.transpose() {
-        Ok(None) if !args.foreground_single => supervisor::run(),
-        Ok(channel) => direct(args, channel.map(Channel::over)),
-        Err(error) => {
-            tracing::error!("there is no supervisor's channel: {error}");
-            ExitCode::FAILURE
-        }
+        let supervisor = Channel::over(inherited.take(number)?);
+        return Ok(if args.renewal_trial {
+            supervisor::answer_trial(&supervisor)
+        } else {
+            direct(args, Some(supervisor))
+        });
     }
+    if let Some(number) = args.orphan {
+        return Ok(supervisor::leave_orphan(&Channel::over(inherited.take(number)?)));
+    }
+    if args.foreground_single {
+        return Ok(direct(args, None));
+    }
+    let beginning = match (args.renewed, args.adopting) {
+        (Some(number), _) => {
+            let legacy = inherited.take(number)?;
+            Beginning::Renewed(inherited, legacy)
+        }
+        (None, Some(number)) => Beginning::Adopting(Channel::over(inherited.take(number)?)),
+        (None, None) => Beginning::Anew(inherited),
+    };
+    Ok(supervisor::run(beginning))
 }
 
 fn direct(args: &Args, supervisor: Option<Channel>) -> ExitCode {
@@ -136,7 +167,7 @@ fn arguments_of_helper(args: &Args) -> Vec<OsString> {
 }
 
 /// Helps a director, until that ends.
-fn help(args: &Args, channel: OwnedFd) -> std::io::Result<()> {
+fn help(args: &Args, channel: OwnedFd) -> io::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let local = tokio::task::LocalSet::new();
     local.block_on(&runtime, helper::serve(channel, |remarks| load(args, remarks)))

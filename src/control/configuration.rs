@@ -9,7 +9,7 @@ use std::os::fd::OwnedFd;
 use std::time::Duration;
 
 use crate::config::{Config, Reading};
-use crate::supervisor::{CONFIGURATION, Channel, Message};
+use crate::supervisor::{CONFIGURATION, Channel, Letter, Message};
 use crate::sys::memfd;
 
 /// The supervisor has sent it before it started this process.
@@ -56,7 +56,9 @@ impl Written {
 /// What the last director had read, which is the first thing that the supervisor says.
 pub fn kept(supervisor: &Channel) -> io::Result<Written> {
     match supervisor.wait(PATIENCE)? {
-        Some((Message::Hold(name), Some(file))) if name == CONFIGURATION => Written::read(file),
+        Some(Letter { message: Message::Hold(name), thing: Some(file), .. }) if name == CONFIGURATION => {
+            Written::read(file)
+        }
         _ => Err(io::ErrorKind::InvalidData.into()),
     }
 }

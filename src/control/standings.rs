@@ -147,6 +147,8 @@ fn text<T: Serialize>(slot: &Slot<T>) -> io::Result<Vec<u8>> {
 mod tests {
     use std::time::Duration;
 
+    use proptest::prelude::*;
+
     use super::*;
     use crate::bfd::wire::{Packet, State};
     use crate::vrrp::{Spec, Standing};
@@ -205,5 +207,47 @@ mod tests {
         assert_eq!(found, session.standing());
         assert!(found.is_up());
         assert_eq!(bfd::Session::resume(slow, found, 1, now).unwrap().standing(), found);
+    }
+
+    fn any_time() -> impl Strategy<Value = Duration> {
+        prop_oneof![
+            any::<Duration>(),
+            Just(Duration::MAX),
+            Just(Duration::ZERO),
+            (0..90_u64).prop_map(Duration::from_secs)
+        ]
+    }
+
+    fn any_standing() -> impl Strategy<Value = Standing> {
+        prop_oneof![
+            any_time().prop_map(|advert_at| Standing::Master { advert_at }),
+            (any_time(), any_time(), prop::option::of(any_time()))
+                .prop_map(|(interval, down_at, preempt_at)| Standing::Backup { interval, down_at, preempt_at }),
+        ]
+    }
+
+    proptest! {
+        #[test]
+        fn nonsense_is_not_known(bytes in prop::collection::vec(any::<u8>(), 0..4 * SLOT)) {
+            let read = |bytes: &[u8]| Legacy::<bfd::Spec>::read(memfd::finished("test", bytes).unwrap());
+            prop_assert!(read(&bytes).unwrap().0.is_empty());
+        }
+
+        /// An election that goes on with nonsense leads in the end, as nobody else is there.
+        #[test]
+        fn an_election_bears_what_was_left(standing in any_standing(), v2 in any::<bool>()) {
+            let version = if v2 { vrrp::spec::Version::V2 } else { vrrp::spec::Version::V3 };
+            let spec = Spec { version, ..Spec::new("VI", "eth0", 51, Family::V4) };
+            let mut machine = vrrp::machine::Machine::new(&spec, false);
+            machine.resume(standing);
+            let mut now = Duration::from_secs(60);
+            machine.handle(vrrp::machine::Input::Usable(Some(Addr::v4(1))), now);
+            for _ in 0..500 {
+                now += Duration::from_millis(700);
+                machine.handle(vrrp::machine::Input::Woke, now);
+                machine.handle(vrrp::machine::Input::Deadline, now);
+            }
+            prop_assert!(machine.standing().is_some_and(|standing| standing.is_master()));
+        }
     }
 }

@@ -132,22 +132,17 @@ mod tests {
 
     #[test]
     fn what_does_not_help_is_left_behind() {
-        let mut crashes = Crashes::default();
         use Estate::{All, Connections, Nothing};
-        let after = |life: Life| {
-            move |crashes: &mut Crashes, at: u64| {
-                let next = crashes.died(ms(at * 9000), life);
-                (next.estate, next.resign)
-            }
+        let follow = |crashes: &mut Crashes, lives: &[Life]| -> Vec<(Estate, bool)> {
+            let next = (0..).zip(lives).map(|(at, &life)| crashes.died(ms(at * 9000), life));
+            next.map(|next| (next.estate, next.resign)).collect()
         };
         let (long, none, short) = (Life::Forwarded(ms(5000)), Life::None, Life::Forwarded(ms(1)));
-        let lives = [long, none, none, short, none];
-        let got: Vec<_> = (0..).zip(lives).map(|(at, life)| after(life)(&mut crashes, at)).collect();
+        let got = follow(&mut Crashes::default(), &[long, none, none, short, none]);
         assert_eq!(got, [(All, false), (Connections, false), (Nothing, true), (All, false), (Connections, false)]);
         // Slowness costs less: once, whoever follows gets all.
-        let mut crashes = Crashes::default();
-        let lives = [long, Life::Late, Life::Late, Life::Late, long, Life::Late, none, long];
-        let got: Vec<_> = (0..).zip(lives).map(|(at, life)| after(life)(&mut crashes, at)).collect();
+        let late = Life::Late;
+        let got = follow(&mut Crashes::default(), &[long, late, late, late, long, late, none, long]);
         let expected = [All, All, Connections, Nothing, All, All, Connections, All];
         assert_eq!(got, expected.map(|estate| (estate, estate == Nothing)));
     }

@@ -25,19 +25,26 @@
 //!   loop of crashes.
 //! - A new program that does not forward, or dies within its first seconds, is followed by the one before it.
 //! - Whoever ends the director by its own rules ends the supervisor, with its exit code.
-//! - Its own death harms nobody: the director goes on, alone.
+//! - Its own death harms nobody: the director has another one started, and gives it all that is held (`adoption`). If the
+//!   director dies too before that, the spare goes on, and has one started.
+//! - It becomes the new program itself once that has proved to be a director (`renewal`).
+//! - A service manager that keeps descriptors gets a copy of each (`held`), so that a restart, and even the death of
+//!   everybody, is no more than a pause (`departure`).
 
+mod adoption;
 pub mod channel;
 mod crashes;
+mod departure;
+mod held;
 mod patience;
 mod process;
+mod renewal;
 mod spare;
 mod succession;
 mod trust;
 mod upgrade;
 mod watch;
 
-use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
@@ -49,11 +56,16 @@ use rustix::io::Errno;
 use rustix::mm::{MlockAllFlags, mlockall};
 use rustix::process::Signal;
 
+use crate::sys::inherit::Inherited;
 use crate::sys::signals::Signals;
-use crate::sys::{clock, scheduling};
-pub use channel::{Channel, Message};
+use crate::sys::{clock, scheduling, service_manager};
+pub use adoption::{leave_orphan, start_another};
+pub use channel::{Channel, Letter, Message};
 use crashes::Crashes;
+use held::Held;
 use process::{Phase, Process, Program};
+use renewal::Renewal;
+pub use renewal::answer_trial;
 use spare::Spare;
 use succession::TO_BEGIN;
 use watch::{Hang, LOOK, Watch};
@@ -74,6 +86,10 @@ pub const PULSES: &str = "pulses";
 pub const KEPT: &str = "--kept-configuration";
 /// What has this name is the configuration.
 pub const CONFIGURATION: &str = "configuration";
+/// The configuration that ran before a restart, which reads the files.
+const BEFORE: &str = "before.configuration";
+/// Not held, but given to the director: the supervisor's end of the channel to the spare.
+pub const SPARE_END: &str = "spare";
 
 /// How long an old one may take to make way.
 const TO_GIVE_WAY: Duration = Duration::from_secs(1);
@@ -81,15 +97,38 @@ const TO_GIVE_WAY: Duration = Duration::from_secs(1);
 const IDLE: Duration = Duration::from_millis(250);
 /// How long a new program must live before the one before it is forgotten.
 const PROBATION: Duration = Duration::from_secs(3);
+/// Has everything be left to the service manager, for another supervisor that comes at once.
+const LEAVE: Signal = Signal::USR2;
+
+/// What a supervisor begins with.
+#[derive(Debug)]
+pub enum Beginning {
+    /// What a service manager may have kept of one before it.
+    Anew(Inherited),
+    /// What this process held when it ran another program.
+    Renewed(Inherited, OwnedFd),
+    /// A director that has lost its supervisor, by a channel to it.
+    Adopting(Channel),
+}
 
 /// Supervises a director with the command line of this process, to its end. Blocks SIGTERM, SIGINT and SIGHUP, which the
-/// director gets.
-pub fn run() -> ExitCode {
-    let ended = Supervisor::new().and_then(|mut supervisor| supervisor.serve());
+/// director gets, and SIGUSR2.
+pub fn run(beginning: Beginning) -> ExitCode {
+    let ended = Supervisor::new(beginning).and_then(|mut supervisor| supervisor.serve());
     ended.unwrap_or_else(|error| {
         tracing::error!("the supervisor cannot go on: {error}");
         ExitCode::FAILURE
     })
+}
+
+/// The command line of this process, without what one of ours has added to it.
+pub fn arguments() -> Vec<OsString> {
+    let ours = [OPTION, RESIGN, SPARE, KEPT, renewal::OPTION, renewal::TRIAL, adoption::OPTION, adoption::ORPHAN];
+    let is_ours = |word: &OsString| {
+        let name = word.as_encoded_bytes().split(|&byte| byte == b'=').next();
+        ours.iter().any(|option| name == Some(option.as_bytes()))
+    };
+    std::env::args_os().filter(|word| !is_ours(word)).collect()
 }
 
 struct Supervisor {
@@ -98,7 +137,7 @@ struct Supervisor {
     program: Program,
     /// What ran before, while `program` is on probation.
     previous: Option<Program>,
-    held: BTreeMap<String, OwnedFd>,
+    held: Held,
     director: Process,
     /// A new program that prepares itself.
     successor: Option<(Process, Program)>,
@@ -109,58 +148,83 @@ struct Supervisor {
     proven: bool,
     /// A signal has told the director to end.
     ending: bool,
+    /// A signal has told this process to leave everything to the service manager.
+    leaving: bool,
     /// How long the director may take to begin.
     to_begin: Duration,
     /// Whether the director hangs.
     watch: Option<Watch>,
     /// Directors that are dead and not yet gone.
     dying: Vec<Process>,
+    /// Whether this process is to run the program that its director runs.
+    renewal: Renewal,
+    /// When the service manager wants a sign of life.
+    alarm: Option<Alarm>,
 }
 
 impl Supervisor {
-    fn new() -> io::Result<Self> {
-        let signals = Signals::catch(&[Signal::TERM, Signal::INT, Signal::HUP])?;
+    fn new(beginning: Beginning) -> io::Result<Self> {
+        let signals = Signals::catch(&[Signal::TERM, Signal::INT, Signal::HUP, LEAVE])?;
         // Neither is vital: they make it act sooner on a machine that is busy or short of memory.
         let _ = mlockall(MlockAllFlags::CURRENT | MlockAllFlags::FUTURE | MlockAllFlags::ONFAULT);
         let _ = scheduling::go_first();
-        let arguments: Vec<OsString> = std::env::args_os().collect();
-        let (program, now) = (Program::own()?, clock::now());
-        let director = Process::start(&program, &arguments, None, now)?;
-        Ok(Self {
+        let (program, arguments) = (Program::own()?, arguments());
+        let proven = !matches!(beginning, Beginning::Anew(_));
+        let (held, director, spare) = match beginning {
+            Beginning::Anew(mut inherited) => {
+                let held = Held::new(service_manager::given_back(&mut inherited).into_iter().collect());
+                let director = Process::start(&program, &arguments, held.get(CONFIGURATION), clock::now())?;
+                (held, director, Spare::default())
+            }
+            Beginning::Renewed(inherited, legacy) => renewal::go_on(inherited, legacy)?,
+            Beginning::Adopting(channel) => adoption::adopt(channel)?,
+        };
+        let mut supervisor = Self {
             signals,
             arguments,
             program,
             previous: None,
-            held: BTreeMap::new(),
+            held,
             director,
             successor: None,
-            spare: Spare::default(),
+            spare,
             crashes: Crashes::default(),
-            proven: false,
+            proven,
             ending: false,
+            leaving: false,
             to_begin: TO_BEGIN,
             watch: None,
             dying: Vec::new(),
-        })
+            renewal: Renewal::default(),
+            alarm: Alarm::of_environment(),
+        };
+        if proven {
+            supervisor.watch = supervisor.held.get(PULSES).and_then(|pages| supervisor.begin_watch(pages));
+            supervisor.entrust_spare();
+            supervisor.held.say(&format!("MAINPID={}", std::process::id()));
+        }
+        Ok(supervisor)
     }
 
     fn serve(&mut self) -> io::Result<ExitCode> {
         loop {
             self.wait()?;
-            while let Some(signal) = self.signals.next() {
-                self.ending |= signal != Signal::HUP;
-                self.director.signal(signal);
-            }
+            self.obey();
             self.hear_director();
             self.hear_successor()?;
-            if let Some(status) = self.director.ended()?
-                && let Some(code) = self.director_ended(status)?
+            if let Some(ended) = self.director.ended()?
+                && let Some(code) = self.director_ended(ended)?
             {
                 return Ok(code);
             }
             self.watch();
             self.keep_spare()?;
             self.bury();
+            self.renew();
+            self.held.store();
+            if self.alarm.as_mut().is_some_and(|alarm| alarm.is_due(clock::now())) {
+                self.held.say("WATCHDOG=1");
+            }
         }
     }
 
@@ -174,12 +238,28 @@ impl Supervisor {
             fds.extend(self.spare.wakers());
         }
         fds.extend(self.dying.iter().map(Process::end));
+        fds.extend(self.renewal.wakers());
         let looks = self.watch.is_some() || !matches!(self.director.phase, Phase::Ready(_));
         let turn = if looks { LOOK } else { IDLE };
         let turn = Timespec::try_from(turn).map_err(io::Error::other)?;
         match poll(&mut fds, Some(&turn)) {
             Ok(_) | Err(Errno::INTR) => Ok(()),
             Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Takes in signals, most of which are for the director.
+    fn obey(&mut self) {
+        while let Some(signal) = self.signals.next() {
+            if signal == LEAVE {
+                self.leave();
+                continue;
+            }
+            if signal != Signal::HUP {
+                self.ending = true;
+                self.held.say("STOPPING=1");
+            }
+            self.director.signal(signal);
         }
     }
 
@@ -197,11 +277,11 @@ impl Supervisor {
                     if name == PULSES {
                         self.watch = self.begin_watch(&thing);
                     }
-                    self.held.insert(name, thing);
+                    self.held.put(name, thing);
                 }
                 (Message::Release(beginning), _) => {
                     self.spare.tell(&Message::Release(beginning.clone()), None, now);
-                    self.held.retain(|name, _| !name.starts_with(&beginning));
+                    self.held.retain(|name| !name.starts_with(&beginning));
                     // One that does not hear asks no more.
                     let _ = self.director.channel.send(&Message::Released, None);
                 }
@@ -210,6 +290,8 @@ impl Supervisor {
                     self.proven = true;
                     self.director.enter(Phase::Ready(now), now);
                     self.spare.begin_after(now, self.crashes.trial());
+                    self.held.take(BEFORE);
+                    self.held.say(&format!("READY=1\nSTATUS=process {} forwards", self.director.id()));
                 }
                 (Message::Reloaded, _) => self.spare.dismiss(),
                 (Message::Upgrade(path), _) => self.upgrade(&path, now),
@@ -234,12 +316,25 @@ impl Supervisor {
             return Ok(());
         }
         let now = clock::now();
+        let waited = self.spare.waiting().is_some();
         if self.spare.keep(&self.program, &self.arguments, &self.held, now) {
             // What it said last must be known to whoever comes next.
             self.hear_director();
             self.replace(None, now)?;
+        } else if !waited {
+            self.entrust_spare();
         }
         Ok(())
+    }
+
+    /// Gives the director this end of the channel to the spare: so it can be told who supervises it next, and is alone only
+    /// once both are gone.
+    fn entrust_spare(&self) {
+        if let Some(spare) = self.spare.waiting() {
+            // One that has no time for it goes without.
+            let _ =
+                self.director.channel.send_at_once(&Message::Hold(SPARE_END.to_owned()), Some(spare.channel.as_fd()));
+        }
     }
 
     /// Takes leave of directors that were replaced before they were gone.
@@ -247,8 +342,8 @@ impl Supervisor {
         let Self { dying, director, .. } = self;
         dying.retain_mut(|process| match process.ended() {
             Ok(None) => true,
-            Ok(Some(status)) => {
-                tracing::error!("director {} died ({status}): the spare one has taken over", process.id());
+            Ok(Some(ended)) => {
+                tracing::error!("director {} died ({ended}): the spare one has taken over", process.id());
                 // One that does not hear it waits a little longer.
                 let _ = director.channel.send(&Message::Gone, None);
                 false
@@ -267,8 +362,8 @@ impl Supervisor {
             }
             Phase::GivingWay if self.director.is_late(TO_GIVE_WAY, now) => "does not make way",
             Phase::Ready(since) => {
-                if now > since + PROBATION {
-                    self.previous = None;
+                if now > since + PROBATION && self.previous.take().is_some() {
+                    self.renewal = Renewal::Due;
                 }
                 let Some((thread, hang)) = self.watch.as_mut().and_then(|watch| watch.look(now)) else { return };
                 self.watch = None;
@@ -279,5 +374,25 @@ impl Supervisor {
         // First of all: every moment counts, and the log may be slow.
         self.director.signal(Signal::KILL);
         tracing::error!("director {} {why}: it is killed", self.director.id());
+    }
+}
+
+/// When the service manager wants to hear that this process lives: twice in the time that it waits.
+struct Alarm {
+    every: Duration,
+    next: Duration,
+}
+
+impl Alarm {
+    fn of_environment() -> Option<Self> {
+        service_manager::patience().map(|patience| Self { every: patience / 2, next: Duration::ZERO })
+    }
+
+    fn is_due(&mut self, now: Duration) -> bool {
+        let due = now >= self.next;
+        if due {
+            self.next = now + self.every;
+        }
+        due
     }
 }

@@ -1,7 +1,6 @@
 //! How long a director may take for what it is to do next. What counts is the time in which it worked or slept; a machine that
 //! gives it no processor makes nobody late, for whoever took its place would get none either.
 
-use std::collections::BTreeMap;
 use std::os::fd::OwnedFd;
 use std::time::Duration;
 
@@ -46,9 +45,9 @@ impl Patience {
 }
 
 /// How much longer it may take because of what it has to look through.
-pub(super) fn to_look_through(held: &BTreeMap<String, OwnedFd>) -> Duration {
+pub(super) fn to_look_through<'a>(held: impl Iterator<Item = (&'a String, &'a OwnedFd)>) -> Duration {
     let size = |thing: &OwnedFd| fstat(thing).ok().and_then(|stat| u64::try_from(stat.st_size).ok()).unwrap_or(0);
-    time_for(held.values().map(size).fold(0, u64::saturating_add))
+    time_for(held.map(|(_, thing)| size(thing)).fold(0, u64::saturating_add))
 }
 
 fn time_for(bytes: u64) -> Duration {
@@ -99,7 +98,7 @@ mod tests {
         assert_eq!(time_for(0), Duration::ZERO);
         assert_eq!(time_for(RATE * 3), Duration::from_secs(3));
         assert!(time_for(u64::MAX) > Duration::from_secs(1000), "nothing overflows");
-        let held = [("table".to_owned(), crate::sys::memfd::create("test", 100 << 20).unwrap().0)].into();
-        assert_eq!(to_look_through(&held), Duration::from_secs(2));
+        let (name, table) = ("table".to_owned(), crate::sys::memfd::create("test", 100 << 20).unwrap().0);
+        assert_eq!(to_look_through([(&name, &table)].into_iter()), Duration::from_secs(2));
     }
 }

@@ -2,17 +2,17 @@
 
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
-use std::process::{ExitCode, ExitStatus};
+use std::process::ExitCode;
 use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 use rustix::process::Signal;
 
-use super::channel::Message;
+use super::channel::{Letter, Message};
 use super::crashes::{Estate, Life, Next};
 use super::patience;
-use super::process::{Phase, Process};
+use super::process::{Ended, Phase, Process};
 use super::{CONFIGURATION, IDLE, PROBATION, RESIGN, RINGS, Supervisor};
 use crate::sys::clock;
 
@@ -28,16 +28,21 @@ const TO_RESIGN: Duration = Duration::from_secs(2);
 
 impl Supervisor {
     /// Follows up on the director's end. Gives the exit code if it is the supervisor's end too.
-    pub(super) fn director_ended(&mut self, status: ExitStatus) -> io::Result<Option<ExitCode>> {
+    pub(super) fn director_ended(&mut self, ended: Ended) -> io::Result<Option<ExitCode>> {
         // What it said last must be known to whoever comes next.
         self.hear_director();
         let now = clock::now();
-        let by_its_own_rules = status.code().is_some() && (status.success() || !self.proven);
-        if self.ending || (by_its_own_rules && self.director.phase != Phase::GivingWay) {
+        if self.leaving {
+            return self.depart();
+        }
+        let gave_way = self.director.phase == Phase::GivingWay;
+        if self.ending || (self.ended_by_its_own_rules(ended) && !gave_way) {
+            if !self.proven && !self.ending && self.begin_as_before()? {
+                return Ok(None);
+            }
             self.successor.take().into_iter().for_each(|(successor, _)| successor.kill());
             self.spare.dismiss();
-            let code = status.code().and_then(|code| u8::try_from(code).ok());
-            return Ok(Some(code.map_or(ExitCode::FAILURE, ExitCode::from)));
+            return Ok(Some(self.exit_code(ended)));
         }
         if let Some((successor, program)) = self.successor.take() {
             self.previous = Some(std::mem::replace(&mut self.program, program));
@@ -45,13 +50,27 @@ impl Supervisor {
             self.follow(successor, now);
             return Ok(None);
         }
-        self.replace(Some(status), now)?;
+        self.replace(Some(ended), now)?;
         Ok(None)
+    }
+
+    /// Whether nobody is to follow a director. One that ends in order has everything let go of.
+    fn ended_by_its_own_rules(&self, Ended(status): Ended) -> bool {
+        status.map_or(self.held.is_empty(), |status| status.code().is_some() && (status.success() || !self.proven))
+    }
+
+    /// The director's, as far as it is known.
+    fn exit_code(&self, Ended(status): Ended) -> ExitCode {
+        let code = match status {
+            Some(status) => status.code().and_then(|code| u8::try_from(code).ok()),
+            None => self.held.is_empty().then_some(0),
+        };
+        code.map_or(ExitCode::FAILURE, ExitCode::from)
     }
 
     /// The new program takes the old one's place.
     pub(super) fn follow(&mut self, successor: Process, now: Duration) {
-        self.to_begin = TO_BEGIN + patience::to_look_through(&self.held);
+        self.to_begin = TO_BEGIN + patience::to_look_through(self.held.iter());
         let prepared = successor.phase == Phase::Beginning;
         self.director = successor;
         if prepared {
@@ -59,8 +78,8 @@ impl Supervisor {
         }
     }
 
-    /// Has another director follow the present one, which is dead; its `status` may be yet to come.
-    pub(super) fn replace(&mut self, status: Option<ExitStatus>, now: Duration) -> io::Result<()> {
+    /// Has another director follow the present one, which is dead; how it `ended` may be yet to come.
+    pub(super) fn replace(&mut self, ended: Option<Ended>, now: Duration) -> io::Result<()> {
         self.watch = None;
         let life = match self.director.phase {
             Phase::Ready(since) => Life::Forwarded(now.saturating_sub(since)),
@@ -75,8 +94,8 @@ impl Supervisor {
             self.spare.dismiss();
         }
         let next = self.crashes.died(now, life);
-        if let Some(status) = status {
-            tracing::error!("director {} died ({status}): the next one takes over", self.director.id());
+        if let Some(ended) = ended {
+            tracing::error!("director {} died ({ended}): the next one takes over", self.director.id());
         }
         if next == Next::AT_ONCE
             && let Some(spare) = self.spare.take()
@@ -91,11 +110,11 @@ impl Supervisor {
         }
         match next.estate {
             Estate::All => {}
-            Estate::Connections => self.held.retain(|name, _| !name.starts_with(RINGS)),
-            Estate::Nothing => self.held.retain(|name, _| name == CONFIGURATION),
+            Estate::Connections => self.held.retain(|name| !name.starts_with(RINGS)),
+            Estate::Nothing => self.held.retain(|name| name == CONFIGURATION),
         }
         let least = if next.estate == Estate::Nothing { TO_BEGIN_ANEW } else { TO_BEGIN };
-        self.to_begin = least + patience::to_look_through(&self.held);
+        self.to_begin = least + patience::to_look_through(self.held.iter());
         if !next.pause.is_zero() {
             tracing::error!("directors die again and again: the next one in {} s", next.pause.as_secs());
             self.pause(next.pause)?;
@@ -112,6 +131,8 @@ impl Supervisor {
     fn retire(&mut self, next: Process) {
         let last = std::mem::replace(&mut self.director, next);
         if let Ok(None) = last.ended() {
+            // Its own words have said that it is dead: two must never use the same rings.
+            last.signal(Signal::KILL);
             self.dying.push(last);
         }
     }
@@ -119,7 +140,7 @@ impl Supervisor {
     /// A spare takes the director's place. It has been told of everything.
     fn wake(&mut self, spare: Process, now: Duration) {
         self.retire(spare);
-        self.to_begin = TO_GO_ON + patience::to_look_through(&self.held);
+        self.to_begin = TO_GO_ON + patience::to_look_through(self.held.iter());
         self.director.enter(Phase::Beginning, now);
         let begin = self.director.channel.send(&Message::Begin, None);
         let gone = if self.dying.is_empty() { self.director.channel.send(&Message::Gone, None) } else { Ok(()) };
@@ -173,8 +194,8 @@ impl Supervisor {
         while clock::now() < begun + TO_RESIGN {
             match process.channel.wait(IDLE) {
                 // One that does not take it says nothing more, either.
-                Ok(Some((Message::Prepared, _))) => _ = self.hand_over(&process),
-                Ok(Some((Message::Hold(name), Some(thing)))) => _ = self.held.insert(name, thing),
+                Ok(Some(Letter { message: Message::Prepared, .. })) => _ = self.hand_over(&process),
+                Ok(Some(Letter { message: Message::Hold(name), thing: Some(thing), .. })) => self.held.put(name, thing),
                 Ok(_) => {}
                 Err(_) => break,
             }

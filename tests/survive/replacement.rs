@@ -53,12 +53,12 @@ fn a_broken_configuration_keeps_nobody_from_being_followed() {
 }
 
 /// The program that a process runs, by whatever name it has now.
-fn runs(process: Pid) -> PathBuf {
+pub(crate) fn runs(process: Pid) -> PathBuf {
     read_link(format!("/proc/{}/exe", process.as_raw_nonzero())).expect("it is there")
 }
 
 /// Another file with the same program.
-fn another(directory: &Path, name: &str) -> PathBuf {
+pub(crate) fn another(directory: &Path, name: &str) -> PathBuf {
     let path = directory.join(name);
     std::fs::copy(program(), &path).expect("the lab's directory is writable");
     path

@@ -60,8 +60,14 @@ impl Prepared {
         loop {
             tokio::select! {
                 gift = keeper.receive(&mut inheritance.estate) => match gift {
+                    Err(_) if inheritance.is_orphaned() => {
+                        keeper.is_left();
+                        return Ok(Some(inheritance));
+                    }
                     Err(_) => return Ok(None),
                     Ok(Gift::Begin) => return Ok(Some(inheritance)),
+                    // Who tells of a death does so by the channel of before.
+                    Ok(Gift::Adopted) => (looked, watched) = (false, false),
                     // Written anew all the time, and soon read.
                     Ok(Gift::Changed(name)) if name == STATE => {}
                     Ok(Gift::Changed(_)) => {
@@ -81,6 +87,14 @@ impl Prepared {
                 }
             }
         }
+    }
+}
+
+impl Inheritance {
+    /// Whether the director at work has died, and not ended in order.
+    fn is_orphaned(&self) -> bool {
+        let pages = self.estate.get(PULSES).and_then(|pages| pages.try_clone().ok());
+        pages.is_some_and(|pages| Pulses::attach(pages).is_ok_and(|pulses| pulses.died()))
     }
 }
 

@@ -329,7 +329,7 @@ impl Director {
 
     /// Has what this director knows held for the next one.
     fn save(&mut self) {
-        if self.keeper.is_there() {
+        if self.keeper.holds() {
             let state = State {
                 ids: self.ids.save(),
                 ledger: self.ledger.save(),

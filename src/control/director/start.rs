@@ -28,7 +28,6 @@ use crate::control::keeper::Keeper;
 use crate::control::kernel::{Kernel, ReturnLink, Tuning, VirtualAddresses, VirtualMacs};
 use crate::control::state::State;
 use crate::control::sync::Synchronisation;
-use crate::control::vrrp::Legacy;
 use crate::control::{Ids, Ledger, PAIRS, plan};
 use crate::forward::{Counters, Forwarder, Shared};
 use crate::io::PacketIo;
@@ -74,18 +73,12 @@ impl Prepared {
 
     /// Brings everything up, or goes on with what was left: when this returns, packets are being forwarded.
     pub(super) async fn start(
-        mut self,
+        self,
         mut keeper: Keeper,
         mut inheritance: Inheritance,
     ) -> Result<Director, DirectorError> {
         let resumes = !inheritance.estate.is_empty();
         inheritance.look_ahead(&self);
-        let memory = takeover::memory(&mut inheritance, self.workers);
-        let elections = takeover::elections(&mut inheritance.estate);
-        let file = self.config.clone();
-        if let Some(memory) = &memory {
-            takeover::repeat_changes(&mut self.config, &memory.state);
-        }
         let left = takeover::steering(inheritance.steering.take(), &mut keeper);
         if left.is_none() {
             // A program stays attached for as long as anybody holds it.
@@ -112,7 +105,7 @@ impl Prepared {
                 for (worker, io) in rings.iter().enumerate() {
                     takeover::hold_rings(&mut keeper, worker, io).map_err(failed)?;
                 }
-                let started = self.start_with(rings, steering, (memory, elections), file, inheritance, keeper).await;
+                let started = self.start_with(rings, steering, inheritance, keeper).await;
                 takeover::save_frames(&in_hand, &black_box);
                 started
             }
@@ -121,7 +114,7 @@ impl Prepared {
                 inheritance.estate.release(RINGS);
                 keeper.release(RINGS);
                 let rings = open_rings::<XskRs>(&setups, &self.config.settings)?;
-                self.start_with(rings, steering, (memory, elections), file, inheritance, keeper).await
+                self.start_with(rings, steering, inheritance, keeper).await
             }
         };
         match &started {
@@ -132,16 +125,16 @@ impl Prepared {
         started
     }
 
+    /// What takes all rights comes first. What others have left is read without most of them, for it may have been written by
+    /// somebody who means harm.
     async fn start_with<R: Rings + 'static>(
         self,
         mut rings: Vec<XdpIo<R>>,
         steering: Steering,
-        (memory, elections): (Option<Memory>, Legacy),
-        file: Config,
         mut inheritance: Inheritance,
         mut keeper: Keeper,
     ) -> Result<Director, DirectorError> {
-        let Self { config, kernel, network, interfaces, workers, confinement } = self;
+        let Self { mut config, kernel, network, interfaces, workers, confinement } = self;
         let return_link = ReturnLink::of(&config.settings.socket);
         if !takeover::way_back(inheritance.way_back.take(), &mut rings) {
             // A director before this one has left its own, whose sockets are not for this one.
@@ -161,6 +154,16 @@ impl Prepared {
         let addresses = VirtualAddresses::load(VirtualAddresses::record_beside(&config.settings.socket))?;
         let macs = VirtualMacs::load(&config.settings.socket, config.virtual_macs.clone())?;
         let tuning = Tuning::load(&config)?;
+        if let Some(confinement) = &confinement {
+            tracing::info!("{}", confinement.enter()?);
+        }
+        let memory = takeover::memory(&mut inheritance, workers);
+        let elections = takeover::elections(&mut inheritance.estate);
+        let sessions = sessions::Left::of(&mut inheritance.estate);
+        let file = config.clone();
+        if let Some(memory) = &memory {
+            takeover::repeat_changes(&mut config, &memory.state);
+        }
         let (state, mut ids, ledger, shared) = match memory {
             Some(Memory { state, ids, ledger, shared }) => (state, ids, ledger, shared),
             None => {
@@ -216,15 +219,14 @@ impl Prepared {
             config,
         };
         director.sync.plan_changed(&director.services);
-        let left = sessions::Left::of(&mut inheritance.estate);
-        director.open_for_traffic(rings, inheritance.counters, confinement, left).await?;
+        director.open_for_traffic(rings, inheritance.counters, confinement, sessions).await?;
         Ok(director)
     }
 }
 
 impl Director {
-    /// Workers first, then the steering program's rules, then the elections that bring addresses and traffic. All threads are
-    /// started with no more rights than they need.
+    /// Workers first, then the steering program's rules, then the elections that bring addresses and traffic. Workers are
+    /// started with no rights at all.
     async fn open_for_traffic<R: Rings + 'static>(
         &mut self,
         rings: Vec<XdpIo<R>>,
@@ -236,9 +238,6 @@ impl Director {
             io.connect(&mut self.steering)?;
         }
         self.save();
-        if let Some(confinement) = &confinement {
-            tracing::info!("{}", confinement.enter()?);
-        }
         let snapshot = Arc::new(self.snapshot());
         let cores = cores(&self.config.settings, rings.len());
         for (number, ((io, core), counters)) in rings.into_iter().zip(cores).zip(counters).enumerate() {

@@ -153,7 +153,7 @@ pub(super) fn save_frames(frames: &[Vec<u8>], file: &Path) {
 
 /// Has the steering program held.
 pub(super) fn hold_steering(keeper: &mut Keeper, steering: &Steering) -> io::Result<()> {
-    if !keeper.is_there() {
+    if !keeper.holds() {
         return Ok(());
     }
     let steer::Descriptors { maps, links } = steering.descriptors()?;
@@ -181,7 +181,7 @@ pub(super) fn port_of(name: &str) -> Option<(u32, AttachMode)> {
 
 /// Has the rings of a worker held.
 pub(super) fn hold_rings(keeper: &mut Keeper, worker: usize, io: &XdpIo<Own>) -> io::Result<()> {
-    if !keeper.is_there() {
+    if !keeper.holds() {
         return Ok(());
     }
     hold_descriptors(keeper, &format!("{RINGS}{worker}."), &io.descriptors()?);
@@ -190,7 +190,7 @@ pub(super) fn hold_rings(keeper: &mut Keeper, worker: usize, io: &XdpIo<Own>) ->
 
 /// Has a worker's way to the kernel held.
 pub(super) fn hold_way_back(keeper: &mut Keeper, worker: usize, way: &KernelPort) -> io::Result<()> {
-    if keeper.is_there() {
+    if keeper.holds() {
         hold_descriptors(keeper, &format!("{WAY_BACK}{worker}."), &way.descriptors()?);
     }
     Ok(())

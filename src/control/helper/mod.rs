@@ -31,7 +31,7 @@ use rustix::io::{FdFlags, fcntl_setfd};
 
 use crate::control::configuration::Written;
 use crate::program::Program;
-use crate::supervisor::Channel;
+use crate::supervisor::{Channel, Letter};
 use crate::sys::clock;
 use ask::{Answer, Ask};
 pub use process::serve;
@@ -132,6 +132,11 @@ impl Helper {
         self.ask(&Ask::RemoveSocket, None).map(drop)
     }
 
+    /// Starts another supervisor, for this director's own is gone. Gives the channel to it.
+    pub fn supervisor(&self) -> io::Result<OwnedFd> {
+        self.ask(&Ask::Supervisor, None)?.1.ok_or_else(|| io::ErrorKind::InvalidData.into())
+    }
+
     /// The configuration, read anew; `None` if it does not load, which the helper has said why.
     pub fn configuration(&self, remarks: bool) -> io::Result<Option<Written>> {
         match self.ask(&Ask::Configuration { remarks }, None)? {
@@ -163,7 +168,7 @@ impl Talk {
         let deadline = clock::now() + PATIENCE;
         loop {
             match self.channel.wait(deadline.saturating_sub(clock::now())).map_err(gone)? {
-                Some(((number, answer), thing)) if number == self.asked => {
+                Some(Letter { message: (number, answer), thing, .. }) if number == self.asked => {
                     return Ok((answer.map_err(io::Error::other)?, thing));
                 }
                 // Of a question that nobody waits for any more.

@@ -3,6 +3,7 @@
 use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::error::Error;
+use std::ffi::OsString;
 use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
@@ -14,7 +15,7 @@ use tokio::task::spawn_local;
 use tokio::time::sleep;
 
 use super::ask::{Answer, Ask};
-use super::{black_box_beside, unpack};
+use super::{OPTION, black_box_beside, unpack};
 use crate::config::Config;
 use crate::control::configuration::Written;
 use crate::control::kernel::record;
@@ -25,7 +26,7 @@ use crate::control::socket;
 use crate::control::track::files;
 use crate::notify::Pipe;
 use crate::program::Program;
-use crate::supervisor::Channel;
+use crate::supervisor::{self, Channel, Letter};
 use crate::track::{Watch, file};
 
 /// How long what a director has said last takes to reach its programs.
@@ -55,7 +56,7 @@ pub async fn serve(channel: OwnedFd, mut load: impl FnMut(bool) -> Option<Writte
     let mut allowed = Allowed::default();
     let questions: Line<(u64, Ask)> = Line::over(Channel::over(channel))?;
     let answers = Channel::<(u64, Result<Answer, String>)>::over(questions.channel.as_fd().try_clone_to_owned()?);
-    while let Ok(((number, ask), thing)) = questions.next().await {
+    while let Ok(Letter { message: (number, ask), thing, .. }) = questions.next().await {
         let outcome = match ask {
             Ask::Begin if number == 1 => allowed.begin(thing),
             Ask::Configuration { remarks } => allowed.read(load(remarks)),
@@ -145,6 +146,11 @@ impl Allowed {
                 Some(inode) => socket::remove(self.socket()?, inode).map(done),
                 None => Ok((Answer::Done, None)),
             },
+            Ask::Supervisor => {
+                let is_ours = |word: &OsString| word.as_encoded_bytes().starts_with(OPTION.as_bytes());
+                let arguments: Vec<_> = supervisor::arguments().into_iter().filter(|word| !is_ours(word)).collect();
+                Ok((Answer::Done, Some(supervisor::start_another(&arguments)?)))
+            }
             Ask::Begin | Ask::Configuration { .. } => Err(io::ErrorKind::Unsupported.into()),
         }
     }
