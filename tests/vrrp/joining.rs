@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use ringmaster::sys::clock;
 use rustix::process::Signal;
 
 use crate::lab::{Lab, Program};
@@ -77,7 +78,7 @@ fn of_equals_the_first_leads_on_and_of_two_masters_the_higher_address() {
 fn nobody_leads_before_the_startup_delay_is_over() {
     let Some(mut lab) = Lab::new() else { return };
     let config = format!("global_defs {{\n vrrp_startup_delay 3\n}}\n{}", V3_TENTH.config(0, 100));
-    let begun = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).expect("after 1970");
+    let begun = clock::wall();
     lab.start(0, Program::Ringmaster, &config);
     let first = lab.advert(0, 100, Duration::ZERO).at;
     assert!(first >= begun + Duration::from_secs(3), "{:?} after its start", first - begun);

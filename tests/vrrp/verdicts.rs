@@ -87,9 +87,9 @@ fn each_fault_is_judged_as_keepalived_judges_it() {
         waits += usize::from(all);
         waits >= 40
     });
-    for which in 0..2 {
+    for (which, name) in NAMES.iter().enumerate() {
         for (number, case) in CASES.iter().enumerate() {
-            assert_eq!(leads(which, number), !case.counts[which], "{}: {}", NAMES[which], case.name);
+            assert_eq!(leads(which, number), !case.counts[which], "{name}: {}", case.name);
         }
     }
 }
