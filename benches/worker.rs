@@ -9,6 +9,9 @@
 //! - `nat4`, `dr4`, `tun4`, `nat6`, `dr6`, `tun6` / `N`: established packets of N connections in random order over 256
 //!   pairs of service and server; NAT in both directions mixed
 //! - `open4`, `open6`: new connections
+//!
+//! In the end comes a table of what each row takes beside the floor, of which [`beside`] takes turns with the row: a machine
+//! that is slow for a while is slow for both.
 
 #[path = "../tests/support/offline.rs"]
 mod offline;
@@ -279,9 +282,10 @@ impl Established {
     }
 
     /// One batch of established packets.
-    fn batch(&mut self) {
+    fn batch(&mut self) -> Duration {
         self.traffic.inject(self.director.worker.io());
         self.turn();
+        Duration::ZERO
     }
 }
 
@@ -314,58 +318,150 @@ fn swap_ends(slot: &mut [u8], v6: bool) {
     }
 }
 
-fn bench_floor(group: &mut BenchmarkGroup<'_, WallTime>) {
-    for (name, v6) in [("floor4", false), ("floor6", true)] {
-        let case = Case { name, method: Method::Nat, v6 };
-        let mut io = MemIo::new(&["client0", "server0"], 1024, 2048, 512);
-        let mut traffic = Traffic::new(case, 1 << 10);
-        group.bench_function(BenchmarkId::new(name, ""), |bench| {
-            bench.iter(|| floor_batch(&mut io, &mut traffic));
-        });
-        group.bench_function(BenchmarkId::new(name.replace("floor", "inject"), ""), |bench| {
-            bench.iter(|| {
-                traffic.inject(&mut io);
-                let mut batch = Batch::new();
-                io.receive(&mut batch);
-                io.recycle(&mut batch);
-            });
-        });
+/// The floor, ready to run.
+struct Floor {
+    io: MemIo,
+    traffic: Traffic,
+}
+
+impl Floor {
+    fn new(v6: bool) -> Self {
+        let case = Case { name: if v6 { "floor6" } else { "floor4" }, method: Method::Nat, v6 };
+        let io = MemIo::new(&["client0", "server0"], 1024, 2048, 512);
+        Self { io, traffic: Traffic::new(case, 1 << 10) }
+    }
+
+    fn batch(&mut self) -> Duration {
+        floor_batch(&mut self.io, &mut self.traffic);
+        Duration::ZERO
     }
 }
 
-fn bench_established(group: &mut BenchmarkGroup<'_, WallTime>) {
-    for case in CASES {
-        for (name, flows) in FLOWS.into_iter().filter(|&(_, flows)| flows <= MOST || case.name == "nat4") {
-            let mut established = Established::new(case, flows, 0);
-            group.bench_function(BenchmarkId::new(case.name, name), |bench| bench.iter(|| established.batch()));
+/// A row of the table in the end: nanoseconds a packet, in the median.
+struct Row {
+    name: String,
+    floor: f64,
+    row: f64,
+    /// The median of the turns' ratios, not the ratio of the medians.
+    ratio: f64,
+}
+
+/// Lets a row and the floor take turns of some milliseconds. `batch` returns what of its time is no cost of its packets.
+fn beside(name: String, v6: bool, mut batch: impl FnMut() -> Duration) -> Row {
+    const TURNS: usize = 61;
+    const TURN: Duration = Duration::from_millis(8);
+    let mut floor = Floor::new(v6);
+    let mut turns = Vec::with_capacity(TURNS);
+    for _ in 0..TURNS {
+        turns.push((per_packet(TURN, || floor.batch()), per_packet(TURN, &mut batch)));
+    }
+    let median = |of: fn(&(f64, f64)) -> f64| {
+        let mut values: Vec<f64> = turns.iter().map(of).collect();
+        values.sort_by(f64::total_cmp);
+        values[TURNS / 2]
+    };
+    Row { name, floor: median(|turn| turn.0), row: median(|turn| turn.1), ratio: median(|turn| turn.1 / turn.0) }
+}
+
+/// Nanoseconds a packet of batches for as long as that.
+fn per_packet(turn: Duration, mut batch: impl FnMut() -> Duration) -> f64 {
+    let start = WallTime.start();
+    let mut packets = 0;
+    let mut besides = Duration::ZERO;
+    loop {
+        for _ in 0..8 {
+            besides += batch();
+        }
+        packets += 8 * BATCH;
+        let elapsed = WallTime.end(start) - besides;
+        if elapsed >= turn {
+            return elapsed.as_nanos() as f64 / packets as f64;
         }
     }
 }
 
-/// New connections into a table that holds a million others already. Each measurement opens what criterion asks for,
-/// with the table renewed, outside the measured time, before it is full.
-fn bench_open(group: &mut BenchmarkGroup<'_, WallTime>) {
-    const PRESENT: u32 = 1 << 20;
-    const ROOM: u32 = 1 << 20;
-    for (name, case) in [("open4", CASES[0]), ("open6", CASES[3])] {
-        let renew = || Established::new(case, PRESENT, ROOM);
-        let (mut established, mut next) = (renew(), PRESENT);
-        let syn = established.syn;
-        group.bench_function(BenchmarkId::new(name, "1M"), |bench| {
-            bench.iter_custom(|batches| {
-                let mut spent = Duration::ZERO;
-                for _ in 0..batches {
-                    if next + BATCH as u32 > PRESENT + ROOM {
-                        (established, next) = (renew(), PRESENT);
-                    }
-                    let start = WallTime.start();
-                    established.requests(next..next + BATCH as u32, &syn);
-                    spent += WallTime.end(start);
-                    next += BATCH as u32;
-                }
-                spent
+fn print(rows: &[Row]) {
+    println!("\n{:<12} {:>12} {:>10} {:>16}", "", "ns a packet", "the floor", "times the floor");
+    for Row { name, floor, row, ratio } in rows {
+        println!("{name:<12} {row:>12.1} {floor:>10.1} {ratio:>16.2}");
+    }
+}
+
+fn bench_floor(group: &mut BenchmarkGroup<'_, WallTime>) {
+    for v6 in [false, true] {
+        let mut floor = Floor::new(v6);
+        let name = floor.traffic.case.name;
+        group.bench_function(BenchmarkId::new(name, ""), |bench| bench.iter(|| floor.batch()));
+        group.bench_function(BenchmarkId::new(name.replace("floor", "inject"), ""), |bench| {
+            bench.iter(|| {
+                floor.traffic.inject(&mut floor.io);
+                let mut batch = Batch::new();
+                floor.io.receive(&mut batch);
+                floor.io.recycle(&mut batch);
             });
         });
+    }
+}
+
+fn bench_established(group: &mut BenchmarkGroup<'_, WallTime>, rows: &mut Vec<Row>) {
+    for case in CASES {
+        for (name, flows) in FLOWS.into_iter().filter(|&(_, flows)| flows <= MOST || case.name == "nat4") {
+            let mut wanted = None;
+            group.bench_function(BenchmarkId::new(case.name, name), |bench| {
+                let established = wanted.get_or_insert_with(|| Established::new(case, flows, 0));
+                bench.iter(|| established.batch());
+            });
+            if let Some(mut established) = wanted {
+                rows.push(beside(format!("{} {name}", case.name), case.v6, || established.batch()));
+            }
+        }
+    }
+}
+
+/// New connections, into a table that holds a million others already, and is renewed before it is full.
+struct Opening {
+    case: Case,
+    established: Established,
+    next: u32,
+}
+
+impl Opening {
+    const PRESENT: u32 = 1 << 20;
+    const ROOM: u32 = 1 << 20;
+
+    fn new(case: Case) -> Self {
+        Self { case, established: Established::new(case, Self::PRESENT, Self::ROOM), next: Self::PRESENT }
+    }
+
+    /// A batch of them, and how long the table's renewal took, if it was time for that.
+    fn batch(&mut self) -> Duration {
+        let start = WallTime.start();
+        let full = self.next + BATCH as u32 > Self::PRESENT + Self::ROOM;
+        if full {
+            *self = Self::new(self.case);
+        }
+        let renewing = if full { WallTime.end(start) } else { Duration::ZERO };
+        let syn = self.established.syn;
+        self.established.requests(self.next..self.next + BATCH as u32, &syn);
+        self.next += BATCH as u32;
+        renewing
+    }
+}
+
+fn bench_open(group: &mut BenchmarkGroup<'_, WallTime>, rows: &mut Vec<Row>) {
+    for (name, case) in [("open4", CASES[0]), ("open6", CASES[3])] {
+        let mut wanted = None;
+        group.bench_function(BenchmarkId::new(name, "1M"), |bench| {
+            let opening = wanted.get_or_insert_with(|| Opening::new(case));
+            bench.iter_custom(|batches| {
+                let start = WallTime.start();
+                let renewing = (0..batches).map(|_| opening.batch()).sum();
+                WallTime.end(start) - renewing
+            });
+        });
+        if let Some(mut opening) = wanted {
+            rows.push(beside(format!("{name} 1M"), case.v6, || opening.batch()));
+        }
     }
 }
 
@@ -373,10 +469,12 @@ fn all(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("worker");
     group.throughput(Throughput::Elements(BATCH as u64));
     group.warm_up_time(Duration::from_millis(300)).measurement_time(Duration::from_secs(1)).sample_size(20);
+    let mut rows = Vec::new();
     bench_floor(&mut group);
-    bench_established(&mut group);
-    bench_open(&mut group);
+    bench_established(&mut group, &mut rows);
+    bench_open(&mut group, &mut rows);
     group.finish();
+    print(&rows);
 }
 
 criterion_group!(benches, all);

@@ -135,10 +135,11 @@ end_director() {
 
 # The director alone: its supervisor has another one go on.
 crash_director() {
-    local supervisor=${running[director]} pid before
+    local supervisor=${running[director]} before children
     before=$(times_ready)
-    read -r pid _ <"/proc/$supervisor/task/$supervisor/children"
-    kill -9 "$pid"
+    # The oldest of them; the other one is the spare.
+    read -ra children <<<"$(cat "/proc/$supervisor/task/$supervisor/children")"
+    kill -9 "${children[0]}"
     wait_until 100 "the next director goes on" is_ready_again "$before"
 }
 

@@ -8,6 +8,7 @@
 //! | [`spec`] | what a session is configured to do |
 //! | [`wire`] | a control packet as bytes |
 //! | [`session`] | the state of one session, and its two timers |
+//! | [`Standing`] | what outlives a process that speaks for a session |
 //! | [`sessions`] | all sessions of a director: which of them a packet is for |
 //!
 //! Everything is told the time, as a [`Duration`](std::time::Duration) since an arbitrary start, and answers with what is
@@ -16,9 +17,11 @@
 pub mod session;
 pub mod sessions;
 pub mod spec;
+mod standing;
 pub mod wire;
 
 pub use session::{Change, Session};
 pub use sessions::Sessions;
 pub use spec::Spec;
+pub use standing::Standing;
 pub use wire::{Diagnostic, State};

@@ -15,6 +15,7 @@
 use std::time::Duration;
 
 use super::spec::Spec;
+use super::standing::{Remote, Standing, Times};
 use super::wire::{Diagnostic, Packet, State};
 
 /// A session; see the module documentation.
@@ -40,22 +41,7 @@ pub struct Session {
     change: Option<Change>,
 }
 
-/// What of our configuration the neighbour reckons with.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Times {
-    min_tx: Duration,
-    min_rx: Duration,
-}
-
-/// What the neighbour last said of itself (the `Remote` variables of 6.8.1, with their first values).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Remote {
-    discriminator: u32,
-    state: State,
-    min_rx: Duration,
-    demand: bool,
-}
-
+/// The first values of 6.8.1.
 const UNHEARD: Remote =
     Remote { discriminator: 0, state: State::Down, min_rx: Duration::from_micros(1), demand: false };
 
@@ -92,17 +78,67 @@ impl Session {
         session
     }
 
+    /// A session that goes on where another process has left it, which has sent its last packet some time ago. `None` if no
+    /// session can stand so. `seed` spreads its packets.
+    pub fn resume(spec: Spec, standing: Standing, seed: u32, now: Duration) -> Option<Self> {
+        if !standing.is_sound(now) {
+            return None;
+        }
+        let Standing { state, diagnostic, since, discriminator, remote, times, before, polling, detection } = standing;
+        let heard = remote.discriminator != 0;
+        let mut session = Self {
+            state,
+            diagnostic,
+            remote,
+            polling,
+            before,
+            expires_at: heard.then(|| now + detection),
+            detection,
+            since,
+            ..Self::new(spec, discriminator, seed, now)
+        };
+        if session.is_up() && times != session.times() {
+            session.polling = true;
+            session.before.get_or_insert(times);
+        }
+        session.send_at = session.speaks().then_some(now);
+        Some(session)
+    }
+
+    /// How it stands, for another process to go on.
+    pub fn standing(&self) -> Standing {
+        Standing {
+            state: self.state,
+            diagnostic: self.diagnostic,
+            since: self.since,
+            discriminator: self.discriminator,
+            remote: self.remote,
+            times: self.times(),
+            before: self.before,
+            polling: self.polling,
+            detection: self.detection,
+        }
+    }
+
+    fn times(&self) -> Times {
+        Times { min_tx: self.spec.min_tx, min_rx: self.spec.min_rx }
+    }
+
+    fn is_up(&self) -> bool {
+        self.state == State::Up
+    }
+
     /// Goes on under another configuration, in the same state. Of changed times the neighbour is told at once, and asked to
     /// confirm them; until then it is sent packets no more rarely than before, and may be silent for as long (6.8.3).
     pub fn configure(&mut self, spec: Spec, now: Duration) {
-        let times = |spec: &Spec| (spec.min_tx, spec.min_rx, spec.multiplier);
-        let before = std::mem::replace(&mut self.spec, spec);
-        if times(&before) == times(&self.spec) {
+        let before = (self.times(), self.spec.multiplier);
+        self.spec = spec;
+        if before == (self.times(), self.spec.multiplier) {
             return self.reschedule(now);
         }
-        if self.state == State::Up {
+        if self.is_up() {
             self.polling = true;
-            self.before.get_or_insert(Times { min_tx: before.min_tx, min_rx: before.min_rx });
+            self.before.get_or_insert(before.0);
         }
         if self.speaks() {
             self.emit(false, now);

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::session::{Change, Session};
 use super::spec::Spec;
+use super::standing::Standing;
 use super::wire::{Packet, Rejection};
 use crate::wire::Addr;
 
@@ -51,7 +52,7 @@ impl Sessions {
     /// Begins the sessions of a configuration. `random` gives numbers that nobody can guess.
     pub fn new(specs: impl IntoIterator<Item = Spec>, random: impl FnMut() -> u32, now: Duration) -> Self {
         let mut sessions = Self::default();
-        sessions.adopt(specs, random, now);
+        sessions.adopt(specs, random, |_| None, now);
         sessions
     }
 
@@ -62,8 +63,15 @@ impl Sessions {
         gone.for_each(|counted| counted.session.stop(now));
     }
 
-    /// Goes over to these sessions, numbered by their order. Those with a neighbour of before go on.
-    pub fn adopt(&mut self, specs: impl IntoIterator<Item = Spec>, mut random: impl FnMut() -> u32, now: Duration) {
+    /// Goes over to these sessions, numbered by their order. Those with a neighbour of before go on, and so do those that
+    /// another process has `left`.
+    pub fn adopt(
+        &mut self,
+        specs: impl IntoIterator<Item = Spec>,
+        mut random: impl FnMut() -> u32,
+        left: impl Fn(&Spec) -> Option<Standing>,
+        now: Duration,
+    ) {
         let mut before = std::mem::take(&mut self.sessions);
         for spec in specs {
             let known = before.iter().position(|counted| counted.session.spec().is_same_session(&spec));
@@ -73,14 +81,17 @@ impl Sessions {
                 self.sessions.push(counted);
                 continue;
             }
-            let discriminator = loop {
-                let number = random();
+            let is_free = |number| {
                 let all = self.sessions.iter().chain(&before);
-                if number != 0 && all.into_iter().all(|other| other.session.discriminator() != number) {
-                    break number;
-                }
+                number != 0 && all.into_iter().all(|other| other.session.discriminator() != number)
             };
-            let session = Session::new(spec, discriminator, random(), now);
+            let resumed = left(&spec).filter(|standing| is_free(standing.discriminator));
+            let resumed = resumed.and_then(|standing| Session::resume(spec.clone(), standing, random(), now));
+            let session = resumed.unwrap_or_else(|| {
+                let discriminator = std::iter::repeat_with(&mut random).find(|&number| is_free(number));
+                let discriminator = discriminator.expect("numbers do not run out");
+                Session::new(spec, discriminator, random(), now)
+            });
             self.sessions.push(Counted { session, counters: Counters::default() });
         }
     }

@@ -5,8 +5,10 @@
 use std::fmt;
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 /// What a system says about its end of a session (RFC 5880 4.1, "Sta").
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum State {
     /// Held down on purpose.
     AdminDown,
@@ -34,7 +36,7 @@ impl State {
 }
 
 /// Why a session left the state Up (RFC 5880 4.1, "Diag").
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Diagnostic {
     /// No reason.
     #[default]

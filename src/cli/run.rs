@@ -3,17 +3,18 @@
 use std::cell::Cell;
 use std::error::Error;
 use std::ffi::OsString;
-use std::io::IsTerminal;
+use std::io::{self, IsTerminal};
 use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use tracing_subscriber::EnvFilter;
 
-use crate::config::{self, Config, LoadOptions, Reading, Style};
-use crate::control::{self, DirectorError, Given, helper};
-use crate::supervisor::{self, Channel};
-use crate::sys::{inherit, signals};
+use crate::config::{self, LoadOptions, Reading, Style};
+use crate::control::{self, DirectorError, Given, Written, helper};
+use crate::supervisor::{self, Beginning, Channel};
+use crate::sys::inherit::Inherited;
+use crate::sys::signals;
 
 /// Forwards traffic as the configuration says, until SIGTERM or SIGINT
 #[derive(Debug, clap::Args)]
@@ -30,6 +31,18 @@ pub struct Args {
     /// The descriptor of the supervisor's channel
     #[arg(long, hide = true, value_name = "DESCRIPTOR", conflicts_with = "foreground_single")]
     pub supervised: Option<i32>,
+    /// The descriptor of the file in which this process has written down what it held as another program
+    #[arg(long, hide = true, value_name = "DESCRIPTOR", conflicts_with = "foreground_single")]
+    pub renewed: Option<i32>,
+    /// The descriptor of the channel to a director that has lost its supervisor
+    #[arg(long, hide = true, value_name = "DESCRIPTOR", conflicts_with = "foreground_single")]
+    pub adopting: Option<i32>,
+    /// The same, for a process that starts that supervisor and ends
+    #[arg(long, hide = true, value_name = "DESCRIPTOR", conflicts_with = "foreground_single")]
+    pub orphan: Option<i32>,
+    /// Say whether this program could go on with what a supervisor holds, and end
+    #[arg(long, hide = true, requires = "supervised")]
+    pub renewal_trial: bool,
     /// The descriptor of the channel to the director whose helper this is
     #[arg(long, hide = true, value_name = "DESCRIPTOR", conflicts_with = "foreground_single")]
     pub helper: Option<i32>,
@@ -47,24 +60,42 @@ pub struct Args {
 /// Runs a director, or the supervisor of one, to its end. Exit code 1: it did not start, or could not go on.
 pub fn run(args: &Args) -> ExitCode {
     log_to_stderr();
+    be_what_is_wanted(args).unwrap_or_else(|error| {
+        tracing::error!("what this process was started with cannot be had: {error}");
+        ExitCode::FAILURE
+    })
+}
+
+fn be_what_is_wanted(args: &Args) -> io::Result<ExitCode> {
+    let mut inherited = Inherited::claim()?;
     if let Some(number) = args.helper {
-        return inherit::take(number)
-            .and_then(|channel| help(args, channel))
-            .map_or(ExitCode::FAILURE, |()| ExitCode::SUCCESS);
+        return help(args, inherited.take(number)?).map(|()| ExitCode::SUCCESS);
     }
-    let inherited = args.supervised.map(|number| {
+    if let Some(number) = args.supervised {
         // The supervisor reads its signals elsewhere.
         signals::unblock_all()?;
-        inherit::take(number)
-    });
-    match inherited.transpose() {
-        Ok(None) if !args.foreground_single => supervisor::run(),
-        Ok(channel) => direct(args, channel.map(Channel::over)),
-        Err(error) => {
-            tracing::error!("there is no supervisor's channel: {error}");
-            ExitCode::FAILURE
-        }
+        let supervisor = Channel::over(inherited.take(number)?);
+        return Ok(if args.renewal_trial {
+            supervisor::answer_trial(&supervisor)
+        } else {
+            direct(args, Some(supervisor))
+        });
     }
+    if let Some(number) = args.orphan {
+        return Ok(supervisor::leave_orphan(&Channel::over(inherited.take(number)?)));
+    }
+    if args.foreground_single {
+        return Ok(direct(args, None));
+    }
+    let beginning = match (args.renewed, args.adopting) {
+        (Some(number), _) => {
+            let legacy = inherited.take(number)?;
+            Beginning::Renewed(inherited, legacy)
+        }
+        (None, Some(number)) => Beginning::Adopting(Channel::over(inherited.take(number)?)),
+        (None, None) => Beginning::Anew(inherited),
+    };
+    Ok(supervisor::run(beginning))
 }
 
 fn direct(args: &Args, supervisor: Option<Channel>) -> ExitCode {
@@ -72,18 +103,18 @@ fn direct(args: &Args, supervisor: Option<Channel>) -> ExitCode {
     let goes_on = kept.is_some();
     // Once, for what there is to remark was remarked when the last director read it.
     let silent = Cell::new(goes_on || args.spare || args.resign);
-    let Some((config, reading)) = kept.or_else(|| load(args, !silent.take())) else { return ExitCode::FAILURE };
+    let Some(written) = kept.or_else(|| load(args, !silent.take())) else { return ExitCode::FAILURE };
     abort_on_panic();
-    let helped = !config.settings.keep_privileges && !args.resign;
-    if helped && let Err(error) = helper::start(&arguments_of_helper(args), &reading) {
+    let helped = !written.config.settings.keep_privileges && !args.resign;
+    if helped && let Err(error) = helper::start(&arguments_of_helper(args), &written) {
         tracing::error!("the privileged helper cannot be started: {error}");
         return ExitCode::FAILURE;
     }
     let outcome = match supervisor {
-        Some(supervisor) if args.resign => on_this_thread(control::resign(config, supervisor)),
+        Some(supervisor) if args.resign => on_this_thread(control::resign(written.config, supervisor)),
         supervisor => {
             let again = || load_again(args, !silent.take());
-            on_this_thread(control::run(Given { config, reading, goes_on }, again, supervisor))
+            on_this_thread(control::run(Given { written, goes_on }, again, supervisor))
         }
     };
     match outcome {
@@ -96,7 +127,7 @@ fn direct(args: &Args, supervisor: Option<Channel>) -> ExitCode {
 }
 
 /// Reads the configuration, and shows its problems; `None` if it does not load. What is no error is shown if that is wanted.
-fn load(args: &Args, remarks: bool) -> Option<(Config, Reading)> {
+fn load(args: &Args, remarks: bool) -> Option<Written> {
     let style = if std::io::stderr().is_terminal() { Style::Colour } else { Style::Plain };
     let show = |problems: &config::Problems| {
         problems.0.iter().for_each(|problem| eprint!("{}", config::render(problem, style)));
@@ -106,7 +137,8 @@ fn load(args: &Args, remarks: bool) -> Option<(Config, Reading)> {
             if remarks {
                 show(&loaded.problems);
             }
-            Some((loaded.config, reading))
+            let written = Written::new(loaded.config, reading);
+            written.inspect_err(|error| tracing::error!("the configuration cannot be written down: {error}")).ok()
         }
         Err(problems) => {
             show(&problems);
@@ -117,7 +149,7 @@ fn load(args: &Args, remarks: bool) -> Option<(Config, Reading)> {
 }
 
 /// Reads the configuration once more, by whoever may.
-fn load_again(args: &Args, remarks: bool) -> Option<(Config, Reading)> {
+fn load_again(args: &Args, remarks: bool) -> Option<Written> {
     match helper::get() {
         Some(helper) => helper.configuration(remarks).unwrap_or_else(|error| {
             tracing::error!("the configuration cannot be read: {error}");
@@ -135,14 +167,14 @@ fn arguments_of_helper(args: &Args) -> Vec<OsString> {
 }
 
 /// Helps a director, until that ends.
-fn help(args: &Args, channel: OwnedFd) -> std::io::Result<()> {
+fn help(args: &Args, channel: OwnedFd) -> io::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let local = tokio::task::LocalSet::new();
     local.block_on(&runtime, helper::serve(channel, |remarks| load(args, remarks)))
 }
 
 /// What the last director had read; `None` if that cannot be had, or means nothing to this version.
-fn kept_configuration(supervisor: &Channel) -> Option<(Config, Reading)> {
+fn kept_configuration(supervisor: &Channel) -> Option<Written> {
     let kept = control::kept_configuration(supervisor);
     kept.inspect_err(|error| {
         tracing::warn!("what the last director had read cannot be had, the files are read: {error}")

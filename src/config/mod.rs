@@ -15,6 +15,7 @@
 mod build;
 pub mod keywords;
 pub mod model;
+mod paths;
 mod problem;
 mod reading;
 mod reference;

@@ -4,6 +4,10 @@ use std::net::IpAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+pub use super::paths::{
+    Encapsulation, Metric, NextHop, Outer, Prefix, Realms, RouteKind, RouterPreference, RuleAction, VirtualRoute,
+    VirtualRule,
+};
 pub use super::synchronisation::{SyncChoices, SyncDaemon};
 pub use super::virtual_mac::{VirtualMac, virtual_mac};
 use crate::bfd;
@@ -97,74 +101,6 @@ pub struct VrrpInstance {
     pub rules: Vec<VirtualRule>,
     /// `notify_*`.
     pub hooks: Hooks,
-}
-
-/// An address and how many of its leading bits count.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Prefix {
-    /// The address.
-    pub address: IpAddr,
-    /// At most 32 or 128.
-    pub length: u8,
-}
-
-/// What becomes of packets that a route or rule is about.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum RouteKind {
-    /// They go on; by a rule, to its table.
-    Unicast,
-    /// They vanish.
-    Blackhole,
-    /// They are refused: host unreachable.
-    Unreachable,
-    /// They are refused: communication prohibited.
-    Prohibit,
-}
-
-/// A line of `virtual_routes`, as `ip route` understands it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct VirtualRoute {
-    /// The network; `None` is `default`.
-    pub destination: Option<Prefix>,
-    /// Whether it leads anywhere.
-    pub kind: RouteKind,
-    /// `via`: the router.
-    pub via: Option<IpAddr>,
-    /// `dev`.
-    pub device: Option<String>,
-    /// `src`.
-    pub source: Option<IpAddr>,
-    /// `metric`.
-    pub metric: Option<u32>,
-    /// `table`.
-    pub table: u32,
-    /// `scope`, as the kernel's number.
-    pub scope: Option<u8>,
-    /// `mtu`, in bytes.
-    pub mtu: Option<u32>,
-    /// `onlink`: the router is on the link, whatever its address.
-    pub onlink: bool,
-}
-
-/// A line of `virtual_rules`, as `ip rule` understands it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct VirtualRule {
-    /// `from`; `None` is `all`.
-    pub from: Option<Prefix>,
-    /// `to`; `None` is `all`.
-    pub to: Option<Prefix>,
-    /// `iif`.
-    pub incoming: Option<String>,
-    /// `oif`.
-    pub outgoing: Option<String>,
-    /// `fwmark`.
-    pub mark: Option<u32>,
-    /// `priority`.
-    pub priority: Option<u32>,
-    /// `table`.
-    pub table: u32,
-    /// Whether it looks up that table at all.
-    pub kind: RouteKind,
 }
 
 /// A `vrrp_sync_group`.

@@ -4,6 +4,7 @@ mod corpus;
 mod elections;
 mod golden;
 mod meaning;
+mod paths;
 mod random;
 mod tracking;
 

@@ -1,6 +1,7 @@
 //! The director's end of its supervisor: what is to be held, what was held, what is wanted.
 //!
-//! A director without a supervisor, or one whose supervisor is gone, does all the same; nobody holds anything for it then.
+//! A director without a supervisor does all the same; nobody holds anything for it then. One whose supervisor is gone has
+//! another one started, which is given all that is to be held.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -8,13 +9,20 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::Path;
 use std::time::Duration;
 
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 
+use super::helper;
 use super::line::Line;
-use crate::supervisor::{Channel, Message};
+use crate::supervisor::{self, Channel, Letter, Message, SPARE_END};
+use crate::sys::clock;
 
 /// How long the supervisor may take to let go of what it holds, and a dead director to go.
 const PATIENCE: Duration = Duration::from_secs(5);
+/// After a supervisor that came to nothing: the first pause, each is twice as long as the one before, and the longest.
+const PAUSE: Duration = Duration::from_secs(1);
+const LONGEST: Duration = Duration::from_secs(60);
+/// One that lived for so long did not die of its beginning.
+const LIFE: Duration = Duration::from_secs(1);
 
 /// The things that were held for this director, by name.
 #[derive(Debug, Default)]
@@ -66,6 +74,8 @@ impl Estate {
 pub(super) enum Gift {
     /// A thing of this name, or all whose names begin so, became another or went.
     Changed(String),
+    /// Another supervisor, in the place of one that is gone.
+    Adopted,
     /// The word to begin.
     Begin,
 }
@@ -83,24 +93,56 @@ pub(super) enum Wish {
 #[derive(Debug)]
 pub(super) struct Keeper {
     line: Option<Line>,
+    /// Whether there is to be a supervisor.
+    supervised: bool,
+    /// Its process, once it has said something.
+    supervisor: Option<u32>,
     /// The director before this one is known to be gone.
     alone: bool,
+    /// All that is to be held: descriptors of its own, for the next supervisor.
+    held: Estate,
+    /// The supervisor's end of the channel to the spare, for the next supervisor too. While it is here, the spare knows that
+    /// it is not alone.
+    spare: Option<OwnedFd>,
+    /// When the present supervisor began, or the next one may.
+    since: Duration,
+    pause: Duration,
 }
 
 impl Keeper {
     /// Over a channel, or without one.
     pub(super) fn new(channel: Option<Channel>) -> io::Result<Self> {
-        Ok(Self { line: channel.map(Line::over).transpose()?, alone: false })
+        Ok(Self {
+            supervised: channel.is_some(),
+            line: channel.map(Line::over).transpose()?,
+            supervisor: None,
+            alone: false,
+            held: Estate::default(),
+            spare: None,
+            since: Duration::ZERO,
+            pause: Duration::ZERO,
+        })
     }
 
-    /// Whether anybody holds anything.
+    /// Whether anything is to be held.
+    pub(super) fn holds(&self) -> bool {
+        self.supervised
+    }
+
+    /// Whether there is a supervisor at this moment.
     pub(super) fn is_there(&self) -> bool {
         self.line.is_some()
     }
 
-    /// Says that all is prepared for what is held to come.
-    pub(super) fn prepared(&mut self) {
-        self.say(&Message::Prepared, None);
+    /// The supervisor's process.
+    pub(super) fn supervisor(&self) -> Option<u32> {
+        self.supervisor.filter(|_| self.is_there())
+    }
+
+    /// Says that all is prepared for what is held to come. An error if the supervisor is gone already: this director takes
+    /// nobody's place then.
+    pub(super) fn prepared(&self) -> io::Result<()> {
+        self.line.as_ref().map_or(Ok(()), |line| line.channel.send(&Message::Prepared, None))
     }
 
     /// For a thread that waits for the director at work to die, and will say so.
@@ -111,9 +153,10 @@ impl Keeper {
     /// Takes in what the supervisor hands over or takes back, and says what that was. May be dropped while waiting; nothing is
     /// lost. Without a supervisor it is time to begin at once.
     pub(super) async fn receive(&mut self, estate: &mut Estate) -> io::Result<Gift> {
-        let Some(line) = &self.line else { return Ok(Gift::Begin) };
         loop {
-            match line.next().await? {
+            let Some(line) = &self.line else { return Ok(Gift::Begin) };
+            let Letter { message, thing, sender } = line.next().await?;
+            match (message, thing) {
                 (Message::Hold(name), Some(thing)) => {
                     estate.put(name.clone(), thing);
                     return Ok(Gift::Changed(name));
@@ -122,31 +165,56 @@ impl Keeper {
                     estate.release(&beginning);
                     return Ok(Gift::Changed(beginning));
                 }
-                (Message::Begin, _) => return Ok(Gift::Begin),
+                (Message::Begin, _) => {
+                    self.supervisor = sender.map(|id| id.as_raw_nonzero().get().cast_unsigned());
+                    return Ok(Gift::Begin);
+                }
+                (Message::Adopt, Some(channel)) => {
+                    self.line = Some(Line::over(Channel::over(channel))?);
+                    self.prepared()?;
+                    return Ok(Gift::Adopted);
+                }
                 _ => {}
             }
         }
     }
 
+    /// The supervisor and the director at work are both gone: begins without the one, who will be replaced.
+    pub(super) fn is_left(&mut self) {
+        self.is_gone(&io::ErrorKind::UnexpectedEof.into());
+    }
+
     /// Waits until the director before this one is gone, within reason: its sockets are free then.
     pub(super) async fn alone(&mut self) {
         let Some(line) = self.line.as_ref().filter(|_| !self.alone) else { return };
-        let gone = async { while !matches!(line.next().await, Ok((Message::Gone, _)) | Err(_)) {} };
+        let gone = async { while !matches!(line.next().await, Ok(Letter { message: Message::Gone, .. }) | Err(_)) {} };
         // If it does not go, what it still has is missed one by one.
         let _ = timeout(PATIENCE, gone).await;
     }
 
     /// Has something held under a name, instead of what was held under it.
     pub(super) fn hold(&mut self, name: &str, thing: impl AsFd) {
+        if !self.supervised {
+            return;
+        }
+        match thing.as_fd().try_clone_to_owned() {
+            Ok(thing) => self.held.put(name.to_owned(), thing),
+            Err(error) => tracing::error!("{name} cannot be kept for another supervisor: {error}"),
+        }
         self.say(&Message::Hold(name.to_owned()), Some(thing.as_fd()));
     }
 
     /// Has everything let go of whose name begins so; when this returns, it is.
     pub(super) fn release(&mut self, beginning: &str) {
+        self.held.release(beginning);
+        if beginning.is_empty() {
+            // Nothing is left to wait for.
+            self.spare = None;
+        }
         self.say(&Message::Release(beginning.to_owned()), None);
         let Some(Line { channel, .. }) = &self.line else { return };
         // What else it may have to say now is about an upgrade, which is not the time for this.
-        while let Ok(Some((message, _))) = channel.wait(PATIENCE) {
+        while let Ok(Some(Letter { message, .. })) = channel.wait(PATIENCE) {
             self.alone |= message == Message::Gone;
             if message == Message::Released {
                 return;
@@ -169,16 +237,55 @@ impl Keeper {
         self.say(&Message::Upgrade(program.to_owned()), None);
     }
 
-    /// What the supervisor wants next; never, if there is none. May be dropped while waiting; nothing is lost.
+    /// What the supervisor wants next; never, if there is none. One that is gone is replaced meanwhile. May be dropped while
+    /// waiting; nothing is lost.
     pub(super) async fn next(&mut self) -> Wish {
         loop {
-            let Some(line) = &self.line else { return std::future::pending().await };
+            let Some(line) = &self.line else {
+                if !self.supervised {
+                    return std::future::pending().await;
+                }
+                sleep(self.since.saturating_sub(clock::now())).await;
+                self.replace();
+                continue;
+            };
             match line.next().await {
-                Ok((Message::GiveWay, _)) => return Wish::GiveWay,
-                Ok((Message::NotUpgraded(why), _)) => return Wish::NotUpgraded(why),
-                Ok(_) => {}
+                Ok(Letter { message, thing, sender }) => match (message, thing) {
+                    (Message::GiveWay, _) => return Wish::GiveWay,
+                    (Message::NotUpgraded(why), _) => return Wish::NotUpgraded(why),
+                    (Message::Hold(name), Some(end)) if name == SPARE_END => self.spare = Some(end),
+                    (Message::Adopt, _) => {
+                        self.supervisor = sender.map(|id| id.as_raw_nonzero().get().cast_unsigned());
+                    }
+                    _ => {}
+                },
                 Err(error) => self.is_gone(&error),
             }
+        }
+    }
+
+    /// Has another supervisor started, and gives it what is to be held.
+    fn replace(&mut self) {
+        let started = match helper::get() {
+            Some(helper) => helper.supervisor(),
+            None => supervisor::start_another(&supervisor::arguments()),
+        };
+        let line = started.and_then(|channel| Line::over(Channel::over(channel)));
+        self.since = clock::now();
+        match line {
+            Ok(line) => {
+                self.line = Some(line);
+                let Ok(held) = self.held.copy() else { return };
+                for (name, thing) in &held.0 {
+                    self.say(&Message::Hold(name.clone()), Some(thing.as_fd()));
+                }
+                if let Some(spare) = self.spare.take() {
+                    self.say(&Message::Hold(SPARE_END.to_owned()), Some(spare.as_fd()));
+                    self.spare = Some(spare);
+                }
+                self.ready();
+            }
+            Err(error) => self.is_gone(&error),
         }
     }
 
@@ -190,14 +297,29 @@ impl Keeper {
     }
 
     fn is_gone(&mut self, why: &io::Error) {
-        tracing::error!("the supervisor is gone ({why}): nobody follows this director should it die");
+        let now = clock::now();
+        self.pause = if now > self.since + LIFE { Duration::ZERO } else { (self.pause * 2).clamp(PAUSE, LONGEST) };
+        self.since = now + self.pause;
         self.line = None;
+        match self.pause.as_secs() {
+            0 => tracing::error!("the supervisor is gone ({why}): another one is started"),
+            pause => tracing::error!("the supervisor is gone ({why}): another one is started in {pause} s"),
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[tokio::test]
+    async fn who_is_prepared_after_its_supervisor_has_died_does_not_begin() {
+        let (ours, theirs) = Channel::pair().unwrap();
+        drop(theirs);
+        let keeper = Keeper::new(Some(ours)).unwrap();
+        assert!(keeper.prepared().is_err());
+        assert!(Keeper::new(None).unwrap().prepared().is_ok(), "one that never had any begins");
+    }
 
     #[tokio::test(flavor = "current_thread")]
     async fn what_was_held_comes_back_by_name() {
@@ -208,10 +330,10 @@ mod tests {
             theirs.send(&Message::Hold(name.to_owned()), Some(file.as_fd())).unwrap();
         }
         theirs.send(&Message::Begin, None).unwrap();
-        keeper.prepared();
+        keeper.prepared().unwrap();
         let mut estate = Estate::default();
         while keeper.receive(&mut estate).await.unwrap() != Gift::Begin {}
-        assert!(matches!(theirs.receive().unwrap(), Some((Message::Prepared, None))));
+        assert!(matches!(theirs.receive().unwrap(), Some(Letter { message: Message::Prepared, .. })));
         let rings: Vec<_> = estate.take_all("rings.").into_keys().collect();
         assert_eq!(rings, ["0.ledger", "0.slots"]);
         assert!(estate.take("table").is_some() && estate.take("table").is_none() && estate.is_empty());

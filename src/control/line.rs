@@ -1,14 +1,14 @@
 //! A [`Channel`] that an event loop can wait for.
 
 use std::io;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::AsFd;
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokio::io::Interest;
 use tokio::net::UnixDatagram;
 
-use crate::supervisor::{Channel, Message};
+use crate::supervisor::{Channel, Letter, Message};
 
 /// See the module documentation.
 #[derive(Debug)]
@@ -27,7 +27,7 @@ impl<M: Serialize + DeserializeOwned> Line<M> {
     }
 
     /// The next message, and what came along. May be dropped while waiting.
-    pub(super) async fn next(&self) -> io::Result<(M, Option<OwnedFd>)> {
+    pub(super) async fn next(&self) -> io::Result<Letter<M>> {
         loop {
             self.readiness.readable().await?;
             let receive = || self.channel.receive()?.ok_or_else(|| io::ErrorKind::WouldBlock.into());

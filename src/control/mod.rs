@@ -19,6 +19,7 @@ mod plan;
 pub mod programs;
 pub mod protocol;
 pub mod socket;
+mod standings;
 mod state;
 mod steer_rules;
 pub mod sync;
@@ -26,7 +27,7 @@ pub mod track;
 pub mod view;
 pub mod vrrp;
 
-pub use configuration::{Given, kept as kept_configuration};
+pub use configuration::{Given, Written, kept as kept_configuration};
 pub use director::{Confinement, DirectorError, resign, run};
 pub use ids::{Ids, PAIRS};
 pub use ledger::{Counts, Ledger};

@@ -149,6 +149,8 @@ impl PacketIo for MemIo {
 
     fn wait(&mut self, _at_most: Duration) {}
 
+    fn doze(&mut self, _moment: Duration) {}
+
     fn in_hand(&self) -> usize {
         self.pool.out() - self.queued
     }

@@ -121,6 +121,9 @@ pub trait PacketIo {
     /// Sleeps until a frame arrives or `at_most` has passed.
     fn wait(&mut self, at_most: Duration);
 
+    /// Sleeps for that long, whatever arrives.
+    fn doze(&mut self, moment: Duration);
+
     /// Frames given out and not yet back: 0 between turns unless the worker holds some back.
     fn in_hand(&self) -> usize;
 }

@@ -5,7 +5,7 @@
 //! keepalived starts these programs side by side, so that they may overtake each other; here the order is a promise.
 
 use crate::program::Program;
-use crate::vrrp::{Event, Happening, Role};
+use crate::vrrp::{Cause, Event, Happening, Role};
 
 use super::mail::Mail;
 use super::spec::Hooks;
@@ -77,9 +77,9 @@ impl Herald {
     pub fn hear(&mut self, event: &Event) -> Vec<Notice> {
         let instance = &mut self.instances[event.instance];
         match event.what {
-            Happening::Role { to, priority, .. } => {
+            Happening::Role { to, priority, cause, .. } => {
                 instance.priority = priority;
-                let mut notices = instance.enters(to);
+                let mut notices = if cause == Cause::Removed { instance.is_deleted() } else { instance.enters(to) };
                 notices.extend(self.groups_after(event.instance, to));
                 notices
             }
@@ -132,10 +132,22 @@ impl Subject {
             Role::Fault => &self.hooks.fault,
             Role::Stopped => &self.hooks.stop,
         };
-        let words = [self.kind, &self.name, role.name(), &self.priority.to_string()].map(str::to_owned);
+        self.tell(own, role.name(), role)
+    }
+
+    /// As keepalived tells it: not by `notify_fault`, though `notify` hears of a FAULT.
+    fn is_deleted(&mut self) -> Vec<Notice> {
+        self.role = Some(Role::Stopped);
+        let word = if self.hooks.tells_deleted { "DELETED" } else { Role::Fault.name() };
+        self.tell(&self.hooks.deleted, word, Role::Stopped)
+    }
+
+    /// Its own program for this, then whoever is told of everything.
+    fn tell(&self, own: &Option<Program>, word: &str, role: Role) -> Vec<Notice> {
+        let words = [self.kind, &self.name, word, &self.priority.to_string()].map(str::to_owned);
         let own = own.iter().map(|program| Notice::Run { program: program.clone(), added: Vec::new() });
         let any = self.hooks.any.iter().map(|program| Notice::Run { program: program.clone(), added: words.to_vec() });
-        own.chain(any).chain([self.line(role.name())]).chain(self.mail(role).map(Notice::Mail)).collect()
+        own.chain(any).chain([self.line(word)]).chain(self.mail(role).map(Notice::Mail)).collect()
     }
 
     /// In the words of keepalived.
@@ -194,6 +206,8 @@ mod tests {
             backup: program("backup"),
             fault: program("fault"),
             stop: program("stop"),
+            deleted: program("deleted"),
+            tells_deleted: false,
             lower: program("lower"),
             any: program("any extra"),
             mail: false,
@@ -276,6 +290,21 @@ mod tests {
         assert_eq!(hear(&mut herald, 0, Happening::SplitBrain(Addr::v4(1))), [""; 0]);
         assert_eq!(hear(&mut herald, 2, role(Role::Fault, 80)), ["| INSTANCE \"alone\" FAULT 80"]);
         assert_eq!(hear(&mut herald, 2, Happening::Priority(81)), [""; 0], "nobody asks for the priority in fault");
+    }
+
+    #[test]
+    fn what_is_deleted_is_told_of_as_asked_for() {
+        let gone = Happening::Role { from: Role::Backup, to: Role::Stopped, cause: Cause::Removed, priority: 100 };
+        for (tells_deleted, deleted, expected) in [
+            (false, "", &["any extra INSTANCE VI_1 FAULT 100", "| INSTANCE \"VI_1\" FAULT 100"][..]),
+            (true, "", &["any extra INSTANCE VI_1 DELETED 100", "| INSTANCE \"VI_1\" DELETED 100"]),
+            (true, "gone", &["gone", "any extra INSTANCE VI_1 DELETED 100", "| INSTANCE \"VI_1\" DELETED 100"]),
+        ] {
+            let mut herald = Herald::new();
+            let hooks = Hooks { tells_deleted, deleted: Program::parse(deleted), ..hooks("") };
+            herald.instance("VI_1", &hooks, 100);
+            assert_eq!(hear(&mut herald, 0, gone.clone()), expected);
+        }
     }
 
     #[test]

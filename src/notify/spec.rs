@@ -15,6 +15,10 @@ pub struct Hooks {
     pub fault: Option<Program>,
     /// `notify_stop`.
     pub stop: Option<Program>,
+    /// `notify_deleted`: a reload has taken it out.
+    pub deleted: Option<Program>,
+    /// Whether that is told as DELETED, or as FAULT.
+    pub tells_deleted: bool,
     /// `notify_master_rx_lower_pri`.
     pub lower: Option<Program>,
     /// `notify`: told of every role, with arguments that say which.
@@ -28,7 +32,8 @@ pub struct Hooks {
 impl Hooks {
     /// All programs.
     pub fn programs(&self) -> impl Iterator<Item = &Program> {
-        [&self.master, &self.backup, &self.fault, &self.stop, &self.lower, &self.any].into_iter().flatten()
+        let all = [&self.master, &self.backup, &self.fault, &self.stop, &self.deleted, &self.lower, &self.any];
+        all.into_iter().flatten()
     }
 }
 

@@ -1,5 +1,5 @@
 //! What a supervisor and its director say to each other: one message a packet, over a pair of sockets of which the director
-//! inherits one. A message about a thing that is held brings the thing's descriptor along.
+//! inherits one. A message about a thing that is held brings the thing's descriptor along, and the kernel says who has sent it.
 
 use std::io::{self, IoSlice, IoSliceMut};
 use std::marker::PhantomData;
@@ -12,8 +12,9 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 use rustix::net::{
     AddressFamily, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer, SendAncillaryMessage,
-    SendFlags, SocketFlags, SocketType, recvmsg, sendmsg, socketpair,
+    SendFlags, SocketFlags, SocketType, recvmsg, sendmsg, socketpair, sockopt,
 };
+use rustix::process::Pid;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
@@ -49,6 +50,19 @@ pub enum Message {
     GiveWay,
     /// Supervisor: nothing came of the upgrade.
     NotUpgraded(String),
+    /// A new supervisor, in the place of one that is gone: from now on by the channel that comes along, if one does.
+    Adopt,
+}
+
+/// A message, and what came along.
+#[derive(Debug)]
+pub struct Letter<M = Message> {
+    /// The message.
+    pub message: M,
+    /// The thing that it is about.
+    pub thing: Option<OwnedFd>,
+    /// The process that has sent it.
+    pub sender: Option<Pid>,
 }
 
 /// One end, of a conversation in messages of one kind.
@@ -62,6 +76,8 @@ impl<M: Serialize + DeserializeOwned> Channel<M> {
     /// Both ends. Neither is inherited unless that is asked for.
     pub fn pair() -> io::Result<(Self, Self)> {
         let (one, other) = socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None)?;
+        // Before anything is said, for else the kernel would say that nobody has said it.
+        [&one, &other].into_iter().try_for_each(|end| sockopt::set_socket_passcred(end, true))?;
         Ok((Self::over(one), Self::over(other)))
     }
 
@@ -99,9 +115,9 @@ impl<M: Serialize + DeserializeOwned> Channel<M> {
     }
 
     /// The next message, if there is one: `None` if not. An error of kind `UnexpectedEof` says that the other end is gone.
-    pub fn receive(&self) -> io::Result<Option<(M, Option<OwnedFd>)>> {
+    pub fn receive(&self) -> io::Result<Option<Letter<M>>> {
         let mut bytes = vec![0; LONGEST];
-        let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+        let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1), ScmCredentials(1))];
         let mut control = RecvAncillaryBuffer::new(&mut space);
         let flags = RecvFlags::CMSG_CLOEXEC | RecvFlags::DONTWAIT;
         let received = match recvmsg(&self.socket, &mut [IoSliceMut::new(&mut bytes)], &mut control, flags) {
@@ -109,20 +125,30 @@ impl<M: Serialize + DeserializeOwned> Channel<M> {
             Err(Errno::CONNRESET) => return Err(io::ErrorKind::UnexpectedEof.into()),
             received => received?,
         };
-        let thing = control.drain().find_map(|message| match message {
-            RecvAncillaryMessage::ScmRights(mut things) => things.next(),
-            _ => None,
-        });
+        let (mut thing, mut sender) = (None, None);
+        for message in control.drain() {
+            match message {
+                RecvAncillaryMessage::ScmRights(mut things) => thing = things.next(),
+                RecvAncillaryMessage::ScmCredentials(credentials) => sender = Some(credentials.pid),
+                _ => {}
+            }
+        }
         match received.bytes {
             0 => Err(io::ErrorKind::UnexpectedEof.into()),
-            length => Ok(Some((serde_json::from_slice(&bytes[..length])?, thing))),
+            length => Ok(Some(Letter { message: serde_json::from_slice(&bytes[..length])?, thing, sender })),
         }
     }
 
     /// Waits for the next message, at most so long.
-    pub fn wait(&self, at_most: Duration) -> io::Result<Option<(M, Option<OwnedFd>)>> {
+    pub fn wait(&self, at_most: Duration) -> io::Result<Option<Letter<M>>> {
         self.until(PollFlags::IN, at_most)?;
         self.receive()
+    }
+
+    /// Whether the other end is gone, though something that it has said may be left to hear.
+    pub fn is_closed(&self) -> bool {
+        let mut end = [PollFd::new(&self.socket, PollFlags::empty())];
+        poll(&mut end, Some(&Timespec::default())).is_ok_and(|ready| ready != 0)
     }
 
     fn until(&self, ready: PollFlags, at_most: Duration) -> io::Result<()> {
@@ -162,13 +188,14 @@ mod tests {
         one.send(&Message::Hold("file".to_owned()), Some(file.as_fd())).unwrap();
         one.send(&Message::Begin, None).unwrap();
         drop((file, one));
-        let (message, thing) = other.wait(Duration::from_secs(1)).unwrap().unwrap();
+        let Letter { message, thing, sender } = other.wait(Duration::from_secs(1)).unwrap().unwrap();
         assert_eq!(message, Message::Hold("file".to_owned()));
+        assert_eq!(sender, Some(rustix::process::getpid()));
         let (mut file, mut text) = (File::from(thing.unwrap()), String::new());
         file.rewind().unwrap();
         file.read_to_string(&mut text).unwrap();
         assert_eq!(text, "what is held");
-        assert!(matches!(other.receive().unwrap(), Some((Message::Begin, None))));
+        assert!(matches!(other.receive().unwrap(), Some(Letter { message: Message::Begin, thing: None, .. })));
         assert_eq!(other.receive().unwrap_err().kind(), io::ErrorKind::UnexpectedEof);
     }
 }

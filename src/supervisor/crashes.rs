@@ -14,6 +14,24 @@ const PAUSE: Duration = Duration::from_secs(1);
 /// The longest pause.
 const LONGEST: Duration = Duration::from_secs(60);
 
+/// What became of a director before it died.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Life {
+    /// It forwarded for so long.
+    Forwarded(Duration),
+    /// It was ended since it had not begun in time.
+    Late,
+    /// It died before it forwarded.
+    None,
+}
+
+impl Life {
+    /// Whether it forwarded for less than that, or not at all.
+    pub(super) fn is_shorter_than(self, time: Duration) -> bool {
+        !matches!(self, Self::Forwarded(life) if life >= time)
+    }
+}
+
 /// What of the things held a successor gets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Estate {
@@ -48,16 +66,22 @@ pub(super) struct Crashes {
     short: Vec<Duration>,
     /// Successors that died before they forwarded, since one did.
     stillborn: u32,
+    /// One was only slow since then: what it began with need not be the reason.
+    late: bool,
     /// The last pause, while the loop lasts.
     pause: Duration,
 }
 
 impl Crashes {
-    /// A director died at `now`, after it had forwarded for `life`; `None`: it never did.
-    pub(super) fn died(&mut self, now: Duration, life: Option<Duration>) -> Next {
-        self.stillborn = if life.is_some() { 0 } else { self.stillborn + 1 };
+    /// A director died at `now`.
+    pub(super) fn died(&mut self, now: Duration, life: Life) -> Next {
+        match life {
+            Life::Forwarded(_) => (self.stillborn, self.late) = (0, false),
+            Life::Late if !self.late => self.late = true,
+            Life::Late | Life::None => self.stillborn += 1,
+        }
         self.short.retain(|&at| now < at + WINDOW);
-        if life.is_none_or(|life| life < LIFE) {
+        if life.is_shorter_than(LIFE) {
             self.short.push(now);
         } else if self.short.is_empty() {
             self.pause = Duration::ZERO;
@@ -97,23 +121,30 @@ mod tests {
     fn a_death_now_and_then_is_repaired_at_once_and_whole() {
         let mut crashes = Crashes::default();
         for kill in 1..100 {
-            let next = crashes.died(ms(kill * 3000), Some(ms(900)));
+            let next = crashes.died(ms(kill * 3000), Life::Forwarded(ms(900)));
             assert_eq!(next, Next::AT_ONCE, "kill {kill}");
         }
         for kill in 1..100 {
-            let next = crashes.died(ms(400_000 + kill * 1001), Some(ms(1000)));
+            let next = crashes.died(ms(400_000 + kill * 1001), Life::Forwarded(ms(1000)));
             assert_eq!(next.pause, Duration::ZERO, "kill {kill} of one that had lived");
         }
     }
 
     #[test]
     fn what_does_not_help_is_left_behind() {
-        let mut crashes = Crashes::default();
-        let lives = [Some(ms(5000)), None, None, Some(ms(1)), None];
-        let next = (0..).zip(lives).map(|(at, life)| crashes.died(ms(at * 9000), life));
-        let got: Vec<_> = next.map(|next| (next.estate, next.resign)).collect();
         use Estate::{All, Connections, Nothing};
+        let follow = |crashes: &mut Crashes, lives: &[Life]| -> Vec<(Estate, bool)> {
+            let next = (0..).zip(lives).map(|(at, &life)| crashes.died(ms(at * 9000), life));
+            next.map(|next| (next.estate, next.resign)).collect()
+        };
+        let (long, none, short) = (Life::Forwarded(ms(5000)), Life::None, Life::Forwarded(ms(1)));
+        let got = follow(&mut Crashes::default(), &[long, none, none, short, none]);
         assert_eq!(got, [(All, false), (Connections, false), (Nothing, true), (All, false), (Connections, false)]);
+        // Slowness costs less: once, whoever follows gets all.
+        let late = Life::Late;
+        let got = follow(&mut Crashes::default(), &[long, late, late, late, long, late, none, long]);
+        let expected = [All, All, Connections, Nothing, All, All, Connections, All];
+        assert_eq!(got, expected.map(|estate| (estate, estate == Nothing)));
     }
 
     #[test]
@@ -122,15 +153,15 @@ mod tests {
         let mut now = Duration::ZERO;
         let mut pauses = Vec::new();
         for _ in 0..5 * 8 {
-            let next = crashes.died(now, Some(ms(10)));
+            let next = crashes.died(now, Life::Forwarded(ms(10)));
             now += ms(10) + next.pause;
             assert_eq!(next.resign, !next.pause.is_zero());
             pauses.extend(Some(next.pause.as_secs()).filter(|&pause| pause != 0));
         }
         assert_eq!(pauses, [1, 2, 4, 8, 16, 32, 60, 60]);
         now += WINDOW;
-        assert_eq!(crashes.died(now, Some(WINDOW)).pause, Duration::ZERO);
-        let again: Vec<_> = (1..=5).map(|kill| crashes.died(now + ms(kill), Some(ms(1))).pause).collect();
+        assert_eq!(crashes.died(now, Life::Forwarded(WINDOW)).pause, Duration::ZERO);
+        let again: Vec<_> = (1..=5).map(|kill| crashes.died(now + ms(kill), Life::Forwarded(ms(1))).pause).collect();
         assert_eq!(again.last(), Some(&PAUSE), "begins anew");
     }
 }

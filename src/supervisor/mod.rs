@@ -25,20 +25,30 @@
 //!   loop of crashes.
 //! - A new program that does not forward, or dies within its first seconds, is followed by the one before it.
 //! - Whoever ends the director by its own rules ends the supervisor, with its exit code.
-//! - Its own death harms nobody: the director goes on, alone.
+//! - Its own death harms nobody: the director has another one started, and gives it all that is held (`adoption`). If the
+//!   director dies too before that, the spare goes on, and has one started.
+//! - It becomes the new program itself once that has proved to be a director (`renewal`).
+//! - A service manager that keeps descriptors gets a copy of each (`held`), so that a restart, and even the death of
+//!   everybody, is no more than a pause (`departure`).
 
+mod adoption;
 pub mod channel;
 mod crashes;
+mod departure;
+mod held;
+mod patience;
 mod process;
+mod renewal;
 mod spare;
+mod succession;
+mod trust;
+mod upgrade;
 mod watch;
 
-use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
-use std::path::Path;
-use std::process::{ExitCode, ExitStatus};
+use std::process::ExitCode;
 use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -46,12 +56,18 @@ use rustix::io::Errno;
 use rustix::mm::{MlockAllFlags, mlockall};
 use rustix::process::Signal;
 
+use crate::sys::inherit::Inherited;
 use crate::sys::signals::Signals;
-use crate::sys::{clock, scheduling};
-pub use channel::{Channel, Message};
-use crashes::{Crashes, Estate, Next};
+use crate::sys::{clock, scheduling, service_manager};
+pub use adoption::{leave_orphan, start_another};
+pub use channel::{Channel, Letter, Message};
+use crashes::Crashes;
+use held::Held;
 use process::{Phase, Process, Program};
+use renewal::Renewal;
+pub use renewal::answer_trial;
 use spare::Spare;
+use succession::TO_BEGIN;
 use watch::{Hang, LOOK, Watch};
 
 /// The option of `ringmaster run` that names the channel.
@@ -70,32 +86,49 @@ pub const PULSES: &str = "pulses";
 pub const KEPT: &str = "--kept-configuration";
 /// What has this name is the configuration.
 pub const CONFIGURATION: &str = "configuration";
+/// The configuration that ran before a restart, which reads the files.
+const BEFORE: &str = "before.configuration";
+/// Not held, but given to the director: the supervisor's end of the channel to the spare.
+pub const SPARE_END: &str = "spare";
 
-/// How long a spare may take to go on with what is held. Backups give a master three intervals, of a second as a rule.
-const TO_GO_ON: Duration = Duration::from_millis(1500);
-/// How long another director may take to begin. The first one may take its time.
-const TO_BEGIN: Duration = Duration::from_secs(3);
-/// The same for one that begins from the start: a large table takes long to make.
-const TO_BEGIN_ANEW: Duration = Duration::from_secs(60);
-/// How long it may take to give up roles.
-const TO_RESIGN: Duration = Duration::from_secs(2);
-/// How long a new program may take to read its configuration.
-const TO_PREPARE: Duration = Duration::from_secs(10);
 /// How long an old one may take to make way.
 const TO_GIVE_WAY: Duration = Duration::from_secs(1);
 /// How often deadlines are looked at.
 const IDLE: Duration = Duration::from_millis(250);
 /// How long a new program must live before the one before it is forgotten.
 const PROBATION: Duration = Duration::from_secs(3);
+/// Has everything be left to the service manager, for another supervisor that comes at once.
+const LEAVE: Signal = Signal::USR2;
+
+/// What a supervisor begins with.
+#[derive(Debug)]
+pub enum Beginning {
+    /// What a service manager may have kept of one before it.
+    Anew(Inherited),
+    /// What this process held when it ran another program.
+    Renewed(Inherited, OwnedFd),
+    /// A director that has lost its supervisor, by a channel to it.
+    Adopting(Channel),
+}
 
 /// Supervises a director with the command line of this process, to its end. Blocks SIGTERM, SIGINT and SIGHUP, which the
-/// director gets.
-pub fn run() -> ExitCode {
-    let ended = Supervisor::new().and_then(|mut supervisor| supervisor.serve());
+/// director gets, and SIGUSR2.
+pub fn run(beginning: Beginning) -> ExitCode {
+    let ended = Supervisor::new(beginning).and_then(|mut supervisor| supervisor.serve());
     ended.unwrap_or_else(|error| {
         tracing::error!("the supervisor cannot go on: {error}");
         ExitCode::FAILURE
     })
+}
+
+/// The command line of this process, without what one of ours has added to it.
+pub fn arguments() -> Vec<OsString> {
+    let ours = [OPTION, RESIGN, SPARE, KEPT, renewal::OPTION, renewal::TRIAL, adoption::OPTION, adoption::ORPHAN];
+    let is_ours = |word: &OsString| {
+        let name = word.as_encoded_bytes().split(|&byte| byte == b'=').next();
+        ours.iter().any(|option| name == Some(option.as_bytes()))
+    };
+    std::env::args_os().filter(|word| !is_ours(word)).collect()
 }
 
 struct Supervisor {
@@ -104,7 +137,7 @@ struct Supervisor {
     program: Program,
     /// What ran before, while `program` is on probation.
     previous: Option<Program>,
-    held: BTreeMap<String, OwnedFd>,
+    held: Held,
     director: Process,
     /// A new program that prepares itself.
     successor: Option<(Process, Program)>,
@@ -115,58 +148,83 @@ struct Supervisor {
     proven: bool,
     /// A signal has told the director to end.
     ending: bool,
+    /// A signal has told this process to leave everything to the service manager.
+    leaving: bool,
     /// How long the director may take to begin.
     to_begin: Duration,
     /// Whether the director hangs.
     watch: Option<Watch>,
     /// Directors that are dead and not yet gone.
     dying: Vec<Process>,
+    /// Whether this process is to run the program that its director runs.
+    renewal: Renewal,
+    /// When the service manager wants a sign of life.
+    alarm: Option<Alarm>,
 }
 
 impl Supervisor {
-    fn new() -> io::Result<Self> {
-        let signals = Signals::catch(&[Signal::TERM, Signal::INT, Signal::HUP])?;
+    fn new(beginning: Beginning) -> io::Result<Self> {
+        let signals = Signals::catch(&[Signal::TERM, Signal::INT, Signal::HUP, LEAVE])?;
         // Neither is vital: they make it act sooner on a machine that is busy or short of memory.
         let _ = mlockall(MlockAllFlags::CURRENT | MlockAllFlags::FUTURE | MlockAllFlags::ONFAULT);
         let _ = scheduling::go_first();
-        let arguments: Vec<OsString> = std::env::args_os().collect();
-        let (program, now) = (Program::own()?, clock::now());
-        let director = Process::start(&program, &arguments, None, now)?;
-        Ok(Self {
+        let (program, arguments) = (Program::own()?, arguments());
+        let proven = !matches!(beginning, Beginning::Anew(_));
+        let (held, director, spare) = match beginning {
+            Beginning::Anew(mut inherited) => {
+                let held = Held::new(service_manager::given_back(&mut inherited).into_iter().collect());
+                let director = Process::start(&program, &arguments, held.get(CONFIGURATION), clock::now())?;
+                (held, director, Spare::default())
+            }
+            Beginning::Renewed(inherited, legacy) => renewal::go_on(inherited, legacy)?,
+            Beginning::Adopting(channel) => adoption::adopt(channel)?,
+        };
+        let mut supervisor = Self {
             signals,
             arguments,
             program,
             previous: None,
-            held: BTreeMap::new(),
+            held,
             director,
             successor: None,
-            spare: Spare::default(),
+            spare,
             crashes: Crashes::default(),
-            proven: false,
+            proven,
             ending: false,
+            leaving: false,
             to_begin: TO_BEGIN,
             watch: None,
             dying: Vec::new(),
-        })
+            renewal: Renewal::default(),
+            alarm: Alarm::of_environment(),
+        };
+        if proven {
+            supervisor.watch = supervisor.held.get(PULSES).and_then(|pages| supervisor.begin_watch(pages));
+            supervisor.entrust_spare();
+            supervisor.held.say(&format!("MAINPID={}", std::process::id()));
+        }
+        Ok(supervisor)
     }
 
     fn serve(&mut self) -> io::Result<ExitCode> {
         loop {
             self.wait()?;
-            while let Some(signal) = self.signals.next() {
-                self.ending |= signal != Signal::HUP;
-                self.director.signal(signal);
-            }
+            self.obey();
             self.hear_director();
             self.hear_successor()?;
-            if let Some(status) = self.director.ended()?
-                && let Some(code) = self.director_ended(status)?
+            if let Some(ended) = self.director.ended()?
+                && let Some(code) = self.director_ended(ended)?
             {
                 return Ok(code);
             }
             self.watch();
             self.keep_spare()?;
             self.bury();
+            self.renew();
+            self.held.store();
+            if self.alarm.as_mut().is_some_and(|alarm| alarm.is_due(clock::now())) {
+                self.held.say("WATCHDOG=1");
+            }
         }
     }
 
@@ -180,11 +238,28 @@ impl Supervisor {
             fds.extend(self.spare.wakers());
         }
         fds.extend(self.dying.iter().map(Process::end));
-        let turn = if self.watch.is_some() { LOOK } else { IDLE };
+        fds.extend(self.renewal.wakers());
+        let looks = self.watch.is_some() || !matches!(self.director.phase, Phase::Ready(_));
+        let turn = if looks { LOOK } else { IDLE };
         let turn = Timespec::try_from(turn).map_err(io::Error::other)?;
         match poll(&mut fds, Some(&turn)) {
             Ok(_) | Err(Errno::INTR) => Ok(()),
             Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Takes in signals, most of which are for the director.
+    fn obey(&mut self) {
+        while let Some(signal) = self.signals.next() {
+            if signal == LEAVE {
+                self.leave();
+                continue;
+            }
+            if signal != Signal::HUP {
+                self.ending = true;
+                self.held.say("STOPPING=1");
+            }
+            self.director.signal(signal);
         }
     }
 
@@ -194,15 +269,19 @@ impl Supervisor {
             let now = clock::now();
             match (message, thing) {
                 (Message::Hold(name), Some(thing)) => {
+                    if let Some(why) = trust::doubt(&name, &thing) {
+                        tracing::error!("what director {} wants held as {name} is not: {why}", self.director.id());
+                        continue;
+                    }
                     self.spare.tell(&Message::Hold(name.clone()), Some(thing.as_fd()), now);
                     if name == PULSES {
                         self.watch = self.begin_watch(&thing);
                     }
-                    self.held.insert(name, thing);
+                    self.held.put(name, thing);
                 }
                 (Message::Release(beginning), _) => {
                     self.spare.tell(&Message::Release(beginning.clone()), None, now);
-                    self.held.retain(|name, _| !name.starts_with(&beginning));
+                    self.held.retain(|name| !name.starts_with(&beginning));
                     // One that does not hear asks no more.
                     let _ = self.director.channel.send(&Message::Released, None);
                 }
@@ -211,6 +290,8 @@ impl Supervisor {
                     self.proven = true;
                     self.director.enter(Phase::Ready(now), now);
                     self.spare.begin_after(now, self.crashes.trial());
+                    self.held.take(BEFORE);
+                    self.held.say(&format!("READY=1\nSTATUS=process {} forwards", self.director.id()));
                 }
                 (Message::Reloaded, _) => self.spare.dismiss(),
                 (Message::Upgrade(path), _) => self.upgrade(&path, now),
@@ -235,12 +316,25 @@ impl Supervisor {
             return Ok(());
         }
         let now = clock::now();
+        let waited = self.spare.waiting().is_some();
         if self.spare.keep(&self.program, &self.arguments, &self.held, now) {
             // What it said last must be known to whoever comes next.
             self.hear_director();
             self.replace(None, now)?;
+        } else if !waited {
+            self.entrust_spare();
         }
         Ok(())
+    }
+
+    /// Gives the director this end of the channel to the spare: so it can be told who supervises it next, and is alone only
+    /// once both are gone.
+    fn entrust_spare(&self) {
+        if let Some(spare) = self.spare.waiting() {
+            // One that has no time for it goes without.
+            let _ =
+                self.director.channel.send_at_once(&Message::Hold(SPARE_END.to_owned()), Some(spare.channel.as_fd()));
+        }
     }
 
     /// Takes leave of directors that were replaced before they were gone.
@@ -248,8 +342,8 @@ impl Supervisor {
         let Self { dying, director, .. } = self;
         dying.retain_mut(|process| match process.ended() {
             Ok(None) => true,
-            Ok(Some(status)) => {
-                tracing::error!("director {} died ({status}): the spare one has taken over", process.id());
+            Ok(Some(ended)) => {
+                tracing::error!("director {} died ({ended}): the spare one has taken over", process.id());
                 // One that does not hear it waits a little longer.
                 let _ = director.channel.send(&Message::Gone, None);
                 false
@@ -258,211 +352,18 @@ impl Supervisor {
         });
     }
 
-    /// Hands over everything that is held.
-    fn begin(&mut self, now: Duration) {
-        if let Err(error) = self.hand_over(&self.director) {
-            tracing::error!("director {} does not take what is held: {error}", self.director.id());
-            self.director.signal(Signal::KILL);
-        }
-        self.director.enter(Phase::Beginning, now);
-    }
-
-    fn hand_over(&self, to: &Process) -> io::Result<()> {
-        let hand =
-            |(name, thing): (&String, &OwnedFd)| to.channel.send(&Message::Hold(name.clone()), Some(thing.as_fd()));
-        self.held.iter().try_for_each(hand)?;
-        to.channel.send(&Message::Begin, None)?;
-        if self.dying.is_empty() { to.channel.send(&Message::Gone, None) } else { Ok(()) }
-    }
-
-    /// Has the roles given up that the last director had, so that others lead while nobody follows it here.
-    fn resign(&mut self) {
-        let arguments: Vec<_> = self.arguments.iter().cloned().chain([RESIGN.into()]).collect();
-        let begun = clock::now();
-        let process = match Process::start(&self.program, &arguments, self.held.get(CONFIGURATION), begun) {
-            Ok(process) => process,
-            Err(error) => return tracing::error!("roles are not given up in order: {error}"),
-        };
-        while clock::now() < begun + TO_RESIGN {
-            match process.channel.wait(IDLE) {
-                // One that does not take it says nothing more, either.
-                Ok(Some((Message::Prepared, _))) => _ = self.hand_over(&process),
-                Ok(Some((Message::Hold(name), Some(thing)))) => _ = self.held.insert(name, thing),
-                Ok(_) => {}
-                Err(_) => break,
-            }
-        }
-        process.kill();
-    }
-
-    /// Starts a new program beside the director.
-    fn upgrade(&mut self, path: &Path, now: Duration) {
-        if self.successor.is_some() {
-            return self.refuse_upgrade("another upgrade is under way");
-        }
-        let started = Program::at(path).and_then(|program| {
-            let process = Process::start(&program, &self.arguments, None, now)?;
-            Ok((process, program))
-        });
-        match started {
-            Ok(successor) => {
-                tracing::info!("upgrade: {} prepares itself as process {}", path.display(), successor.0.id());
-                self.successor = Some(successor);
-            }
-            Err(error) => self.refuse_upgrade(&format!("cannot start {}: {error}", path.display())),
-        }
-    }
-
-    fn refuse_upgrade(&self, why: &str) {
-        tracing::error!("upgrade: {why}; the old program stays");
-        // If it does not hear, it cannot tell anybody.
-        let _ = self.director.channel.send(&Message::NotUpgraded(why.to_owned()), None);
-    }
-
-    fn hear_successor(&mut self) -> io::Result<()> {
-        let Some((successor, _)) = &mut self.successor else { return Ok(()) };
-        let now = clock::now();
-        if let Some((Message::Prepared, _)) = successor.hear() {
-            successor.enter(Phase::Beginning, now);
-            self.director.enter(Phase::GivingWay, now);
-            // One that does not hear is killed when its time is up.
-            let _ = self.director.channel.send(&Message::GiveWay, None);
-        } else if let Some(status) = successor.ended()? {
-            self.successor = None;
-            self.refuse_upgrade(&format!("the new program ended before it had read its configuration ({status})"));
-        } else if successor.phase == Phase::Preparing && now > successor.since + TO_PREPARE {
-            self.successor.take().into_iter().for_each(|(successor, _)| successor.kill());
-            self.refuse_upgrade("the new program did not read its configuration in time");
-        }
-        Ok(())
-    }
-
-    /// Follows up on the director's end. Gives the exit code if it is the supervisor's end too.
-    fn director_ended(&mut self, status: ExitStatus) -> io::Result<Option<ExitCode>> {
-        // What it said last must be known to whoever comes next.
-        self.hear_director();
-        let now = clock::now();
-        let by_its_own_rules = status.code().is_some() && (status.success() || !self.proven);
-        if self.ending || (by_its_own_rules && self.director.phase != Phase::GivingWay) {
-            self.successor.take().into_iter().for_each(|(successor, _)| successor.kill());
-            self.spare.dismiss();
-            let code = status.code().and_then(|code| u8::try_from(code).ok());
-            return Ok(Some(code.map_or(ExitCode::FAILURE, ExitCode::from)));
-        }
-        if let Some((successor, program)) = self.successor.take() {
-            self.previous = Some(std::mem::replace(&mut self.program, program));
-            self.spare.dismiss();
-            self.follow(successor, now);
-            return Ok(None);
-        }
-        self.replace(Some(status), now)?;
-        Ok(None)
-    }
-
-    /// The new program takes the old one's place.
-    fn follow(&mut self, successor: Process, now: Duration) {
-        self.to_begin = TO_BEGIN;
-        let prepared = successor.phase == Phase::Beginning;
-        self.director = successor;
-        if prepared {
-            self.begin(now);
-        }
-    }
-
-    /// Has another director follow the present one, which is dead; its `status` may be yet to come.
-    fn replace(&mut self, status: Option<ExitStatus>, now: Duration) -> io::Result<()> {
-        self.watch = None;
-        let life = match self.director.phase {
-            Phase::Ready(since) => Some(now.saturating_sub(since)),
-            Phase::Preparing | Phase::Waiting | Phase::Beginning | Phase::GivingWay => None,
-        };
-        if let Some(previous) = self.previous.take()
-            && life.is_none_or(|life| life < PROBATION)
-        {
-            tracing::error!("the new program died at once: the one before it takes over");
-            self.program = previous;
-            self.spare.dismiss();
-        }
-        let next = self.crashes.died(now, life);
-        if let Some(status) = status {
-            tracing::error!("director {} died ({status}): the next one takes over", self.director.id());
-        }
-        if next == Next::AT_ONCE
-            && let Some(spare) = self.spare.take()
-        {
-            self.wake(spare, now);
-            return Ok(());
-        }
-        // What it waits for will not be.
-        self.spare.dismiss();
-        if next.resign {
-            self.resign();
-        }
-        self.to_begin = if next.estate == Estate::Nothing { TO_BEGIN_ANEW } else { TO_BEGIN };
-        match next.estate {
-            Estate::All => {}
-            Estate::Connections => self.held.retain(|name, _| !name.starts_with(RINGS)),
-            Estate::Nothing => self.held.retain(|name, _| name == CONFIGURATION),
-        }
-        if !next.pause.is_zero() {
-            tracing::error!("directors die again and again: the next one in {} s", next.pause.as_secs());
-            self.pause(next.pause)?;
-            if self.ending {
-                return Ok(());
-            }
-        }
-        let next = Process::start(&self.program, &self.arguments, self.held.get(CONFIGURATION), clock::now())?;
-        self.retire(next);
-        Ok(())
-    }
-
-    /// Puts a process into the place of the director, which may not be gone yet.
-    fn retire(&mut self, next: Process) {
-        let last = std::mem::replace(&mut self.director, next);
-        if let Ok(None) = last.ended() {
-            self.dying.push(last);
-        }
-    }
-
-    /// A spare takes the director's place. It has been told of everything.
-    fn wake(&mut self, spare: Process, now: Duration) {
-        self.retire(spare);
-        self.to_begin = TO_GO_ON;
-        self.director.enter(Phase::Beginning, now);
-        let begin = self.director.channel.send(&Message::Begin, None);
-        let gone = if self.dying.is_empty() { self.director.channel.send(&Message::Gone, None) } else { Ok(()) };
-        if let Err(error) = begin.and(gone) {
-            tracing::error!("spare director {} does not begin: {error}", self.director.id());
-            self.director.signal(Signal::KILL);
-        }
-    }
-
-    /// Waits, unless a signal says that this is the end.
-    fn pause(&mut self, pause: Duration) -> io::Result<()> {
-        let end = clock::now() + pause;
-        while !self.ending && clock::now() < end {
-            let left = Timespec::try_from(end.saturating_sub(clock::now())).map_err(io::Error::other)?;
-            match poll(&mut [PollFd::new(&self.signals, PollFlags::IN)], Some(&left)) {
-                Ok(_) | Err(Errno::INTR) => {}
-                Err(error) => return Err(error.into()),
-            }
-            while let Some(signal) = self.signals.next() {
-                self.ending |= signal != Signal::HUP;
-            }
-        }
-        Ok(())
-    }
-
     /// Ends a director that takes too long, or hangs. It is followed as one that died.
     fn watch(&mut self) {
         let now = clock::now();
-        let late = |limit| now > self.director.since + limit;
-        let why = match self.director.phase {
-            Phase::Preparing | Phase::Beginning if self.proven && late(self.to_begin) => "does not begin",
-            Phase::GivingWay if late(TO_GIVE_WAY) => "does not make way",
+        let (phase, to_begin) = (self.director.phase, self.to_begin);
+        let why = match phase {
+            Phase::Preparing | Phase::Beginning if self.proven && self.director.is_late(to_begin, now) => {
+                "does not begin"
+            }
+            Phase::GivingWay if self.director.is_late(TO_GIVE_WAY, now) => "does not make way",
             Phase::Ready(since) => {
-                if now > since + PROBATION {
-                    self.previous = None;
+                if now > since + PROBATION && self.previous.take().is_some() {
+                    self.renewal = Renewal::Due;
                 }
                 let Some((thread, hang)) = self.watch.as_mut().and_then(|watch| watch.look(now)) else { return };
                 self.watch = None;
@@ -473,7 +374,25 @@ impl Supervisor {
         // First of all: every moment counts, and the log may be slow.
         self.director.signal(Signal::KILL);
         tracing::error!("director {} {why}: it is killed", self.director.id());
-        // It takes a while to end, and is not to be killed again meanwhile.
-        self.director.since = now;
+    }
+}
+
+/// When the service manager wants to hear that this process lives: twice in the time that it waits.
+struct Alarm {
+    every: Duration,
+    next: Duration,
+}
+
+impl Alarm {
+    fn of_environment() -> Option<Self> {
+        service_manager::patience().map(|patience| Self { every: patience / 2, next: Duration::ZERO })
+    }
+
+    fn is_due(&mut self, now: Duration) -> bool {
+        let due = now >= self.next;
+        if due {
+            self.next = now + self.every;
+        }
+        due
     }
 }

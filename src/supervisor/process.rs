@@ -1,22 +1,25 @@
 //! A director as a process: how it is started, how far it has come, how it ends.
 
 use std::ffi::OsString;
+use std::fmt;
 use std::fs::File;
 use std::io;
-use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::Path;
-use std::process::{Child, Command, ExitStatus};
+use std::process::{Command, ExitStatus};
 use std::time::Duration;
 
-use rustix::event::{PollFd, PollFlags, poll};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::{Errno, FdFlags, fcntl_setfd};
 use rustix::process::{
     Pid, PidfdFlags, Signal, WaitId, WaitIdOptions, pidfd_open, pidfd_send_signal, setpriority_process, waitid,
 };
 
-use super::channel::{Channel, Message};
-use super::{CONFIGURATION, KEPT, OPTION};
+use super::channel::{Channel, Letter, Message};
+use super::patience::Patience;
+use super::watch::Condition;
+use super::{CONFIGURATION, KEPT, OPTION, trust};
 
 /// What a thread needs that waits for a process which has ended.
 const STACK: usize = 64 << 10;
@@ -31,9 +34,28 @@ impl Program {
         File::open("/proc/self/exe").map(Self)
     }
 
-    /// The one of this name now.
+    /// The one of this name now, if it can be trusted.
     pub(super) fn at(path: &Path) -> io::Result<Self> {
-        File::open(path).map(Self)
+        let file = File::open(path)?;
+        trust::check_program(&file)?;
+        Ok(Self(file))
+    }
+
+    pub(super) fn file(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
+    }
+}
+
+/// How a process ended; the kernel tells nobody but its parent.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Ended(pub(super) Option<ExitStatus>);
+
+impl fmt::Display for Ended {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            Some(status) => status.fmt(f),
+            None => f.write_str("how is not known"),
+        }
     }
 }
 
@@ -52,11 +74,11 @@ pub(super) enum Phase {
     GivingWay,
 }
 
-/// A director that was started and not yet waited for.
+/// A director that was started, by this process or by a supervisor before it, and not yet waited for.
 #[derive(Debug)]
 pub(super) struct Process {
-    /// Gone once somebody else waits for it.
-    child: Option<Child>,
+    /// Whether it is this process's child.
+    child: bool,
     id: u32,
     /// Readable once it has ended.
     end: OwnedFd,
@@ -64,6 +86,10 @@ pub(super) struct Process {
     pub(super) phase: Phase,
     /// When it came into its phase.
     pub(super) since: Duration,
+    /// The time that it has had for its phase.
+    patience: Patience,
+    /// It took longer than that.
+    pub(super) late: bool,
     /// It will say no more: it has closed its end of the channel, and will have ended soon.
     silent: bool,
 }
@@ -96,26 +122,47 @@ impl Process {
                 return Err(error.into());
             }
         };
-        Ok(Self {
-            id: child.id(),
-            child: Some(child),
-            end,
-            channel: ours,
-            phase: Phase::Preparing,
-            since: now,
-            silent: false,
-        })
+        Ok(Self::resumed(true, child.id(), end, ours, Phase::Preparing, now))
+    }
+
+    /// One that was started before, by what becomes readable at its end; `child`: by this very process.
+    pub(super) fn resumed(child: bool, id: u32, end: OwnedFd, channel: Channel, phase: Phase, now: Duration) -> Self {
+        let patience = Patience::default();
+        Self { child, id, end, channel, phase, since: now, patience, late: false, silent: false }
+    }
+
+    /// Somebody else's child: who is at the other end of a channel.
+    pub(super) fn stranger(id: Pid, channel: Channel, phase: Phase, now: Duration) -> io::Result<Self> {
+        let end = pidfd_open(id, PidfdFlags::empty())?;
+        Ok(Self::resumed(false, id.as_raw_nonzero().get().cast_unsigned(), end, channel, phase, now))
+    }
+
+    /// What is needed to go on with it in another program.
+    pub(super) fn descriptors(&self) -> [BorrowedFd<'_>; 2] {
+        [self.end.as_fd(), self.channel.as_fd()]
+    }
+
+    /// See [`Self::descriptors`]: whether this process is its parent.
+    pub(super) fn is_child(&self) -> bool {
+        self.child
     }
 
     pub(super) fn enter(&mut self, phase: Phase, now: Duration) {
-        (self.phase, self.since) = (phase, now);
+        (self.phase, self.since, self.patience) = (phase, now, Patience::default());
+    }
+
+    /// Whether its phase has taken longer than `limit`, for which it is to be ended. Says so once.
+    pub(super) fn is_late(&mut self, limit: Duration, now: Duration) -> bool {
+        let over = !self.late && self.patience.is_over(limit, now, Condition::of(self.id, self.id));
+        self.late |= over;
+        over
     }
 
     /// What it says next, if it has said something.
     pub(super) fn hear(&mut self) -> Option<(Message, Option<OwnedFd>)> {
         let heard = self.channel.receive();
         self.silent = heard.is_err();
-        heard.ok().flatten()
+        heard.ok().flatten().map(|Letter { message, thing, .. }| (message, thing))
     }
 
     /// What becomes readable when it says something or ends. The channel of one that says no more would be readable for as
@@ -136,12 +183,19 @@ impl Process {
     }
 
     /// How it ended, if it has. It stays a zombie until the value is dropped.
-    pub(super) fn ended(&self) -> io::Result<Option<ExitStatus>> {
+    pub(super) fn ended(&self) -> io::Result<Option<Ended>> {
+        if !self.child {
+            return match poll(&mut [self.end()], Some(&Timespec::default())) {
+                Ok(0) | Err(Errno::INTR) => Ok(None),
+                Ok(_) => Ok(Some(Ended(None))),
+                Err(error) => Err(error.into()),
+            };
+        }
         let options = WaitIdOptions::EXITED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
         Ok(waitid(WaitId::PidFd(self.end.as_fd()), options)?.map(|status| {
             let (code, signal) = (status.exit_status().unwrap_or(0), status.terminating_signal().unwrap_or(0));
             // As wait(2) packs them.
-            ExitStatus::from_raw(code << 8 | signal)
+            Ended(Some(ExitStatus::from_raw(code << 8 | signal)))
         }))
     }
 
@@ -163,16 +217,23 @@ impl Process {
     }
 }
 
+impl Process {
+    /// Ends it, and leaves nothing of it, not even for a thread to do.
+    pub(super) fn remove(mut self) {
+        self.signal(Signal::KILL);
+        let waited = waitid(WaitId::PidFd(self.end.as_fd()), WaitIdOptions::EXITED);
+        self.child &= waited.is_err();
+    }
+}
+
 impl Drop for Process {
     /// Has the kernel forget a child that has ended, by a thread that is not a real-time one: it throws the child's entries in
     /// `/proc` away, and a real-time thread would wait, on the core, for whoever is looking at them at that moment and needs
     /// that core.
     fn drop(&mut self) {
-        let Ok(Some(_)) = self.ended() else { return };
-        let Some(child) = self.child.take() else { return };
+        let (true, Ok(Some(_)), Ok(end)) = (self.child, self.ended(), self.end.try_clone()) else { return };
         let forget = move || {
-            let mut child = child;
-            let _ = child.wait();
+            let _ = waitid(WaitId::PidFd(end.as_fd()), WaitIdOptions::EXITED);
         };
         // Should there be no thread, it stays a zombie, which harms nobody.
         let _ = std::thread::Builder::new().name("undertaker".to_owned()).stack_size(STACK).spawn(forget);

@@ -3,14 +3,14 @@
 //! It is told of every change of what is held, so that nothing is left to do for it but to begin. One that does not listen,
 //! or ends, is replaced by another after a while.
 
-use std::collections::BTreeMap;
 use std::ffi::OsString;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd};
 use std::time::Duration;
 
 use rustix::event::PollFd;
 
 use super::channel::Message;
+use super::held::Held;
 use super::process::{Phase, Process, Program};
 use super::{CONFIGURATION, SPARE};
 
@@ -36,13 +36,7 @@ pub(super) struct Spare {
 impl Spare {
     /// Starts one if there is none and it is time, and follows what becomes of it. Says whether it says that the director
     /// is dead.
-    pub(super) fn keep(
-        &mut self,
-        program: &Program,
-        arguments: &[OsString],
-        held: &BTreeMap<String, OwnedFd>,
-        now: Duration,
-    ) -> bool {
+    pub(super) fn keep(&mut self, program: &Program, arguments: &[OsString], held: &Held, now: Duration) -> bool {
         match &mut self.process {
             None if now >= self.not_before => {
                 let arguments: Vec<_> = arguments.iter().cloned().chain([SPARE.into()]).collect();
@@ -65,18 +59,28 @@ impl Spare {
         false
     }
 
-    fn hear(&mut self, held: &BTreeMap<String, OwnedFd>, now: Duration) {
+    fn hear(&mut self, held: &Held, now: Duration) {
         let Some(process) = &mut self.process else { return };
         if let Some((Message::Prepared, _)) = process.hear() {
             process.enter(Phase::Waiting, now);
             process.go_after_others(0);
             self.pause = Duration::ZERO;
             tracing::info!("process {} waits as a spare", process.id());
-            for (name, thing) in held {
-                self.tell(&Message::Hold(name.clone()), Some(thing.as_fd()), now);
-            }
+            self.tell_all(held, now);
         } else if now > process.since + TO_PREPARE {
             self.failed(&"it did not prepare itself in time", now);
+        }
+    }
+
+    /// One that waits already, if there is one.
+    pub(super) fn of(process: Option<Process>) -> Self {
+        Self { process, ..Self::default() }
+    }
+
+    /// Tells it of everything.
+    pub(super) fn tell_all(&mut self, held: &Held, now: Duration) {
+        for (name, thing) in held.iter() {
+            self.tell(&Message::Hold(name.clone()), Some(thing.as_fd()), now);
         }
     }
 
@@ -86,6 +90,16 @@ impl Spare {
         if let Err(error) = process.channel.send_at_once(message, thing) {
             self.failed(&error, now);
         }
+    }
+
+    /// The one that waits, if it does.
+    pub(super) fn waiting(&self) -> Option<&Process> {
+        self.process.as_ref().filter(|process| process.phase == Phase::Waiting)
+    }
+
+    /// Whether there is one that does not wait yet.
+    pub(super) fn is_preparing(&self) -> bool {
+        self.process.is_some() && self.waiting().is_none()
     }
 
     /// The one that waits, if it does. Whoever calls this puts it to work.

@@ -13,6 +13,7 @@ use std::os::fd::OwnedFd;
 use std::time::Duration;
 
 use crate::sys::pulse::{Pulses, Sign};
+use crate::sys::usage;
 
 /// How often to look. Twice that is as much as a look can miss: what is longer is the supervisor's own sleep.
 pub(super) const LOOK: Duration = Duration::from_millis(3);
@@ -74,14 +75,14 @@ impl Watch {
 
 /// What the kernel says of a thread.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Condition {
+pub(super) struct Condition {
     /// Processor time that it has used.
-    used: Duration,
-    state: State,
+    pub(super) used: Duration,
+    pub(super) state: State,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum State {
+pub(super) enum State {
     /// It runs, or would.
     Runnable,
     /// It waits for something.
@@ -92,10 +93,9 @@ enum State {
 
 impl Condition {
     /// `None`: it is gone, or the kernel does not say.
-    fn of(process: u32, thread: u32) -> Option<Self> {
-        let read = |file| fs::read_to_string(format!("/proc/{process}/task/{thread}/{file}")).ok();
-        let used = read("schedstat")?.split(' ').next()?.parse().ok()?;
-        Some(Self { used: Duration::from_nanos(used), state: State::of(&read("stat")?)? })
+    pub(super) fn of(process: u32, thread: u32) -> Option<Self> {
+        let stat = fs::read_to_string(format!("/proc/{process}/task/{thread}/stat")).ok()?;
+        Some(Self { used: usage::used_by(process, thread)?, state: State::of(&stat)? })
     }
 }
 

@@ -6,7 +6,8 @@
 use std::io;
 use std::mem::size_of;
 use std::net::SocketAddr;
-use std::os::fd::AsRawFd;
+use std::ops::RangeInclusive;
+use std::os::fd::{AsRawFd, OwnedFd};
 
 use socket2::{Domain, Protocol, SockAddr, SockAddrStorage, Socket, Type};
 
@@ -15,6 +16,20 @@ use crate::wire::Family;
 /// A socket that does not wait, and tells how far a datagram has come.
 #[derive(Debug)]
 pub struct Listener(Socket);
+
+/// A UDP socket of another process that is bound to one of these ports; an error of kind `InvalidData` says that it is
+/// something else.
+pub fn over(socket: OwnedFd, family: Family, ports: RangeInclusive<u16>) -> io::Result<Socket> {
+    let socket = Socket::from(socket);
+    let is_udp = socket.r#type()? == Type::DGRAM && socket.protocol()? == Some(Protocol::UDP);
+    let bound = socket.local_addr()?.as_socket();
+    let fits = |bound: SocketAddr| bound.is_ipv4() == (family == Family::V4) && ports.contains(&bound.port());
+    if !is_udp || !bound.is_some_and(fits) {
+        return Err(io::ErrorKind::InvalidData.into());
+    }
+    socket.set_nonblocking(true)?;
+    Ok(socket)
+}
 
 /// A datagram.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,6 +59,11 @@ impl Listener {
         }
         socket.bind(&any.into())?;
         Ok(Self(socket))
+    }
+
+    /// Goes on with one that another process has bound so.
+    pub fn over(socket: OwnedFd, family: Family, port: u16) -> io::Result<Self> {
+        over(socket, family, port..=port).map(Self)
     }
 
     /// The socket, to be waited for.

@@ -5,6 +5,7 @@
 //! | [`affinity`] | which cores there are, and to run on one of them |
 //! | [`capabilities`] | what this process may do |
 //! | [`clock`] | what time it is: the only reader of clocks in the library |
+//! | [`exec`] | to become another program |
 //! | [`inherit`] | what the process was started with |
 //! | [`datagram`] | UDP datagrams, with the TTL that they arrived with |
 //! | [`interface`] | what an interface is: index, MTU, address, queues, driver |
@@ -18,13 +19,16 @@
 //! | [`readable`] | waiting for descriptors that the runtime has no type for |
 //! | [`scheduling`] | to let a thread go first |
 //! | [`seccomp`] | which system calls a thread may make |
+//! | [`service_manager`] | what systemd is told, and what it gives back |
 //! | [`signals`] | signals as something to read |
+//! | [`usage`] | who has used how much of the processors |
 //! | [`users`] | users and groups by their names |
 
 pub mod affinity;
 pub mod capabilities;
 pub mod clock;
 pub mod datagram;
+pub mod exec;
 pub mod inherit;
 pub mod interface;
 pub mod limits;
@@ -37,5 +41,7 @@ pub mod pulse;
 pub mod readable;
 pub mod scheduling;
 pub mod seccomp;
+pub mod service_manager;
 pub mod signals;
+pub mod usage;
 pub mod users;

@@ -114,6 +114,12 @@ impl Pulses {
         })
     }
 
+    /// Whether a thread has died while it held its page, and not let go in order. Once nobody has the process's descriptors
+    /// any more, this is known: the kernel goes through the pages first.
+    pub fn died(&self) -> bool {
+        self.pages().iter().any(|page| page.holder.load(Ordering::Acquire) & DIED != 0)
+    }
+
     /// Waits until all threads have died while they held their pages. Never returns if one of them lets go in order.
     pub fn wait_for_death(&self) {
         for page in self.pages() {

@@ -11,7 +11,7 @@ use super::packet::Packet;
 use super::proof::Proof;
 use super::proof::trailer::{Mode, Received};
 use super::spec::{Peers, Spec, Version};
-use super::wire::{Advert, Malformed};
+use super::wire::{Advert, Checksum, Malformed};
 use crate::wire::{Addr, Family};
 
 /// An advert that counts.
@@ -23,6 +23,8 @@ pub struct Heard {
     pub priority: u8,
     /// The sender's interval.
     pub interval: Duration,
+    /// The form of its checksum.
+    pub checksum: Checksum,
 }
 
 /// Why an advert of our virtual router id does not count.
@@ -129,6 +131,10 @@ pub fn judge(spec: &Spec, own: Option<Addr>, packet: &Packet<'_>) -> Result<(Hea
     // Over IPv6 the checksum covers the trailer too.
     let covered = if ends.source.family() == Family::V6 { packet.payload } else { bytes };
     let advert = Advert::parse_covered(bytes, covered, ends)?;
+    let checksum = advert.checksum(covered, ends).unwrap_or_default();
+    if checksum == Checksum::Group && !spec.learns_checksum && spec.checksum != Checksum::Group {
+        return Err(Rejection::Checksum);
+    }
     if advert.version != spec.version {
         return Err(Rejection::Version);
     }
@@ -141,7 +147,7 @@ pub fn judge(spec: &Spec, own: Option<Addr>, packet: &Packet<'_>) -> Result<(Hea
     if spec.version == Version::V2 && advert.interval != spec.interval {
         return Err(Rejection::Interval);
     }
-    Ok((Heard { from: ends.source, priority: advert.priority, interval: advert.interval }, advert))
+    Ok((Heard { from: ends.source, priority: advert.priority, interval: advert.interval, checksum }, advert))
 }
 
 /// The advert and, where trailers are expected, its trailer.

@@ -70,6 +70,8 @@ pub enum Action {
 /// Of several backups that found the master dead, the best should lead, but the skew of a second would spoil what was won:
 /// this part of it is enough for an advert to get to the others.
 const HASTE: u32 = 8;
+/// The longest interval that an advert of version 3 can name: 12 bits of hundredths (RFC 5798 5.2.7).
+const LONGEST: Duration = Duration::from_millis(40_950);
 
 /// At most this many actions follow from one input.
 pub const MOST: usize = 4;
@@ -276,7 +278,8 @@ impl Machine {
                 actions.push(Action::Entered(Role::Master, Cause::Resumed));
             }
             Standing::Backup { interval, down_at, preempt_at } => {
-                let interval = if self.version == Version::V3 { interval } else { self.interval };
+                // Whoever wrote it may have been dying, or mean harm.
+                let interval = if self.version == Version::V3 { interval.min(LONGEST) } else { self.interval };
                 let one_more = now + interval + skew(self.version, interval, self.priority);
                 let down_at = down_at.max(one_more).min(now + self.down_after(interval));
                 self.state = State::Backup(Backup {

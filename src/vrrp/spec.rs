@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::proof::Proof;
+use super::wire::Checksum;
 use crate::wire::{Addr, Family, Mac};
 
 /// The version spoken.
@@ -62,8 +63,10 @@ pub struct Spec {
     pub manners: Manners,
     /// `skip_check_adv_addr`: addresses of adverts from the same master are compared once only.
     pub compares_once: bool,
-    /// `v3_checksum_as_v2`: no pseudo header in the checksum of version 3 over IPv4.
-    pub plain_checksum: bool,
+    /// The checksum of our adverts (`v3_checksum_as_v2`, `old_unicast_checksum`).
+    pub checksum: Checksum,
+    /// Whether a peer's [`Checksum::Group`] counts, and becomes ours (not with `old_unicast_checksum never`).
+    pub learns_checksum: bool,
     /// `unicast_fault_no_peer` without any peer: it never takes part.
     pub lonely: bool,
     /// `track_src_ip`: it takes part only while [`source`](Self::source) is an address of the director.
@@ -194,7 +197,8 @@ impl Spec {
             peers: Peers::Multicast(group(family)),
             manners: Manners::default(),
             compares_once: false,
-            plain_checksum: false,
+            checksum: Checksum::Journey,
+            learns_checksum: true,
             lonely: false,
             needs_source: false,
             yields_after: None,

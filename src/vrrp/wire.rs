@@ -57,6 +57,21 @@ pub enum Authentication {
     Other(u8),
 }
 
+/// What the checksum of version 3 over IPv4 covers besides the advert. Over IPv6 it is always the journey, with version 2 nothing.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Checksum {
+    /// A pseudo header of the addresses that the advert travels between: as keepalived and most others send it.
+    #[default]
+    Journey,
+    /// Nothing: as with version 2 (RFC 9568).
+    Bare,
+    /// A pseudo header to the multicast group though the advert goes to a peer: as old versions of keepalived sent it.
+    Group,
+}
+
+/// The multicast group of VRRP over IPv4.
+const GROUP: Addr = Addr::v4(0xe000_0012);
+
 /// The ends of an advert's journey, as far as checksum and layout depend on them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Ends {
@@ -80,8 +95,8 @@ pub enum Malformed {
 }
 
 impl Advert {
-    /// The bytes, with a checksum for a journey between `ends`. `plain` leaves the pseudo header of IPv4 out of it.
-    pub fn emit(&self, ends: Ends, plain: bool) -> Vec<u8> {
+    /// The bytes, with a checksum for a journey between `ends`.
+    pub fn emit(&self, ends: Ends, form: Checksum) -> Vec<u8> {
         let count = u8::try_from(self.addresses.len()).expect("a configuration has at most 255 addresses an instance");
         let mut bytes = vec![self.version.number() << 4 | ADVERTISEMENT, self.router, self.priority, count];
         match self.version {
@@ -98,7 +113,7 @@ impl Advert {
         if self.version == Version::V2 {
             bytes.extend(self.authentication.data());
         }
-        let sum = checksum::finish(self.before(ends, plain, bytes.len()), &bytes);
+        let sum = checksum::finish(self.before(ends, form, bytes.len()), &bytes);
         bytes[6..8].copy_from_slice(&sum.to_be_bytes());
         bytes
     }
@@ -141,15 +156,24 @@ impl Advert {
             },
             addresses: bytes[HEADER..end].chunks_exact(size).map(address).collect(),
         };
-        let forms = [false, true].map(|plain| checksum::finish(advert.before(ends, plain, covered.len()), covered));
-        if forms.contains(&0) { Ok(advert) } else { Err(Malformed::Checksum) }
+        if advert.checksum(covered, ends).is_some() { Ok(advert) } else { Err(Malformed::Checksum) }
+    }
+
+    /// The form of the checksum that these bytes bear, if it is right.
+    pub fn checksum(&self, covered: &[u8], ends: Ends) -> Option<Checksum> {
+        let is_right = |form: &Checksum| checksum::finish(self.before(ends, *form, covered.len()), covered) == 0;
+        [Checksum::Journey, Checksum::Bare, Checksum::Group].into_iter().find(is_right)
     }
 
     /// What the checksum covers besides the advert's own bytes.
-    fn before(&self, ends: Ends, plain: bool, length: usize) -> u64 {
-        let bare = self.version == Version::V2 || plain && ends.source.family() == Family::V4;
+    fn before(&self, ends: Ends, form: Checksum, length: usize) -> u64 {
+        let destination = match (self.version, ends.source.family(), form) {
+            (Version::V2, ..) | (_, Family::V4, Checksum::Bare) => return 0,
+            (_, Family::V4, Checksum::Group) => GROUP,
+            _ => ends.destination,
+        };
         // At most LONGEST.
-        if bare { 0 } else { pseudo_header(ends.source, ends.destination, PROTOCOL, length as u32) }
+        pseudo_header(ends.source, destination, PROTOCOL, length as u32)
     }
 }
 

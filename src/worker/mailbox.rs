@@ -1,6 +1,7 @@
-//! How a snapshot gets to a worker and the old one back, without either waiting.
+//! How a snapshot gets to a worker and the old one back, without either waiting; and what a worker cannot see itself.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use crossbeam::queue::ArrayQueue;
 
@@ -13,6 +14,7 @@ const RETIRED: usize = 4;
 struct Shelf {
     newest: ArrayQueue<Arc<Snapshot>>,
     retired: ArrayQueue<Arc<Snapshot>>,
+    core_is_shared: AtomicBool,
 }
 
 /// The control thread's end.
@@ -33,7 +35,8 @@ pub struct Inbox {
 impl Mailbox {
     /// Both ends; the worker starts with `first`.
     pub fn new(first: Arc<Snapshot>) -> (Mailbox, Inbox) {
-        let shelf = Arc::new(Shelf { newest: ArrayQueue::new(1), retired: ArrayQueue::new(RETIRED) });
+        let (newest, retired) = (ArrayQueue::new(1), ArrayQueue::new(RETIRED));
+        let shelf = Arc::new(Shelf { newest, retired, core_is_shared: AtomicBool::new(false) });
         (Mailbox { shelf: Arc::clone(&shelf) }, Inbox { shelf, current: first, parked: None })
     }
 
@@ -46,6 +49,11 @@ impl Mailbox {
     /// Whether the worker has taken the newest snapshot.
     pub fn is_taken(&self) -> bool {
         self.shelf.newest.is_empty()
+    }
+
+    /// Tells the worker whether others make use of its core.
+    pub fn share_core(&self, shared: bool) {
+        self.shelf.core_is_shared.store(shared, Ordering::Relaxed);
     }
 }
 
@@ -66,6 +74,12 @@ impl Inbox {
         self.parked = Some(std::mem::replace(&mut self.current, newer));
         self.hand_back();
         true
+    }
+
+    /// Whether others make use of the worker's core, by the latest look.
+    #[inline(always)]
+    pub fn shares_core(&self) -> bool {
+        self.shelf.core_is_shared.load(Ordering::Relaxed)
     }
 
     /// Whether nothing is left to hand back.

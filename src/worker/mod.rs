@@ -13,6 +13,7 @@ mod mailbox;
 mod offline;
 mod outbox;
 mod pieces;
+mod rest;
 mod waiting;
 
 #[cfg(debug_assertions)]
@@ -35,6 +36,7 @@ use crate::time::Tick;
 use crate::wire::parse;
 use outbox::Outbox;
 use pieces::Parts;
+use rest::{DOZE, Next, Rest};
 use waiting::Waiting;
 
 /// Faults on demand are for tests, and a build that is used has none.
@@ -44,8 +46,6 @@ pub type OnDemand = ();
 #[cfg(not(debug_assertions))]
 pub const fn stand_still_on_demand() {}
 
-/// Empty turns before an adaptive worker sleeps: a few tens of microseconds.
-const SPINS: u32 = 200;
 /// Longest sleep; also how late a new snapshot may be taken up by an idle worker.
 const SLEEP: Duration = Duration::from_millis(10);
 /// Sleep while frames wait for a neighbour.
@@ -230,24 +230,27 @@ impl<I: PacketIo, O: Observer> Worker<I, O> {
         stop: &Arc<std::sync::atomic::AtomicBool>,
         pulse: &Pulse,
     ) -> Self {
-        let mut empty = 0;
+        let mut rest = Rest::default();
         self.member.unpark();
         while !stop.load(std::sync::atomic::Ordering::Relaxed) {
             pulse.turn();
             if self.turn(clock()) != 0 {
-                empty = 0;
+                rest.end();
                 continue;
             }
-            empty += 1;
-            if poll == Poll::Adaptive && empty > SPINS {
-                let at_most = if self.waiting.is_empty() { SLEEP } else { SHORT_SLEEP };
-                self.member.park();
-                pulse.wait();
-                self.io.wait(at_most);
-                self.member.unpark();
-            } else {
+            let next = rest.next(poll, self.inbox.shares_core());
+            if next == Next::Look {
                 std::hint::spin_loop();
+                continue;
             }
+            self.member.park();
+            pulse.wait();
+            if next == Next::Doze {
+                self.io.doze(DOZE);
+            } else {
+                self.io.wait(if self.waiting.is_empty() { SLEEP } else { SHORT_SLEEP });
+            }
+            self.member.unpark();
         }
         self.member.park();
         self

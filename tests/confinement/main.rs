@@ -7,6 +7,7 @@
 mod support;
 
 mod attempts;
+mod planted;
 
 use std::collections::BTreeMap;
 use std::fs::Permissions;

@@ -14,6 +14,8 @@ use super::netns::Namespace;
 /// A running director. Dropped, it is asked to end; if the test failed, its log is printed.
 pub struct Director {
     child: Child,
+    /// The first process, or a supervisor that has taken its place.
+    supervisor: Mutex<Pid>,
     log: Arc<Mutex<Vec<String>>>,
     reader: Option<JoinHandle<()>>,
     socket: PathBuf,
@@ -64,7 +66,8 @@ impl Director {
                 writer.lock().expect("no holder panics").push(line);
             }
         });
-        Self { child, log, reader: Some(reader), socket }
+        let supervisor = Mutex::new(Pid::from_child(&child));
+        Self { child, supervisor, log, reader: Some(reader), socket }
     }
 
     /// Runs it in the expectation that it ends by itself.
@@ -110,39 +113,58 @@ impl Director {
         String::from_utf8_lossy(&stdout).into_owned() + &String::from_utf8_lossy(&stderr)
     }
 
-    /// Its process id.
+    /// Its process id; that of its supervisor, if it has one.
     pub fn pid(&self) -> Pid {
-        Pid::from_child(&self.child)
+        *self.supervisor.lock().expect("no holder panics")
     }
 
-    /// The director itself, if this is its supervisor: the one that was started first of those that are not dead. Others are
-    /// spares.
-    fn supervised(&self) -> Option<Pid> {
+    /// Kills the supervisor, and waits until another has taken its place.
+    pub fn kill_supervisor(&self) {
+        let before = self.pid();
+        kill_process(before, Signal::KILL).expect("it is there");
+        self.find_supervisor(before);
+    }
+
+    /// Waits until there is another supervisor than this one, and goes by that.
+    pub fn find_supervisor(&self, before: Pid) {
+        eventually("there is another supervisor", || {
+            let found = self.try_ask("status --json").and_then(|status| status_id(&status, "supervisor"));
+            let found = found.filter(|&found| found != before);
+            found.is_some_and(|found| {
+                *self.supervisor.lock().expect("no holder panics") = found;
+                true
+            })
+        });
+    }
+
+    /// Whether the process that was started first is the supervisor no more.
+    fn was_adopted(&self) -> bool {
+        self.pid() != Pid::from_child(&self.child)
+    }
+
+    /// The director and its spare: those that the supervisor has started, and one that it has adopted.
+    fn supervised(&self) -> Vec<Pid> {
         let id = self.pid().as_raw_nonzero();
-        let children = std::fs::read_to_string(format!("/proc/{id}/task/{id}/children")).ok()?;
-        let lives = |id: &&str| {
-            let stat = std::fs::read_to_string(format!("/proc/{id}/stat")).unwrap_or_default();
-            !stat.rsplit(") ").next().is_none_or(|state| state.starts_with(['Z', 'X']))
-        };
-        children.split_whitespace().find(lives).and_then(|id| Pid::from_raw(id.parse().ok()?))
+        let children = std::fs::read_to_string(format!("/proc/{id}/task/{id}/children")).unwrap_or_default();
+        let children = children.split_whitespace().filter_map(|id| Pid::from_raw(id.parse().ok()?));
+        let adopted = self.was_adopted().then(|| self.try_ask("status --json")).flatten();
+        children.chain(adopted.and_then(|status| status_id(&status, "process"))).collect()
     }
 
     /// The director itself, as it says: beside it there may be a spare, and one that is not quite dead.
     pub fn process(&self) -> Pid {
-        let status: serde_json::Value = serde_json::from_str(&self.status()).expect("it is JSON");
-        let id = status["process"].as_i64().and_then(|id| i32::try_from(id).ok());
-        id.and_then(Pid::from_raw).expect("it has an id")
+        status_id(&self.status(), "process").expect("it has an id")
     }
 
-    /// Sends a signal and waits for the end. Killed are supervisor and director, so that nobody follows.
+    /// Sends a signal and waits for the end. Killed are supervisor, director and spare, so that nobody follows.
     pub fn end_by(&mut self, signal: Signal) -> ExitStatus {
         if signal == Signal::KILL {
-            let director = self.supervised();
-            kill_process(self.pid(), signal).expect("it is a child that was not waited for");
-            director.map(|director| kill_process(director, signal));
+            let supervised = self.supervised();
+            kill_process(self.pid(), signal).expect("it was not waited for");
+            supervised.into_iter().for_each(|process| _ = kill_process(process, signal));
             return self.wait();
         }
-        kill_process(self.pid(), signal).expect("it is a child that was not waited for");
+        kill_process(self.pid(), signal).expect("it was not waited for");
         self.wait()
     }
 
@@ -170,8 +192,21 @@ impl Director {
         self.log().contains(text)
     }
 
+    /// How it ended, if it has. Of one that is no child of ours only that it has.
     fn ended(&mut self) -> Option<ExitStatus> {
-        self.child.try_wait().expect("it is our child")
+        let status = self.child.try_wait().expect("it is our child")?;
+        if !self.was_adopted() {
+            return Some(status);
+        }
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.pid().as_raw_nonzero())).unwrap_or_default();
+        let lives = stat.rsplit(") ").next().is_some_and(|state| !state.starts_with(['Z', 'X']) && !state.is_empty());
+        (!lives).then(ExitStatus::default)
+    }
+
+    fn try_ask(&self, command: &str) -> Option<String> {
+        let output = Command::new(program()).args(command.split(' ')).arg("--socket").arg(&self.socket).output();
+        let Output { status, stdout, .. } = output.expect("the binary is built");
+        status.success().then(|| String::from_utf8_lossy(&stdout).into_owned())
     }
 
     /// What a subcommand prints that asks this director.
@@ -194,15 +229,22 @@ impl Drop for Director {
                 }
                 std::thread::sleep(std::time::Duration::from_millis(50));
             }
-            let director = self.supervised();
-            let _ = self.child.kill();
-            director.map(|director| kill_process(director, Signal::KILL));
+            let supervised = self.supervised();
+            let _ = kill_process(self.pid(), Signal::KILL);
+            supervised.into_iter().for_each(|process| _ = kill_process(process, Signal::KILL));
             let _ = self.child.wait();
         }
         if std::thread::panicking() {
             println!("the director's log:\n{}", self.log());
         }
     }
+}
+
+/// A process that `ringmaster status --json` names.
+fn status_id(status: &str, name: &str) -> Option<Pid> {
+    let status: serde_json::Value = serde_json::from_str(status).expect("it is JSON");
+    let id = status[name].as_i64().and_then(|id| i32::try_from(id).ok());
+    id.and_then(Pid::from_raw)
 }
 
 /// Writes the configuration with a control socket of its own (namespaces share the file system), and gives both paths.

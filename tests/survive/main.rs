@@ -6,11 +6,13 @@ mod support;
 
 mod black_box;
 mod clients;
+mod crowd;
 mod pace;
 mod replacement;
 mod schedule;
 mod spare;
 mod spell;
+mod supervisor;
 mod thousand;
 mod traffic;
 
@@ -216,22 +218,4 @@ fn what_waits_for_seconds_is_lost_by_nobody() {
         });
         scene.end();
     }
-}
-
-#[test]
-fn the_death_of_the_supervisor_harms_nobody() {
-    if !netns::available() {
-        return;
-    }
-    let mut scene = Scene::new(Lab::nat(), V6, 1);
-    let director = scene.director.process();
-    kill(scene.director.pid());
-    scene.flow();
-    eventually("it notices", || scene.director.has_logged("the supervisor is gone"));
-    scene.flow();
-    let outcome = scene.stream.stop();
-    assert_eq!(outcome, Outcome { sent: outcome.sent, ..Outcome::default() });
-    kill_process(director, Signal::TERM).expect("it is there");
-    scene.director.wait();
-    assert!(scene.director.has_logged("SIGTERM: stopping"));
 }

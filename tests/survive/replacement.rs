@@ -5,9 +5,11 @@ use std::fs::{File, read_dir, read_link};
 use std::io::Read;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use rustix::process::{Pid, Signal, kill_process};
 
+use crate::clients::visit;
 use crate::support::director::program;
 use crate::support::eventually;
 use crate::support::hosts::Family::{V4, V6};
@@ -51,12 +53,12 @@ fn a_broken_configuration_keeps_nobody_from_being_followed() {
 }
 
 /// The program that a process runs, by whatever name it has now.
-fn runs(process: Pid) -> PathBuf {
+pub(crate) fn runs(process: Pid) -> PathBuf {
     read_link(format!("/proc/{}/exe", process.as_raw_nonzero())).expect("it is there")
 }
 
 /// Another file with the same program.
-fn another(directory: &Path, name: &str) -> PathBuf {
+pub(crate) fn another(directory: &Path, name: &str) -> PathBuf {
     let path = directory.join(name);
     std::fs::copy(program(), &path).expect("the lab's directory is writable");
     path
@@ -105,6 +107,22 @@ fn held(supervisor: Pid, name: &str) -> File {
     File::options().read(true).write(true).open(path.expect("it is held")).expect("root may")
 }
 
+/// Whatever is lost, the steering program stays where it is, so that the kernel gets nobody's packets and refuses nobody.
+fn nobody_is_refused(scene: &Scene, fault: impl FnOnce()) {
+    let (client, from, to) = (&scene.lab.client, scene.lab.clients(V4)[1], (scene.lab.vip(V4), 80).into());
+    let stop = AtomicBool::new(false);
+    let visits = std::thread::scope(|threads| {
+        let visitor = threads.spawn(|| client.enter(|| visit(from, to, &stop)));
+        fault();
+        stop.store(true, Ordering::Relaxed);
+        visitor.join().expect("it does not panic")
+    });
+    // Who had a connection already may be told that it is not known any more.
+    let refused: Vec<_> = visits.failed.iter().filter(|why| why.contains("refused")).collect();
+    assert!(refused.is_empty(), "{refused:?}");
+    assert!(!scene.director.has_logged("the steering program is attached anew"));
+}
+
 /// As if a program with another layout of rings or table had run before.
 #[test]
 fn what_has_another_layout_is_made_anew() {
@@ -119,9 +137,11 @@ fn what_has_another_layout_is_made_anew() {
         // A small table is soon made anew.
         let scene = Scene::with(Lab::nat(), V4, "workers 1\nconnections 20000", vec![]);
         held(scene.director.pid(), name).write_all_at(&99_u32.to_le_bytes(), 8).expect("it is not sealed");
-        scene.until_followed(|_| {
-            let told = scene.director.upgrade(&program());
-            assert!(told.contains("has taken over"), "{told}");
+        nobody_is_refused(&scene, || {
+            scene.until_followed(|_| {
+                let told = scene.director.upgrade(&program());
+                assert!(told.contains("has taken over"), "{told}");
+            });
         });
         assert!(scene.director.has_logged(told), "{name}");
         assert_eq!(scene.director.log().matches("connections are lost").count(), usize::from(!keeps), "{name}");
@@ -145,13 +165,15 @@ fn what_cannot_be_read_is_forgotten() {
         return;
     }
     let scene = Scene::with(Lab::dr(), V4, "workers 2\nconnections 20000", vec![]);
-    scene.until_followed(|process| {
-        let mut state = held(scene.director.pid(), "ringmaster-state");
-        let mut text = String::new();
-        state.read_to_string(&mut text).expect("it is text");
-        let at = text.find("\"layout\":").expect("it has one") + "\"layout\":".len();
-        state.write_all_at(b"9", at as u64).expect("it is not sealed");
-        kill(process);
+    nobody_is_refused(&scene, || {
+        scene.until_followed(|process| {
+            let mut state = held(scene.director.pid(), "ringmaster-state");
+            let mut text = String::new();
+            state.read_to_string(&mut text).expect("it is text");
+            let at = text.find("\"layout\":").expect("it has one") + "\"layout\":".len();
+            state.write_all_at(b"9", at as u64).expect("it is not sealed");
+            kill(process);
+        })
     });
     assert!(scene.director.has_logged("connections are lost: what the last director knew: layout 9 instead of"));
     eventually("clients are served", || serves(&scene));

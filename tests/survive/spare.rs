@@ -1,7 +1,7 @@
 //! The spare director: how soon it takes over, from one that died and from one that hangs, and that it leaves one alone that
 //! is only kept waiting.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr, SocketAddrV4, UdpSocket};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -13,10 +13,12 @@ use crate::support::config::Service;
 use crate::support::hosts::Family::{V4, V6};
 use crate::support::lab::Lab;
 use crate::support::{eventually, netns};
-use crate::{Scene, kill};
+use crate::{Scene, crowd, kill};
 
 /// Where the steady datagrams go.
 const PORT: u16 = 7001;
+/// Where those go that make much to take over.
+const CROWDED: u16 = 7002;
 
 impl Scene {
     /// Waits until there is a spare again.
@@ -52,7 +54,21 @@ fn scene(lab: Lab, family: crate::support::hosts::Family, workers: usize) -> Sce
         servers: vec![lab.servers[0].address(family).to_string()],
         ..lab.service(family)
     };
-    Scene::with(lab, family, &format!("workers {workers}"), vec![paced])
+    let Some(crowd) = crowd::wanted() else {
+        return Scene::with(lab, family, &format!("workers {workers}"), vec![paced]);
+    };
+    let vip = lab.vip(V4).to_string();
+    let crowded =
+        Service { vip, port: CROWDED, real_port: CROWDED, protocol: "UDP", persistence: 0, ..lab.service(V4) };
+    let IpAddr::V4(to) = lab.vip(V4) else { unreachable!("it is one of the family") };
+    // Nobody answers, nor says that nobody is there.
+    let servers = lab.servers.iter().map(|server| server.host.enter(|| UdpSocket::bind(("0.0.0.0", CROWDED))));
+    let silent: Vec<_> = servers.collect::<Result<_, _>>().expect("the port is free");
+    let scene =
+        Scene::with(lab, family, &format!("workers {workers}\n connections {}", crowd * 2), vec![paced, crowded]);
+    crowd::gather(&scene, SocketAddrV4::new(to, CROWDED), crowd);
+    drop(silent);
+    scene
 }
 
 #[test]
@@ -65,6 +81,29 @@ fn a_spare_goes_on_within_milliseconds() {
     // In a build without optimisation, on a machine that does other things. Without a spare it is 120 ms.
     assert!(gaps[gaps.len() / 2] < Duration::from_millis(80));
     assert_eq!(scene.director.log().matches("the spare one has taken over").count(), 8, "none was started anew");
+    scene.end_without_reckoning();
+}
+
+/// One that the machine gives no time is waited for, and then followed as one that was slow: what it began with is good.
+#[test]
+fn a_spare_that_does_not_get_on_is_followed_with_the_rings() {
+    if !netns::available() {
+        return;
+    }
+    let scene = scene(Lab::dr(), V4, 1);
+    scene.until_spared();
+    std::thread::sleep(Duration::from_millis(1100));
+    let log = scene.director.log();
+    let spare =
+        log.lines().rfind(|line| line.contains("waits as a spare")).and_then(|line| line.split(' ').rev().nth(4));
+    let spare = spare.and_then(|number| Pid::from_raw(number.parse().ok()?)).expect("it says its number");
+    scene.until_followed(|process| {
+        kill_process(spare, Signal::STOP).expect("it is there");
+        kill(process);
+    });
+    assert!(scene.director.has_logged("does not begin: it is killed"));
+    assert!(!scene.director.has_logged("rings are opened anew") && !scene.director.has_logged("gave up"));
+    assert!(!scene.director.has_logged("connections are lost"));
     scene.end_without_reckoning();
 }
 

@@ -3,11 +3,11 @@
 use std::time::Duration;
 
 use ringmaster::sys::clock;
-use rustix::process::Signal;
+use rustix::process::{Signal, kill_process};
 use serde_json::Value;
 
 use crate::lab::Lab;
-use crate::support::director::Director;
+use crate::support::director::{Director, program};
 use crate::support::{eventually, keepalived};
 
 /// Host `number`'s configuration; an instance of its own besides, whose priority follows the session.
@@ -120,6 +120,49 @@ fn between_ourselves_and_in_the_form_of_the_rfc() {
     let noticed = took(dead, "the neighbour is dead", || one.has_logged("bfd peer: down"));
     println!("a dead director was noticed after {noticed:?}");
     assert!(noticed < Duration::from_millis(700), "{noticed:?} where 200 ms are due");
+}
+
+/// Nor of one that makes way for another program: the session has the same name, and its sockets have never been closed.
+#[test]
+fn a_neighbour_sees_nothing_of_a_director_that_is_followed() {
+    if !keepalived::available() {
+        return;
+    }
+    let Some(lab) = Lab::new() else { return };
+    // 400 ms of silence are allowed: many times the pause, of which a busy machine may make more.
+    let patient = |number| config(number, V4, "").replace("multiplier 4", "multiplier 8");
+    let ours = lab.ours(0, &patient(0));
+    let theirs = lab.keepalived(1, &patient(1));
+    eventually("both are up", || is_up(&ours));
+    eventually("keepalived sees us", || theirs.log().contains("Changing effective priority from 100 to 105"));
+    eventually("the priority has risen", || priority(&ours) == 105);
+    for fault in 1..=4 {
+        eventually("a spare waits", || ours.log().matches("waits as a spare").count() >= fault);
+        std::thread::sleep(Duration::from_millis(1100));
+        let begun = ours.log().matches("ready:").count();
+        if fault == 4 {
+            let told = ours.upgrade(&program());
+            assert!(told.contains("has taken over"), "{told}");
+        } else {
+            kill_process(ours.process(), Signal::KILL).expect("it is there");
+        }
+        eventually("the next director is ready", || ours.log().matches("ready:").count() > begun);
+        eventually("it goes on", || is_up(&ours) && priority(&ours) == 105);
+    }
+    std::thread::sleep(Duration::from_millis(500));
+    assert!(!theirs.log().contains("Changing effective priority from 105 to 100"), "{}", theirs.log());
+    assert_eq!(ours.log().matches("bfd peer: up").count(), 1, "it came up once");
+    assert!(!ours.has_logged("bfd peer: down"));
+
+    // A session that a reload has ended is not held any longer, and its port is free.
+    ours.reload(
+        &patient(0)
+            .replace("bfd_instance peer", "bfd_instance other")
+            .replace("192.0.2.2\n source_ip", "192.0.2.77\n source_ip")
+            .replace("peer weight", "other weight"),
+    );
+    eventually("it is another session", || session(&ours)["name"] == "other");
+    eventually("keepalived was told", || theirs.log().contains("Changing effective priority from 105 to 100"));
 }
 
 /// With adverts every second, a master's silence takes three of them and more to be noticed.

@@ -88,3 +88,33 @@ fn bfd_sessions_stay_up() {
     ours.reload(&config(&bfd(2, 40), "track_bfd {\n peer weight 5\n }"));
     eventually("it is up again", || priority(&ours) == 105);
 }
+
+/// The words and the absence of `notify_fault` are those seen of keepalived 2.2.7.
+#[test]
+fn instances_that_a_reload_takes_out_are_told_of() {
+    let Some(lab) = Lab::new() else { return };
+    let calls = lab.file("calls");
+    let call = lab.script("call", &format!("echo \"$@\" >>{}", calls.display()));
+    let call = call.display();
+    let instance = |name: &str, router: u8, deleted: &str| {
+        format!(
+            "vrrp_instance {name} {{\n interface eth0\n virtual_router_id {router}\n priority 100\n version 3\n advert_int 0.1\n \
+             virtual_ipaddress {{\n 192.0.2.{router}\n }}\n notify \"{call} any\"\n notify_fault \"{call} fault\"\n \
+             notify_stop \"{call} stop\"\n {deleted}\n}}\n"
+        )
+    };
+    let global = "global_defs {\n script_user root\n}\n";
+    let kept = format!("{global}{}", instance("D", 104, ""));
+    let gone = instance("A", 101, "")
+        + &instance("B", 102, "notify_deleted")
+        + &instance("C", 103, &format!("notify_deleted \"{call} deleted C\""));
+    let director = lab.ours(0, &format!("{kept}{gone}"));
+    let heard = || lab.read("calls");
+    eventually("all lead", || heard().matches("MASTER").count() == 4);
+    fs::write(&calls, "").expect("the directory is writable");
+    director.reload(&format!("{kept}ringmaster {{\n interfaces eth0\n}}\n"));
+    let expected =
+        ["any INSTANCE A FAULT 100", "any INSTANCE B DELETED 100", "deleted C", "any INSTANCE C DELETED 100"];
+    eventually("it is told", || heard().lines().count() >= expected.len());
+    assert_eq!(heard().lines().collect::<Vec<_>>(), expected);
+}

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use ringmaster::vrrp::packet::Packet;
 use ringmaster::vrrp::spec::Version;
-use ringmaster::vrrp::wire::{Advert, Authentication, Ends};
+use ringmaster::vrrp::wire::{Advert, Authentication, Checksum, Ends};
 use ringmaster::wire::Addr;
 use socket2::{Domain, InterfaceIndexOrAddress, Protocol, Socket, Type};
 
@@ -32,7 +32,7 @@ impl Bystander {
     fn send(&self, advert: &Advert, ttl: u8, spoil: bool) {
         let (source, destination) = (Ipv4Addr::new(192, 168, 146, 13), Ipv4Addr::new(224, 0, 0, 18));
         let ends = Ends { source: Addr::from(source), destination: Addr::from(destination) };
-        let mut payload = advert.emit(ends, false);
+        let mut payload = advert.emit(ends, Checksum::Journey);
         payload[6] ^= u8::from(spoil);
         let bytes = Packet { ends, ttl, payload: &payload, header: None }.emit(7);
         self.0.send_to(&bytes, &std::net::SocketAddr::from((destination, 0)).into()).expect("the link is up");

@@ -39,6 +39,7 @@ pub(crate) const V3: Form = Form { version: 3, ..V2 };
 pub(crate) const V3_TENTH: Form = Form { interval: "0.1", ..V3 };
 pub(crate) const UNICAST_V2: Form = Form { unicast: true, ..V2_PASS };
 pub(crate) const UNICAST_V3: Form = Form { unicast: true, ..V3_TENTH };
+pub(crate) const UNICAST_V3_OLD: Form = Form { extra: "old_unicast_checksum", ..UNICAST_V3 };
 pub(crate) const V6: Form = Form { addresses: ["fe80::146:100/64", "fd00:146::100/64"], ..V3_TENTH };
 
 impl Form {
@@ -167,5 +168,6 @@ rows! {
     v3_every_tenth_of_a_second: V3_TENTH;
     unicast_v2: UNICAST_V2;
     unicast_v3: UNICAST_V3;
+    unicast_v3_with_the_old_checksum: UNICAST_V3_OLD;
     ipv6: V6;
 }

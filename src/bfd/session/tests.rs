@@ -262,7 +262,93 @@ fn a_neighbour_that_takes_nothing_is_sent_nothing() {
     }
 }
 
+/// Has the first of two sessions die, and go on in another process after a while.
+fn die_and_go_on(pair: &mut Pair, pause: Duration, spec: Spec) {
+    let standing = pair.sessions[0].standing();
+    pair.cut = [true; 2];
+    pair.run(pause);
+    pair.cut = [false; 2];
+    pair.sessions[0] = Session::resume(spec, standing, 7, pair.now).expect("a session can stand so");
+}
+
+#[test]
+fn a_session_that_goes_on_in_another_process_has_never_been_away() {
+    for (pause, after) in [(0, spec(50, 50, 3)), (80, spec(50, 50, 3)), (80, spec(50, 90, 4)), (80, spec(90, 20, 3))] {
+        let mut pair = Pair::new(spec(50, 50, 3), spec(50, 50, 3));
+        pair.run(Duration::from_secs(5));
+        for _ in 0..20 {
+            die_and_go_on(&mut pair, MS * pause, after.clone());
+            pair.run(MS * 333);
+        }
+        assert_eq!(pair.states(), [State::Up, State::Up]);
+        assert_eq!([pair.changes[0].len(), pair.changes[1].len()], [1, 1], "{pause} ms: both came up once");
+        assert!(pair.sessions[0].before.is_none() && !pair.sessions[0].polling, "new times are confirmed");
+    }
+}
+
+#[test]
+fn one_that_was_away_too_long_comes_up_again() {
+    let mut pair = Pair::new(spec(50, 50, 3), spec(50, 50, 3));
+    pair.run(Duration::from_secs(5));
+    die_and_go_on(&mut pair, MS * 400, spec(50, 50, 3));
+    pair.run(Duration::from_secs(3));
+    assert_eq!(pair.states(), [State::Up, State::Up]);
+    assert_eq!(pair.changes[1].iter().filter(|(_, change)| !change.up).count(), 1);
+}
+
+fn any_time() -> impl Strategy<Value = Duration> {
+    prop_oneof![
+        (0..2_000_000_u64).prop_map(Duration::from_micros),
+        Just(Duration::from_micros(u32::MAX.into())),
+        Just(Duration::MAX),
+        any::<Duration>(),
+    ]
+}
+
+fn any_state() -> impl Strategy<Value = State> {
+    prop::sample::select(vec![State::AdminDown, State::Down, State::Init, State::Up])
+}
+
+prop_compose! {
+    /// What somebody may have written who was dying, or means harm.
+    fn any_standing()(
+        states in [any_state(), any_state()],
+        discriminators in any::<[u32; 2]>(),
+        times in prop::collection::vec(any_time(), 7..8),
+        flags in any::<[bool; 3]>(),
+    ) -> Standing {
+        let of = |at| Times { min_tx: times[at], min_rx: times[at + 1] };
+        Standing {
+            state: states[0],
+            diagnostic: Diagnostic::None,
+            since: times[0],
+            discriminator: discriminators[0],
+            remote: Remote { discriminator: discriminators[1], state: states[1], min_rx: times[1], demand: flags[0] },
+            times: of(2),
+            before: flags[1].then(|| of(4)),
+            polling: flags[2],
+            detection: times[6],
+        }
+    }
+}
+
 proptest! {
+    /// Whatever was left, nothing breaks, and once what was left has expired the two come up.
+    #[test]
+    fn nothing_that_was_left_breaks_a_session(standing in any_standing()) {
+        let mut pair = Pair::new(spec(50, 50, 3), spec(50, 50, 3));
+        pair.run(Duration::from_secs(3));
+        if let Some(resumed) = Session::resume(spec(50, 50, 3), standing, 7, pair.now) {
+            pair.sessions[0] = resumed;
+            pair.run(Duration::from_secs(3));
+            // What says that it comes but every hour is waited for, as RFC 5880 has it.
+            if standing.detection < Duration::from_secs(1) && standing.remote.min_rx < Duration::from_secs(1) {
+                pair.run(Duration::from_secs(5));
+                prop_assert_eq!(pair.states(), [State::Up, State::Up]);
+            }
+        }
+    }
+
     /// Whatever is lost on the way, both come up again when nothing is, and neither ever speaks faster than agreed.
     #[test]
     fn losses_heal(

@@ -10,6 +10,7 @@ use crate::config::problem::Level;
 use crate::vrrp::Spec;
 use crate::vrrp::spec::{Announcing, Burst, Manners, Preempt, Version};
 use crate::vrrp::timers::master_down;
+use crate::vrrp::wire::Checksum;
 use crate::wire::Addr;
 
 /// What `global_defs` says for all instances.
@@ -87,7 +88,8 @@ impl Builder<'_> {
         spec.announcing = defaults.announcing;
         announcing(items, "", &mut spec.announcing);
         self.extra_announcements(items, "garp_extra_if", &mut spec.announcing);
-        (spec.compares_once, spec.plain_checksum) = (defaults.compares_once, defaults.plain_checksum);
+        spec.compares_once = defaults.compares_once;
+        spec.checksum = if defaults.plain_checksum { Checksum::Bare } else { Checksum::Journey };
         spec.down_adverts = defaults.down_adverts.unwrap_or(spec.down_adverts);
         let mut strict = defaults.strict;
         for item in items {
@@ -99,7 +101,12 @@ impl Builder<'_> {
                 "higher_prio_send_advert" => spec.manners.answers_higher = item.is_on(),
                 "owner_ignore_adverts" => spec.manners.owner_stays = item.is_on(),
                 "skip_check_adv_addr" => spec.compares_once = item.is_on(),
-                "v3_checksum_as_v2" => spec.plain_checksum = item.is_on(),
+                "v3_checksum_as_v2" if item.is_on() => spec.checksum = Checksum::Bare,
+                "v3_checksum_as_v2" => spec.checksum = Checksum::Journey,
+                "old_unicast_checksum" if item.words().iter().any(|word| word.text == "never") => {
+                    spec.learns_checksum = false
+                }
+                "old_unicast_checksum" => spec.checksum = Checksum::Group,
                 "dont_track_primary" => spec.needs_link = !item.is_on(),
                 "strict_mode" => strict = item.is_on(),
                 _ => {}

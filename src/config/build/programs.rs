@@ -48,6 +48,13 @@ impl Builder<'_> {
                     hooks.mail = item.is_on();
                     continue;
                 }
+                "notify_deleted" => {
+                    hooks.tells_deleted = true;
+                    if item.words().is_empty() {
+                        continue;
+                    }
+                    &mut hooks.deleted
+                }
                 "notify_priority_changes" => {
                     hooks.priorities = item.is_on();
                     continue;

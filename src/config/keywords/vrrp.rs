@@ -51,7 +51,12 @@ pub(super) const INSTANCE: &[Keyword] = &[
     tunes("garp_lower_prio_delay", seconds(0, 86400), "master's", "seconds to the second burst after a lower advert"),
     tunes("garp_lower_prio_repeat", Number(0, MANY), "master's", "how often each address is told in that burst"),
     acts("unicast_fault_no_peer", Takes::None, "", "fault without peers, instead of multicast"),
-    later("old_unicast_checksum", "checksum of old versions"),
+    acts(
+        "old_unicast_checksum",
+        Any,
+        "as peers have it",
+        "unicast of version 3: checksum of old keepalived; or `never`",
+    ),
     acts("track_src_ip", Takes::None, "", "fault while `unicast_src_ip` or `mcast_src_ip` is no address of this host"),
     acts(
         "timer_expired_backup",
@@ -120,7 +125,12 @@ pub(super) const NOTIFY: &[Keyword] = &[
     acts("notify_backup", Words, "", "run as backup; user and group may follow"),
     acts("notify_fault", Words, "", "run on fault; user and group may follow"),
     acts("notify_stop", Words, "", "run on stop; user and group may follow"),
-    later("notify_deleted", "run when the instance is removed"),
+    acts(
+        "notify_deleted",
+        Any,
+        "",
+        "tell DELETED, not FAULT, when a reload removes the instance; run this if it is there; user and group may follow",
+    ),
     acts("notify_master_rx_lower_pri", Words, "", "run when a lower advert comes; user and group may follow"),
     acts("notify_priority_changes", Takes::Flag, "no", "tell the pipes of changes of priority"),
     tunes("smtp_alert", Takes::Flag, "no", "mail on every change"),

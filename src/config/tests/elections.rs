@@ -7,6 +7,7 @@ use crate::vrrp::Spec;
 use crate::vrrp::proof::Proof;
 use crate::vrrp::proof::trailer::{Key, Mode, Trailer};
 use crate::vrrp::spec::{Burst, Manners, Peer, Peers, Preempt, Version};
+use crate::vrrp::wire::Checksum;
 use crate::wire::{Addr, Family, Mac};
 
 fn addr(text: &str) -> Addr {
@@ -107,7 +108,9 @@ fn each_keyword_changes_its_own_value() {
         ("", "higher_prio_send_advert", with(Manners { answers_higher: true, ..Manners::default() })),
         ("", "owner_ignore_adverts", with(Manners { owner_stays: true, ..Manners::default() })),
         ("vrrp_skip_check_adv_addr", "", Spec { compares_once: true, ..base() }),
-        ("", "version 3\nv3_checksum_as_v2", Spec { plain_checksum: true, ..v3() }),
+        ("", "version 3\nv3_checksum_as_v2", Spec { checksum: Checksum::Bare, ..v3() }),
+        ("", "version 3\nold_unicast_checksum", Spec { checksum: Checksum::Group, ..v3() }),
+        ("", "version 3\nold_unicast_checksum never", Spec { learns_checksum: false, ..v3() }),
         ("", "dont_track_primary", Spec { needs_link: false, ..base() }),
     ];
     for (global, lines, expected) in cases {
@@ -173,35 +176,6 @@ fn groups_hold_their_members() {
     let groups: Vec<_> = loaded.config.groups.iter().map(|group| (group.name.as_str(), &group.members[..])).collect();
     assert_eq!(groups, [("G", &[1, 0][..])]);
     assert_eq!(loaded.problems.0, []);
-}
-
-#[test]
-fn routes_and_rules_are_read_as_by_ip() {
-    let lines = "virtual_routes {\nsrc 192.0.2.1 to 198.51.100.0/24 via 192.0.2.254 dev eth0 metric 5 mtu 1400\n\
-                 blackhole default table 9 no_track\ndefault via inet6 fe80::1 dev eth0 scope link\n}\n\
-                 virtual_rules {\nfrom 192.0.2.0/24 iif eth0 fwmark 7 lookup 9 pref 50\nto all prohibit\n}";
-    let text = format!("vrrp_instance VI {{\ninterface eth0\nvirtual_router_id 1\n{lines}\n{V4}\n}}");
-    let config = parse_str("x.conf", &text).unwrap_or_else(|problems| panic!("{problems}")).config;
-    let [first, second, third] = &config.instances[0].routes[..] else { panic!("three routes") };
-    assert_eq!(first.destination, Some(model::Prefix { address: "198.51.100.0".parse().unwrap(), length: 24 }));
-    assert_eq!((first.via, first.source), ("192.0.2.254".parse().ok(), "192.0.2.1".parse().ok()));
-    assert_eq!((first.metric, first.mtu, first.table), (Some(5), Some(1400), 254));
-    assert_eq!((second.kind, second.destination, second.table), (model::RouteKind::Blackhole, None, 9));
-    assert_eq!((third.via, third.scope), ("fe80::1".parse().ok(), Some(253)));
-    let [first, second] = &config.instances[0].rules[..] else { panic!("two rules") };
-    assert_eq!(
-        (first.incoming.as_deref(), first.mark, first.table, first.priority),
-        (Some("eth0"), Some(7), 9, Some(50))
-    );
-    assert_eq!((second.to, second.kind), (None, model::RouteKind::Prohibit));
-    for line in
-        ["10.0.0.0/8", "10.0.0.0/8 via", "10.0.0.0/8 via 1.2.3.4 nexthop", "10.0.0.0/8 via x", "to dev eth0 table x"]
-    {
-        let text = format!(
-            "vrrp_instance VI {{\ninterface eth0\nvirtual_router_id 1\nvirtual_routes {{\n{line}\n}}\n{V4}\n}}"
-        );
-        assert!(parse_str("x.conf", &text).is_err(), "{line}");
-    }
 }
 
 /// The names of the interfaces that the addresses of instances come to be on, and what is below them.

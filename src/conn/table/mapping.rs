@@ -68,7 +68,7 @@ impl Mapping {
         let file = rustix::fs::memfd_create("ringmaster-connections", MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING)
             .map_err(failed("create a memory file"))?;
         rustix::fs::ftruncate(&file, bytes as u64).map_err(failed("size a memory file"))?;
-        rustix::fs::fcntl_add_seals(&file, SealFlags::SHRINK | SealFlags::GROW)
+        rustix::fs::fcntl_add_seals(&file, SealFlags::SHRINK | SealFlags::GROW | SealFlags::SEAL)
             .map_err(failed("seal a memory file"))?;
         let region = Region::map(&file, bytes)?;
         let residence = region.fill(geometry.vips_offset());

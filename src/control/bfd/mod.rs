@@ -13,8 +13,9 @@
 mod sockets;
 mod turns;
 
+use std::collections::BTreeMap;
 use std::io;
-use std::os::fd::OwnedFd;
+use std::os::fd::{BorrowedFd, OwnedFd};
 use std::sync::mpsc::{Sender, channel};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
@@ -23,6 +24,7 @@ use std::time::Duration;
 use rustix::event::{EventfdFlags, eventfd};
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
+use super::standings;
 use super::view::BfdView;
 use crate::bfd::{Change, Spec};
 use crate::sys::clock;
@@ -70,13 +72,21 @@ pub struct SessionChange {
     pub change: Change,
 }
 
+/// Where the next director finds how sessions stand.
+pub(in crate::control) type Record = standings::Record<Spec>;
+/// How they stood when a director before this one ended.
+pub(in crate::control) type Legacy = standings::Legacy<Spec>;
+
+/// Sockets that were held for this director, by the names that [`Prepared::sockets`] gives them.
+pub(in crate::control) type Kept = BTreeMap<String, OwnedFd>;
+
 /// Numbers that nobody can guess.
 type Random = Box<dyn FnMut() -> u32 + Send>;
 
 /// What the thread is told.
 enum Command {
     /// Other sessions, with the sockets that these need and those before did not.
-    Follow { specs: Vec<Spec>, sockets: Sockets, random: Random },
+    Follow { prepared: Prepared, random: Random },
     /// End.
     Stop,
 }
@@ -86,12 +96,30 @@ enum Command {
 pub struct Prepared {
     specs: Vec<Spec>,
     sockets: Sockets,
+    legacy: Legacy,
 }
 
 impl Prepared {
     /// Opens what these sessions need beyond those of `before`.
-    pub fn new(specs: &[Spec], before: &[Spec]) -> Result<Self, BfdError> {
-        Ok(Self { specs: specs.to_vec(), sockets: Sockets::open(specs, before)? })
+    pub(in crate::control) fn new(specs: &[Spec], before: &[Spec]) -> Result<Self, BfdError> {
+        let sockets = Sockets::open(specs, before, &mut Kept::new())?;
+        Ok(Self { specs: specs.to_vec(), sockets, legacy: Legacy::default() })
+    }
+
+    /// Goes on with the sessions and sockets that a director before this one has left, and opens what is missing.
+    pub(in crate::control) fn resume(specs: &[Spec], legacy: Legacy, mut kept: Kept) -> Result<Self, BfdError> {
+        Ok(Self { specs: specs.to_vec(), sockets: Sockets::open(specs, &[], &mut kept)?, legacy })
+    }
+
+    /// The sockets that sessions of before had not, by their names; to be held, so that the next director hears what is said
+    /// meanwhile.
+    pub(in crate::control) fn sockets(&self) -> impl Iterator<Item = (String, BorrowedFd<'_>)> {
+        self.sockets.named()
+    }
+
+    /// What sockets for these sessions are called.
+    pub(in crate::control) fn names(specs: &[Spec]) -> impl Iterator<Item = String> {
+        specs.iter().flat_map(sockets::names)
     }
 }
 
@@ -109,22 +137,22 @@ pub struct Neighbours {
 type Board = Vec<(BfdView, Duration)>;
 
 impl Neighbours {
-    /// Starts the thread, without sessions so far.
-    pub fn start() -> Result<Self, BfdError> {
+    /// Starts the thread, without sessions so far. The next director finds in the record how they stand.
+    pub(in crate::control) fn start(record: Record) -> Result<Self, BfdError> {
         let wake = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK);
         let wake = Arc::new(wake.map_err(|error| BfdError::System { what: "make a waker", source: error.into() })?);
         let (outbox, changes) = unbounded_channel();
         let (commands, inbox) = channel();
         let board = Arc::new(Mutex::new(Board::default()));
-        let mut turns = Turns::new((inbox, Arc::clone(&wake)), outbox, Arc::clone(&board));
+        let mut turns = Turns::new((inbox, Arc::clone(&wake)), outbox, Arc::clone(&board), record);
         let thread = std::thread::Builder::new().name("bfd".to_owned()).spawn(move || turns.run());
         let thread = thread.map_err(|source| BfdError::System { what: "start a thread", source })?;
         Ok(Self { commands, wake, changes: Some(changes), board, thread: Some(thread) })
     }
 
     /// Goes over to these sessions; those with a neighbour of before go on. `random` gives numbers that nobody can guess.
-    pub fn follow(&self, Prepared { specs, sockets }: Prepared, random: impl FnMut() -> u32 + Send + 'static) {
-        self.tell(Command::Follow { specs, sockets, random: Box::new(random) });
+    pub fn follow(&self, prepared: Prepared, random: impl FnMut() -> u32 + Send + 'static) {
+        self.tell(Command::Follow { prepared, random: Box::new(random) });
     }
 
     /// Where changes arrive. There is one receiver.

@@ -4,15 +4,15 @@
 use std::collections::BTreeMap;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use socket2::{Domain, Protocol, Socket, Type};
 
-use super::BfdError;
+use super::{BfdError, Kept};
 use crate::bfd::Spec;
 use crate::bfd::sessions::Origin;
 use crate::bfd::spec::MULTIHOP_PORT;
-use crate::sys::datagram::Listener;
+use crate::sys::datagram::{self, Listener};
 use crate::wire::{Addr, Family};
 
 /// Source ports, a part of those that RFC 5881 4 allows (from 49152 on): tcpdump takes the first of them for another
@@ -40,18 +40,22 @@ struct Mouth {
 }
 
 impl Sockets {
-    /// Opens what these sessions need, and those of `before` did not.
-    pub(super) fn open(specs: &[Spec], before: &[Spec]) -> Result<Self, BfdError> {
+    /// Opens what these sessions need, those of `before` did not, and was not kept.
+    pub(super) fn open(specs: &[Spec], before: &[Spec], kept: &mut Kept) -> Result<Self, BfdError> {
         let mut sockets = Self::default();
         for spec in specs {
             if before.iter().all(|other| ear(other) != ear(spec)) && !sockets.ears.contains_key(&ear(spec)) {
                 let (family, port) = ear(spec);
-                let listener = Listener::bind(family, port).map_err(|source| BfdError::Port { port, source })?;
+                let left = kept.remove(&name_of_ear(spec)).and_then(|socket| Listener::over(socket, family, port).ok());
+                let bound = left.map_or_else(|| Listener::bind(family, port), Ok);
+                let listener = bound.map_err(|source| BfdError::Port { port, source })?;
                 sockets.ears.insert(ear(spec), listener);
             }
             let refused = |source| BfdError::Source { name: spec.name.clone(), source };
             let known = before.iter().any(|other| speaks_alike(other, spec));
-            let mouth = if known { None } else { Some(Mouth::open(spec).map_err(refused)?) };
+            let left = kept.remove(&name_of_mouth(spec)).and_then(|socket| Mouth::over(socket, spec).ok());
+            let open = || left.map_or_else(|| Mouth::open(spec), Ok);
+            let mouth = (!known).then(open).transpose().map_err(refused)?;
             sockets.mouths.push((spec.clone(), mouth));
         }
         Ok(sockets)
@@ -69,6 +73,19 @@ impl Sockets {
                 self.ears.insert(ear(spec), listener);
             }
         }
+    }
+
+    /// All, by the names that they are held by.
+    pub(super) fn named(&self) -> impl Iterator<Item = (String, BorrowedFd<'_>)> {
+        let ears = self.mouths.iter().filter_map(|(spec, _)| {
+            let listener = self.ears.get(&ear(spec))?;
+            Some((name_of_ear(spec), listener.socket().as_fd()))
+        });
+        let mouths = self.mouths.iter().filter_map(|(spec, mouth)| {
+            let mouth = mouth.as_ref()?;
+            Some((name_of_mouth(spec), mouth.socket.as_fd()))
+        });
+        ears.chain(mouths)
     }
 
     /// To be polled for reading.
@@ -104,6 +121,22 @@ fn ear(spec: &Spec) -> Ear {
     (spec.neighbour.family(), spec.port())
 }
 
+/// What the sockets of a session are called where they are held. No name is the beginning of another.
+pub(super) fn names(spec: &Spec) -> [String; 2] {
+    [name_of_ear(spec), name_of_mouth(spec)]
+}
+
+fn name_of_ear(spec: &Spec) -> String {
+    let (family, port) = ear(spec);
+    format!("ear.{}.{port}.", if family == Family::V4 { "IPv4" } else { "IPv6" })
+}
+
+/// With all that [`speaks_alike`] compares.
+fn name_of_mouth(spec: &Spec) -> String {
+    let source = spec.source.map_or_else(|| "any".to_owned(), |source| source.to_string());
+    format!("mouth.{}.{}.{source}.{}.", spec.neighbour, spec.port(), spec.ttl)
+}
+
 /// Whether the sender of the one serves the other.
 fn speaks_alike(one: &Spec, other: &Spec) -> bool {
     one.is_same_session(other) && (one.source, one.ttl) == (other.source, other.ttl)
@@ -134,6 +167,12 @@ impl Mouth {
             }
         }
         outcome?;
+        Ok(Self { socket, to: SocketAddr::new(spec.neighbour.into(), spec.port()) })
+    }
+
+    /// Goes on with one that another process has opened for such a session.
+    fn over(socket: OwnedFd, spec: &Spec) -> io::Result<Self> {
+        let socket = datagram::over(socket, spec.neighbour.family(), PORTS)?;
         Ok(Self { socket, to: SocketAddr::new(spec.neighbour.into(), spec.port()) })
     }
 }

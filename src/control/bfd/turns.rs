@@ -9,7 +9,7 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use tokio::sync::mpsc::UnboundedSender;
 
 use super::sockets::Sockets;
-use super::{Board, Command, Random, SessionChange};
+use super::{Board, Command, Prepared, Random, Record, SessionChange};
 use crate::bfd::sessions::Counters;
 use crate::bfd::wire::Rejection;
 use crate::bfd::{Session, Sessions, Spec};
@@ -28,6 +28,7 @@ pub(super) struct Turns {
     wake: Arc<OwnedFd>,
     changes: UnboundedSender<SessionChange>,
     board: Arc<Mutex<Board>>,
+    record: Record,
     posted: Option<Duration>,
 }
 
@@ -36,9 +37,10 @@ impl Turns {
         (commands, wake): (Receiver<Command>, Arc<OwnedFd>),
         changes: UnboundedSender<SessionChange>,
         board: Arc<Mutex<Board>>,
+        record: Record,
     ) -> Self {
         let (sessions, sockets) = (Sessions::default(), Sockets::default());
-        Self { sessions, sockets, commands, wake, changes, board, posted: None }
+        Self { sessions, sockets, commands, wake, changes, board, record, posted: None }
     }
 
     /// Turns until told to stop.
@@ -51,7 +53,7 @@ impl Turns {
             let _ = rustix::io::read(&*self.wake, &mut [0; 8]);
             while let Ok(command) = self.commands.try_recv() {
                 match command {
-                    Command::Follow { specs, sockets, random } => self.follow(specs, sockets, random, now),
+                    Command::Follow { prepared, random } => self.follow(prepared, random, now),
                     Command::Stop => {
                         self.sessions.stop(now);
                         return self.send();
@@ -61,6 +63,7 @@ impl Turns {
             let Self { sockets, sessions, .. } = self;
             sockets.drain(|origin, bytes| sessions.received(origin, bytes, now));
             self.sessions.fire(now);
+            self.note();
             self.send();
             self.tell(now);
             self.wait();
@@ -68,13 +71,26 @@ impl Turns {
     }
 
     /// Goodbye by the old sockets, everything else by the new ones.
-    fn follow(&mut self, specs: Vec<Spec>, sockets: Sockets, random: Random, now: Duration) {
+    fn follow(&mut self, Prepared { specs, sockets, legacy }: Prepared, random: Random, now: Duration) {
         self.sessions.retire(|spec| specs.iter().any(|other| other.is_same_session(spec)), now);
         self.send();
         self.tell(now);
         self.sockets.adopt(sockets);
-        self.sessions.adopt(specs, random, now);
+        self.sessions.adopt(specs, random, |spec| legacy.standing(spec), now);
+        let specs = self.sessions.iter().map(|(session, _)| session.spec());
+        if let Err(error) = self.record.renumber(specs) {
+            tracing::error!("the next director cannot be told how sessions of BFD stand: {error}");
+        }
         self.posted = None;
+    }
+
+    /// Keeps how sessions stand for the next director, before a neighbour is told.
+    fn note(&mut self) {
+        for (number, (session, _)) in self.sessions.iter().enumerate() {
+            if let Err(error) = self.record.note(number, Some(session.standing())) {
+                tracing::debug!(number, %error, "the next director does not know how a session of BFD stands");
+            }
+        }
     }
 
     fn send(&mut self) {

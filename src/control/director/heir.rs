@@ -12,7 +12,7 @@ use tokio::time::sleep;
 use super::DirectorError;
 use super::confinement::Confinement;
 use super::start::{Prepared, ports_of_workers};
-use super::takeover::{LINKS, MAPS, NATIVE, STATE, TABLE, WAY_BACK};
+use super::takeover::{self, LINKS, MAPS, STATE, TABLE, WAY_BACK};
 use crate::config::model::Settings;
 use crate::conn::Table;
 use crate::conn::table::TableError;
@@ -51,15 +51,23 @@ impl Prepared {
     /// Says that all is prepared, and waits for the word to begin. Follows the network meanwhile. `None`: nobody is there
     /// any more to give the word.
     pub(super) async fn inherit(&mut self, keeper: &mut Keeper) -> Result<Option<Inheritance>, DirectorError> {
-        keeper.prepared();
+        if keeper.prepared().is_err() {
+            return Ok(None);
+        }
         let mut inheritance = Inheritance::default();
         let mut looked = true;
         let mut watched = false;
         loop {
             tokio::select! {
                 gift = keeper.receive(&mut inheritance.estate) => match gift {
+                    Err(_) if inheritance.is_orphaned() => {
+                        keeper.is_left();
+                        return Ok(Some(inheritance));
+                    }
                     Err(_) => return Ok(None),
                     Ok(Gift::Begin) => return Ok(Some(inheritance)),
+                    // Who tells of a death does so by the channel of before.
+                    Ok(Gift::Adopted) => (looked, watched) = (false, false),
                     // Written anew all the time, and soon read.
                     Ok(Gift::Changed(name)) if name == STATE => {}
                     Ok(Gift::Changed(_)) => {
@@ -79,6 +87,14 @@ impl Prepared {
                 }
             }
         }
+    }
+}
+
+impl Inheritance {
+    /// Whether the director at work has died, and not ended in order.
+    fn is_orphaned(&self) -> bool {
+        let pages = self.estate.get(PULSES).and_then(|pages| pages.try_clone().ok());
+        pages.is_some_and(|pages| Pulses::attach(pages).is_ok_and(|pulses| pulses.died()))
     }
 }
 
@@ -140,12 +156,12 @@ fn steering(things: &mut Estate, interfaces: &[Interface]) -> Option<io::Result<
     if links.is_empty() {
         return None;
     }
-    let links = links.into_iter().filter_map(|(name, link)| {
-        let (index, mode) = name.split_once('.')?;
-        let mode = if mode == NATIVE { AttachMode::Native } else { AttachMode::Generic };
-        Some((index.parse().ok()?, (mode, link)))
+    let links = links.into_iter().map(|(name, link)| {
+        let (index, mode) = takeover::port_of(&name).ok_or(io::ErrorKind::InvalidData)?;
+        Ok((index, (mode, link)))
     });
-    Some(Steering::adopt(steer::Descriptors { maps, links: links.collect() }, interfaces))
+    let links = links.collect::<io::Result<_>>();
+    Some(links.and_then(|links| Steering::adopt(steer::Descriptors { maps, links }, interfaces)))
 }
 
 fn rings(things: &mut Estate, director: &Prepared) -> Option<Result<Vec<Mapped>, SetupError>> {

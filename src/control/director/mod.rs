@@ -5,6 +5,7 @@
 //! it: to the workers as a snapshot, to the steering program as rules, to the kernel as addresses.
 
 mod change;
+mod company;
 mod confinement;
 mod error;
 mod heir;
@@ -12,6 +13,7 @@ mod ports;
 mod reload;
 mod resign;
 mod roles;
+mod sessions;
 mod shortage;
 mod signals;
 mod source;
@@ -29,7 +31,7 @@ use tokio::task::{JoinError, JoinSet};
 use tokio::time::{Interval, MissedTickBehavior, interval, sleep};
 
 use super::admin;
-use super::configuration::{self, Given};
+use super::configuration::{Given, Written};
 use super::keeper::{Keeper, Wish};
 use super::kernel::{self, Kernel, ReturnLink, Tuning, VirtualAddresses, VirtualMacs};
 use super::ledger::{Counts, ESTIMATE};
@@ -50,6 +52,7 @@ use crate::supervisor::{CONFIGURATION, Channel};
 use crate::sys::pulse::Hold;
 use crate::sys::{capabilities, clock, scheduling};
 use crate::worker::stand_still_on_demand;
+use company::Company;
 pub use confinement::Confinement;
 pub use error::DirectorError;
 pub use resign::resign;
@@ -88,6 +91,7 @@ pub(crate) struct Director {
     sweep: Sweep,
     /// Of full NAT's local ends.
     shortage: shortage::Watch,
+    company: Company,
     sync: Synchronisation,
     sync_control: SyncControl,
     workers: Workers,
@@ -118,8 +122,8 @@ enum End {
 /// Runs a director until a signal ends it, or its supervisor wants another in its place. `again` reads the configuration
 /// once more; `None` if it would not load.
 pub async fn run(
-    Given { config, reading, goes_on }: Given,
-    mut again: impl FnMut() -> Option<(Config, Reading)>,
+    Given { written, goes_on }: Given,
+    mut again: impl FnMut() -> Option<Written>,
     supervisor: Option<Channel>,
 ) -> Result<(), DirectorError> {
     // Before anything else: without them each step would fail in its own words.
@@ -130,6 +134,7 @@ pub async fn run(
     let mut signals = Signals::new()?;
     let system = |what| move |source| DirectorError::System { what, source };
     let mut keeper = Keeper::new(supervisor).map_err(system("listen to the supervisor"))?;
+    let Written { config, reading, file } = written;
     let mut prepared = Prepared::new(config).await?;
     let Some(inheritance) = prepared.inherit(&mut keeper).await? else { return Ok(()) };
     let at = prepared.socket().to_owned();
@@ -140,7 +145,7 @@ pub async fn run(
     let mut socket = first.map_or_else(|| ControlSocket::take_over(&at), Ok)?;
     // A spare has gone first since it waited.
     let _ = scheduling::go_along();
-    director.keep(&reading);
+    director.keeper.hold(CONFIGURATION, &file);
     director.announce();
     director.keeper.ready();
     if goes_on {
@@ -161,9 +166,9 @@ pub async fn run(
 }
 
 /// Says what has become of the files that the last director had read, if anything has.
-fn compare(kept: &Reading, files: Option<(Config, Reading)>) {
+fn compare(kept: &Reading, files: Option<Written>) {
     match files {
-        Some((_, reading)) if reading == *kept => {}
+        Some(files) if files.reading == *kept => {}
         Some(_) => {
             tracing::warn!("the configuration has changed since it was read: what was read holds until a reload")
         }
@@ -175,22 +180,15 @@ fn compare(kept: &Reading, files: Option<(Config, Reading)>) {
 }
 
 impl Director {
-    /// Has the configuration held, for a director that follows the death of this one.
-    fn keep(&mut self, reading: &Reading) {
-        match configuration::file(reading) {
-            Ok(file) => self.keeper.hold(CONFIGURATION, &file),
-            Err(error) => tracing::error!("the configuration cannot be kept for the next director: {error}"),
-        }
-    }
-
     /// The loop.
     async fn serve(
         &mut self,
         socket: &mut ControlSocket,
         signals: &mut Signals,
-        again: &mut impl FnMut() -> Option<(Config, Reading)>,
+        again: &mut impl FnMut() -> Option<Written>,
     ) -> Result<End, DirectorError> {
         let (mut beat, mut confirm, mut estimate) = (steady(BEAT), steady(CONFIRM), steady(ESTIMATE));
+        let mut look = steady(company::LOOK);
         loop {
             let deadline = self.health.deadline();
             tokio::select! {
@@ -201,11 +199,12 @@ impl Director {
                 _ = confirm.tick() => self.confirm().await,
                 () = self.sync.readable() => self.sync.receive(clock::now()),
                 _ = estimate.tick() => self.estimate(),
+                _ = look.tick() => self.company.look(&self.workers, clock::now()),
                 report = self.roles.next() => self.role_changed(report).await,
                 query = socket.next() => query.answer(self),
                 order = signals.next() => match order {
                     Order::Reload => match again() {
-                        Some((config, reading)) => self.reload(config, &reading).await,
+                        Some(written) => self.reload(written).await,
                         None => tracing::error!("SIGHUP: the configuration does not load; nothing was changed"),
                     },
                     Order::End(name) => {
@@ -330,9 +329,8 @@ impl Director {
 
     /// Has what this director knows held for the next one.
     fn save(&mut self) {
-        if self.keeper.is_there() {
+        if self.keeper.holds() {
             let state = State {
-                steering: Steering::fingerprint(),
                 ids: self.ids.save(),
                 ledger: self.ledger.save(),
                 changes: admin::difference(&self.file, &self.config),

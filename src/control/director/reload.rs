@@ -7,15 +7,18 @@
 //! they made it unless the file says something new about it.
 
 use super::Director;
+use super::sessions::release_sockets;
 use super::turnover::Turnover;
+use crate::config::Config;
 use crate::config::model::{Settings, VirtualServer};
-use crate::config::{Config, Reading};
+use crate::control::configuration::Written;
 use crate::control::programs::Programs;
 use crate::control::sync::SyncRole;
+use crate::supervisor::CONFIGURATION;
 
 impl Director {
     /// Goes over to a configuration that was read again. Refused, it changes nothing.
-    pub(super) async fn reload(&mut self, new: Config, reading: &Reading) {
+    pub(super) async fn reload(&mut self, Written { config: new, file, .. }: Written) {
         if let Some(what) = needs_restart(&self.file, &new) {
             tracing::error!("SIGHUP: {what} cannot change while the director runs; nothing was reloaded, restart it");
             return;
@@ -52,13 +55,15 @@ impl Director {
             return;
         }
         self.turn_over(turnover).await;
+        release_sockets(&mut self.keeper, &self.file.bfd, &new.bfd);
         if self.file.global.sync_daemon != new.global.sync_daemon {
             self.restart_sync_daemons();
         }
         self.file = new;
         // What clients have changed is now told by its difference from the new file.
         self.save();
-        self.keep(reading);
+        // For a director that follows the death of this one.
+        self.keeper.hold(CONFIGURATION, &file);
         self.keeper.reloaded();
         tracing::info!(
             "SIGHUP: reloaded, {} virtual services, {} instances",

@@ -18,7 +18,7 @@ pub async fn resign(config: Config, supervisor: Channel) -> Result<(), DirectorE
     let failed = |source| DirectorError::System { what: "get from the supervisor what it holds", source };
     let mut keeper = Keeper::new(Some(supervisor)).map_err(failed)?;
     let mut estate = Estate::default();
-    keeper.prepared();
+    keeper.prepared().map_err(failed)?;
     while keeper.receive(&mut estate).await.map_err(failed)? != Gift::Begin {}
     let roles = Roles::new(&config, takeover::elections(&mut estate), Vec::new());
     let masters = roles.masters();

@@ -12,11 +12,10 @@ use std::time::Duration;
 use rtnetlink::Handle;
 use tokio::time::{sleep, timeout};
 
-use super::start::numbers;
 use super::{Director, DirectorError, takeover};
 use crate::config::Config;
 use crate::config::model::{VirtualAddress, VrrpInstance};
-use crate::control::bfd::{self, Neighbours};
+use crate::control::bfd::Neighbours;
 use crate::control::keeper::Keeper;
 use crate::control::kernel::{KernelError, Paths};
 use crate::control::notify::Notifier;
@@ -48,6 +47,8 @@ pub(super) struct Roles {
     static_: Paths,
     /// How elections stood when a director before this one ended.
     legacy: Legacy,
+    /// Sessions of BFD that go on, and are up.
+    pub(super) sessions_up: Vec<String>,
     /// What its trackers had read: kind, name and reading.
     read_before: Vec<(String, String, Reading)>,
 }
@@ -86,6 +87,7 @@ impl Roles {
             local: local(config),
             static_: Paths { routes: config.static_routes.clone(), rules: config.static_rules.clone() },
             legacy,
+            sessions_up: Vec::new(),
             read_before,
         }
     }
@@ -120,9 +122,13 @@ impl Roles {
         if config.instances.is_empty() {
             return Ok(());
         }
-        let Self { legacy, read_before, .. } = self;
+        let Self { legacy, sessions_up, read_before, .. } = self;
+        let is_up = |name: &str| sessions_up.iter().any(|up| up == name);
         let plan = Plan::new(config, &[], |spec| legacy.standing(spec))?;
         let recall = |tracker: &Tracker| {
+            if tracker.watch == Watch::Bfd && is_up(&tracker.name) {
+                return Some(Reading::Up);
+            }
             let same =
                 |(kind, name, _): &&(String, String, Reading)| kind == tracker.watch.kind() && *name == tracker.name;
             let known = read_before.iter().find(same).map(|(.., reading)| *reading);
@@ -132,32 +138,13 @@ impl Roles {
                 .or((tracker.watch == Watch::Bfd).then_some(Reading::Down))
         };
         let took_part = |instance: usize| legacy.standing(&config.instances[instance].election).is_some();
-        let influences = self.trackers.follow(config, recall, took_part, |_| false);
+        let influences = self.trackers.follow(config, recall, took_part, is_up);
         let mut elections = hold_elections(keeper, legacy)?;
         elections.tell(Command::Respect(respectful));
         // There are no numbers of before.
         let _ = elections.adopt(plan.influenced(influences)).await;
         self.elections = Some(elections);
         Ok(())
-    }
-
-    /// Begins to speak BFD, whose port is one director's alone.
-    pub(super) fn start_bfd(&mut self, config: &Config) -> Result<(), DirectorError> {
-        if !config.bfd.is_empty() {
-            self.speak_bfd(bfd::Prepared::new(&config.bfd, &[])?, Some(Neighbours::start()?));
-        }
-        Ok(())
-    }
-
-    /// Speaks BFD with these neighbours from now on, by a thread that there is or by this one.
-    pub(super) fn speak_bfd(&mut self, prepared: bfd::Prepared, fresh: Option<Neighbours>) {
-        if let Some(mut fresh) = fresh {
-            fresh.take_changes().into_iter().for_each(|changes| self.trackers.hear(changes));
-            self.neighbours = Some(fresh);
-        }
-        if let Some(neighbours) = &self.neighbours {
-            neighbours.follow(prepared, numbers());
-        }
     }
 
     /// Tells the elections something, if there are any.

@@ -61,6 +61,7 @@ impl Source for Director {
         Status {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             process: std::process::id(),
+            supervisor: self.keeper.supervisor(),
             not_upgraded: self.not_upgraded.clone(),
             uptime: clock::now().saturating_sub(self.started).as_secs(),
             forwarding: self.forwards(),

@@ -17,18 +17,17 @@ use super::sweep::Sweep;
 use super::synchronise::{SyncControl, describe};
 use super::takeover::{self, Memory};
 use super::workers::Workers;
-use super::{Director, DirectorError, ports};
+use super::{Director, DirectorError, ports, sessions};
 use crate::check::Health;
 use crate::config::Config;
 use crate::config::model::Settings;
 use crate::conn::table::TableConfig;
 use crate::conn::{HashSeed, Table};
 use crate::control::helper::black_box_beside;
-use crate::control::keeper::{Estate, Keeper};
+use crate::control::keeper::Keeper;
 use crate::control::kernel::{Kernel, ReturnLink, Tuning, VirtualAddresses, VirtualMacs};
 use crate::control::state::State;
 use crate::control::sync::Synchronisation;
-use crate::control::vrrp::Legacy;
 use crate::control::{Ids, Ledger, PAIRS, plan};
 use crate::forward::{Counters, Forwarder, Shared};
 use crate::io::PacketIo;
@@ -74,19 +73,13 @@ impl Prepared {
 
     /// Brings everything up, or goes on with what was left: when this returns, packets are being forwarded.
     pub(super) async fn start(
-        mut self,
+        self,
         mut keeper: Keeper,
         mut inheritance: Inheritance,
     ) -> Result<Director, DirectorError> {
         let resumes = !inheritance.estate.is_empty();
         inheritance.look_ahead(&self);
-        let memory = takeover::memory(&mut inheritance, self.workers);
-        let elections = takeover::elections(&mut inheritance.estate);
-        let file = self.config.clone();
-        if let Some(memory) = &memory {
-            takeover::repeat_changes(&mut self.config, &memory.state);
-        }
-        let left = takeover::steering(inheritance.steering.take(), &mut keeper, memory.as_ref());
+        let left = takeover::steering(inheritance.steering.take(), &mut keeper);
         if left.is_none() {
             // A program stays attached for as long as anybody holds it.
             inheritance.estate.release(takeover::STEERING);
@@ -112,16 +105,16 @@ impl Prepared {
                 for (worker, io) in rings.iter().enumerate() {
                     takeover::hold_rings(&mut keeper, worker, io).map_err(failed)?;
                 }
-                let started = self.start_with(rings, steering, (memory, elections), file, inheritance, keeper).await;
+                let started = self.start_with(rings, steering, inheritance, keeper).await;
                 takeover::save_frames(&in_hand, &black_box);
                 started
             }
             Driver::XskRs => {
                 // They cannot be gone on with.
-                inheritance.estate = Estate::default();
+                inheritance.estate.release(RINGS);
                 keeper.release(RINGS);
                 let rings = open_rings::<XskRs>(&setups, &self.config.settings)?;
-                self.start_with(rings, steering, (memory, elections), file, inheritance, keeper).await
+                self.start_with(rings, steering, inheritance, keeper).await
             }
         };
         match &started {
@@ -132,16 +125,16 @@ impl Prepared {
         started
     }
 
+    /// What takes all rights comes first. What others have left is read without most of them, for it may have been written by
+    /// somebody who means harm.
     async fn start_with<R: Rings + 'static>(
         self,
         mut rings: Vec<XdpIo<R>>,
         steering: Steering,
-        (memory, elections): (Option<Memory>, Legacy),
-        file: Config,
         mut inheritance: Inheritance,
         mut keeper: Keeper,
     ) -> Result<Director, DirectorError> {
-        let Self { config, kernel, network, interfaces, workers, confinement } = self;
+        let Self { mut config, kernel, network, interfaces, workers, confinement } = self;
         let return_link = ReturnLink::of(&config.settings.socket);
         if !takeover::way_back(inheritance.way_back.take(), &mut rings) {
             // A director before this one has left its own, whose sockets are not for this one.
@@ -161,6 +154,16 @@ impl Prepared {
         let addresses = VirtualAddresses::load(VirtualAddresses::record_beside(&config.settings.socket))?;
         let macs = VirtualMacs::load(&config.settings.socket, config.virtual_macs.clone())?;
         let tuning = Tuning::load(&config)?;
+        if let Some(confinement) = &confinement {
+            tracing::info!("{}", confinement.enter()?);
+        }
+        let memory = takeover::memory(&mut inheritance, workers);
+        let elections = takeover::elections(&mut inheritance.estate);
+        let sessions = sessions::Left::of(&mut inheritance.estate);
+        let file = config.clone();
+        if let Some(memory) = &memory {
+            takeover::repeat_changes(&mut config, &memory.state);
+        }
         let (state, mut ids, ledger, shared) = match memory {
             Some(Memory { state, ids, ledger, shared }) => (state, ids, ledger, shared),
             None => {
@@ -205,6 +208,7 @@ impl Prepared {
             sync_control: SyncControl::default(),
             shared,
             shortage: Default::default(),
+            company: Default::default(),
             workers: threads,
             ports: rings[0].ports().to_vec(),
             gauges: gauges(&rings)?,
@@ -215,27 +219,25 @@ impl Prepared {
             config,
         };
         director.sync.plan_changed(&director.services);
-        director.open_for_traffic(rings, inheritance.counters, confinement).await?;
+        director.open_for_traffic(rings, inheritance.counters, confinement, sessions).await?;
         Ok(director)
     }
 }
 
 impl Director {
-    /// Workers first, then the steering program's rules, then the elections that bring addresses and traffic. All threads are
-    /// started with no more rights than they need.
+    /// Workers first, then the steering program's rules, then the elections that bring addresses and traffic. Workers are
+    /// started with no rights at all.
     async fn open_for_traffic<R: Rings + 'static>(
         &mut self,
         rings: Vec<XdpIo<R>>,
         counters: Vec<Arc<Counters>>,
         confinement: Option<Arc<Confinement>>,
+        left: sessions::Left,
     ) -> Result<(), DirectorError> {
         for io in &rings {
             io.connect(&mut self.steering)?;
         }
         self.save();
-        if let Some(confinement) = &confinement {
-            tracing::info!("{}", confinement.enter()?);
-        }
         let snapshot = Arc::new(self.snapshot());
         let cores = cores(&self.config.settings, rings.len());
         for (number, ((io, core), counters)) in rings.into_iter().zip(cores).zip(counters).enumerate() {
@@ -249,11 +251,16 @@ impl Director {
         self.steer()?;
         // Packets are forwarded. The next adverts are due, and need nothing that the last director may still have open.
         self.clear_leftovers().await?;
+        self.roles.sessions_up = left.up(&self.config);
+        let mut left = Some(left);
+        if let Some(left) = left.take_if(|left| left.has_sockets()) {
+            self.roles.start_bfd(&self.config, left, &mut self.keeper)?;
+        }
         let respectful = self.respect_for_now();
         self.roles.start(&self.config, respectful, &mut self.keeper).await?;
         // All that follows may need it.
         self.keeper.alone().await;
-        self.roles.start_bfd(&self.config)?;
+        self.roles.start_bfd(&self.config, left.unwrap_or_default(), &mut self.keeper)?;
         self.confirm().await;
         self.learn_before_leading();
         Ok(())

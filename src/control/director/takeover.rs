@@ -30,7 +30,6 @@ pub(super) const LINKS: &str = "steer.link.";
 pub(super) const STEERING: &str = "steer.";
 /// Below [`RINGS`], so that it goes with them.
 pub(super) const WAY_BACK: &str = "rings.way.";
-pub(super) const NATIVE: &str = "native";
 
 /// What a director before this one knew, and the connections that it is about.
 #[derive(Debug)]
@@ -83,14 +82,10 @@ pub(super) fn repeat_changes(config: &mut Config, state: &State) {
     }
 }
 
-/// The steering program as it is attached; `None` if there is none, or another one, which is then let go.
-pub(super) fn steering(
-    adopted: Option<io::Result<Steering>>,
-    keeper: &mut Keeper,
-    memory: Option<&Memory>,
-) -> Option<Steering> {
-    let same = memory.is_some_and(|memory| memory.state.steering == Steering::fingerprint());
-    let adopted = if same { adopted? } else { adopted?.and(Err(io::ErrorKind::InvalidData.into())) };
+/// The steering program as it is attached; `None` if there is none, or another one, which is then let go. It needs nothing of
+/// what else was left: whatever is lost, the kernel gets no packet of a service meanwhile.
+pub(super) fn steering(adopted: Option<io::Result<Steering>>, keeper: &mut Keeper) -> Option<Steering> {
+    let adopted = adopted?;
     if let Err(error) = &adopted {
         tracing::warn!("the steering program is attached anew, which loses packets: {error}");
         keeper.release(STEERING);
@@ -158,21 +153,35 @@ pub(super) fn save_frames(frames: &[Vec<u8>], file: &Path) {
 
 /// Has the steering program held.
 pub(super) fn hold_steering(keeper: &mut Keeper, steering: &Steering) -> io::Result<()> {
-    if !keeper.is_there() {
+    if !keeper.holds() {
         return Ok(());
     }
     let steer::Descriptors { maps, links } = steering.descriptors()?;
     maps.iter().for_each(|(name, map)| keeper.hold(&format!("{MAPS}{name}"), map));
     for (index, (mode, link)) in &links {
-        let mode = if *mode == AttachMode::Native { NATIVE } else { "generic" };
-        keeper.hold(&format!("{LINKS}{index}.{mode}"), link);
+        keeper.hold(&format!("{LINKS}{}", name_of_port(*index, *mode)), link);
     }
     Ok(())
 }
 
+/// How a link is called that attaches this build's program to a port: with the program's fingerprint, for another one can do
+/// nothing with it.
+fn name_of_port(interface: u32, mode: AttachMode) -> String {
+    format!("{interface}.{mode}.{:016x}", Steering::fingerprint())
+}
+
+/// The port whose link is called so, and how the program is attached to it; `None` if that is another build's.
+pub(super) fn port_of(name: &str) -> Option<(u32, AttachMode)> {
+    let interface = name.split('.').next()?.parse().ok()?;
+    [AttachMode::Native, AttachMode::Generic]
+        .into_iter()
+        .find(|&mode| name == name_of_port(interface, mode))
+        .map(|mode| (interface, mode))
+}
+
 /// Has the rings of a worker held.
 pub(super) fn hold_rings(keeper: &mut Keeper, worker: usize, io: &XdpIo<Own>) -> io::Result<()> {
-    if !keeper.is_there() {
+    if !keeper.holds() {
         return Ok(());
     }
     hold_descriptors(keeper, &format!("{RINGS}{worker}."), &io.descriptors()?);
@@ -181,7 +190,7 @@ pub(super) fn hold_rings(keeper: &mut Keeper, worker: usize, io: &XdpIo<Own>) ->
 
 /// Has a worker's way to the kernel held.
 pub(super) fn hold_way_back(keeper: &mut Keeper, worker: usize, way: &KernelPort) -> io::Result<()> {
-    if keeper.is_there() {
+    if keeper.holds() {
         hold_descriptors(keeper, &format!("{WAY_BACK}{worker}."), &way.descriptors()?);
     }
     Ok(())

@@ -12,6 +12,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use super::roles::{Instance, Roles, hold_elections, local, wanted};
+use super::sessions::hold_sessions;
 use super::{Director, DirectorError};
 use crate::bfd::State;
 use crate::config::Config;
@@ -67,7 +68,8 @@ impl Turnover {
             .then(|| Plan::new(new, &before, begins))
             .transpose()?;
         let sessions = bfd::Prepared::new(&new.bfd, &old.bfd)?;
-        let neighbours = (roles.neighbours.is_none() && !new.bfd.is_empty()).then(Neighbours::start).transpose()?;
+        let begins_bfd = roles.neighbours.is_none() && !new.bfd.is_empty();
+        let neighbours = begins_bfd.then(|| hold_sessions(keeper, &bfd::Legacy::default())).transpose()?;
         let elections = (roles.elections.is_none() && plan.is_some())
             .then(|| hold_elections(keeper, &Legacy::default()))
             .transpose()?;
@@ -106,7 +108,7 @@ impl Director {
             self.roles.elections = elections;
         }
         if self.roles.neighbours.is_some() || neighbours.is_some() {
-            self.roles.speak_bfd(sessions, neighbours);
+            self.roles.speak_bfd(sessions, neighbours, &mut self.keeper);
         }
         let mut taken = BTreeSet::new();
         if let Some(plan) = plan {

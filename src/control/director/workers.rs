@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use super::DirectorError;
 use super::confinement::Confinement;
@@ -11,7 +12,7 @@ use crate::io::PacketIo;
 use crate::io::options::Poll;
 use crate::service::Snapshot;
 use crate::sys::pulse::{Hold, Pulse, Pulses};
-use crate::sys::{affinity, clock};
+use crate::sys::{affinity, clock, usage};
 use crate::worker::{Mailbox, Observer, Worker};
 
 /// All workers, from the control thread's side.
@@ -26,6 +27,8 @@ pub(super) struct Workers {
 #[derive(Debug)]
 struct Thread {
     handle: JoinHandle<()>,
+    /// The core that it is pinned to.
+    core: Option<usize>,
     mailbox: Mailbox,
     counters: Arc<Counters>,
 }
@@ -82,7 +85,7 @@ impl Workers {
             .name(format!("worker-{number}"))
             .spawn(run)
             .map_err(|source| DirectorError::System { what: "start a worker thread", source })?;
-        self.threads.push(Thread { handle, mailbox, counters });
+        self.threads.push(Thread { handle, core, mailbox, counters });
         Ok(())
     }
 
@@ -90,6 +93,20 @@ impl Workers {
     pub(super) fn publish(&self, snapshot: &Arc<Snapshot>) {
         for thread in &self.threads {
             thread.mailbox.publish(Arc::clone(snapshot));
+        }
+    }
+
+    /// Each pinned worker's core, and the processor time that the worker has used.
+    pub(super) fn used_cores(&self) -> Vec<(usize, Duration)> {
+        let signs = self.pulses.signs().skip(1);
+        let used = |thread| usage::used_by(std::process::id(), thread);
+        self.threads.iter().zip(signs).filter_map(|(thread, sign)| Some((thread.core?, used(sign.thread?)?))).collect()
+    }
+
+    /// Tells each pinned worker whether its core is shared.
+    pub(super) fn share_cores(&self, is_shared: impl Fn(usize) -> bool) {
+        for thread in &self.threads {
+            thread.mailbox.share_core(thread.core.is_some_and(&is_shared));
         }
     }
 

@@ -37,6 +37,8 @@ pub(super) enum Ask {
     },
     /// Remove the control socket, if it is still that one.
     RemoveSocket,
+    /// Start a supervisor, for the director's own is gone; the channel to it comes along with the answer.
+    Supervisor,
     /// Read the configuration anew; its words come along with the answer, if it loads.
     Configuration {
         /// Tell what does not keep it from loading, too.

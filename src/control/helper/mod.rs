@@ -29,10 +29,9 @@ use std::time::Duration;
 use rustix::fs::{MemfdFlags, memfd_create};
 use rustix::io::{FdFlags, fcntl_setfd};
 
-use crate::config::Config;
-use crate::config::Reading;
+use crate::control::configuration::Written;
 use crate::program::Program;
-use crate::supervisor::Channel;
+use crate::supervisor::{Channel, Letter};
 use crate::sys::clock;
 use ask::{Answer, Ask};
 pub use process::serve;
@@ -64,8 +63,8 @@ pub fn get() -> Option<&'static Helper> {
 }
 
 /// Starts the helper of this process: the same program with these arguments and one more. It goes by the configuration that
-/// was `read`. Once, and before any right is given up.
-pub fn start(arguments: &[std::ffi::OsString], read: &Reading) -> io::Result<()> {
+/// was `written` down. Once, and before any right is given up.
+pub fn start(arguments: &[std::ffi::OsString], written: &Written) -> io::Result<()> {
     let (ours, theirs) = Channel::pair()?;
     fcntl_setfd(&theirs, FdFlags::empty())?;
     let mut command = std::process::Command::new("/proc/self/exe");
@@ -75,7 +74,7 @@ pub fn start(arguments: &[std::ffi::OsString], read: &Reading) -> io::Result<()>
     // Nobody waits for it: it ends with this process, or nearly so.
     command.arg(format!("{OPTION}={}", theirs.as_fd().as_raw_fd())).spawn()?;
     let mut talk = Talk { channel: ours, asked: 0 };
-    talk.say(&Ask::Begin, Some(parcel(&serde_json::to_vec(read)?)?))?;
+    talk.say(&Ask::Begin, Some(written.file.try_clone()?))?;
     let talk = Mutex::new(talk);
     HELPER.set(Helper { talk }).map_err(|_| io::ErrorKind::AlreadyExists.into())
 }
@@ -133,13 +132,15 @@ impl Helper {
         self.ask(&Ask::RemoveSocket, None).map(drop)
     }
 
+    /// Starts another supervisor, for this director's own is gone. Gives the channel to it.
+    pub fn supervisor(&self) -> io::Result<OwnedFd> {
+        self.ask(&Ask::Supervisor, None)?.1.ok_or_else(|| io::ErrorKind::InvalidData.into())
+    }
+
     /// The configuration, read anew; `None` if it does not load, which the helper has said why.
-    pub fn configuration(&self, remarks: bool) -> io::Result<Option<(Config, Reading)>> {
+    pub fn configuration(&self, remarks: bool) -> io::Result<Option<Written>> {
         match self.ask(&Ask::Configuration { remarks }, None)? {
-            (Answer::Done, Some(file)) => {
-                let reading: Reading = serde_json::from_slice(&unpack(file)?)?;
-                Ok(reading.clone().config().map(|config| (config, reading)))
-            }
+            (Answer::Done, Some(file)) => Written::read(file).map(Some),
             _ => Ok(None),
         }
     }
@@ -167,7 +168,7 @@ impl Talk {
         let deadline = clock::now() + PATIENCE;
         loop {
             match self.channel.wait(deadline.saturating_sub(clock::now())).map_err(gone)? {
-                Some(((number, answer), thing)) if number == self.asked => {
+                Some(Letter { message: (number, answer), thing, .. }) if number == self.asked => {
                     return Ok((answer.map_err(io::Error::other)?, thing));
                 }
                 // Of a question that nobody waits for any more.

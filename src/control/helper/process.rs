@@ -3,6 +3,7 @@
 use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::error::Error;
+use std::ffi::OsString;
 use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
@@ -14,8 +15,9 @@ use tokio::task::spawn_local;
 use tokio::time::sleep;
 
 use super::ask::{Answer, Ask};
-use super::{black_box_beside, parcel, unpack};
-use crate::config::{Config, Reading};
+use super::{OPTION, black_box_beside, unpack};
+use crate::config::Config;
+use crate::control::configuration::Written;
 use crate::control::kernel::record;
 use crate::control::line::Line;
 use crate::control::notify::pipe;
@@ -24,7 +26,7 @@ use crate::control::socket;
 use crate::control::track::files;
 use crate::notify::Pipe;
 use crate::program::Program;
-use crate::supervisor::Channel;
+use crate::supervisor::{self, Channel, Letter};
 use crate::track::{Watch, file};
 
 /// How long what a director has said last takes to reach its programs.
@@ -47,14 +49,14 @@ struct Allowed {
 /// Answers a director's questions until that ends. `load` reads the configuration, and tells its problems,
 /// remarks among them only if it is asked to. Must
 /// be called inside a `LocalSet`.
-pub async fn serve(channel: OwnedFd, mut load: impl FnMut(bool) -> Option<(Config, Reading)>) -> io::Result<()> {
+pub async fn serve(channel: OwnedFd, mut load: impl FnMut(bool) -> Option<Written>) -> io::Result<()> {
     // They are for the director, whoever else gets them: it needs its helper until its own end.
     let kinds = [SignalKind::terminate(), SignalKind::interrupt(), SignalKind::hangup()];
     let _caught = kinds.map(signal);
     let mut allowed = Allowed::default();
     let questions: Line<(u64, Ask)> = Line::over(Channel::over(channel))?;
     let answers = Channel::<(u64, Result<Answer, String>)>::over(questions.channel.as_fd().try_clone_to_owned()?);
-    while let Ok(((number, ask), thing)) = questions.next().await {
+    while let Ok(Letter { message: (number, ask), thing, .. }) = questions.next().await {
         let outcome = match ask {
             Ask::Begin if number == 1 => allowed.begin(thing),
             Ask::Configuration { remarks } => allowed.read(load(remarks)),
@@ -95,15 +97,14 @@ impl Allowed {
     }
 
     fn begin(&mut self, words: Option<OwnedFd>) -> Outcome {
-        let reading: Reading = serde_json::from_slice(&unpack(words.ok_or(io::ErrorKind::InvalidInput)?)?)?;
-        reading.config().iter().for_each(|config| self.add(config));
+        self.add(&Written::read(words.ok_or(io::ErrorKind::InvalidInput)?)?.config);
         Ok((Answer::Done, None))
     }
 
-    fn read(&mut self, loaded: Option<(Config, Reading)>) -> Outcome {
-        let Some((config, reading)) = loaded else { return Ok((Answer::Broken, None)) };
+    fn read(&mut self, loaded: Option<Written>) -> Outcome {
+        let Some(Written { config, file, .. }) = loaded else { return Ok((Answer::Broken, None)) };
         self.add(&config);
-        Ok((Answer::Done, Some(parcel(&serde_json::to_vec(&reading)?)?)))
+        Ok((Answer::Done, Some(file)))
     }
 
     fn answer(&self, ask: Ask, thing: Option<OwnedFd>) -> Outcome {
@@ -145,6 +146,11 @@ impl Allowed {
                 Some(inode) => socket::remove(self.socket()?, inode).map(done),
                 None => Ok((Answer::Done, None)),
             },
+            Ask::Supervisor => {
+                let is_ours = |word: &OsString| word.as_encoded_bytes().starts_with(OPTION.as_bytes());
+                let arguments: Vec<_> = supervisor::arguments().into_iter().filter(|word| !is_ours(word)).collect();
+                Ok((Answer::Done, Some(supervisor::start_another(&arguments)?)))
+            }
             Ask::Begin | Ask::Configuration { .. } => Err(io::ErrorKind::Unsupported.into()),
         }
     }
@@ -178,6 +184,7 @@ fn with_cause(error: &dyn Error) -> String {
 
 #[cfg(test)]
 mod tests {
+    use super::super::parcel;
     use super::*;
 
     const NOT_NAMED: &str = "the configuration ";

@@ -13,6 +13,9 @@ use super::record::Record;
 use super::{KernelError, sysctl};
 use crate::config::Config;
 
+/// All settings that are ever changed.
+const KEYS: [&str; 3] = ["arp_ignore", "arp_announce", "promote_secondaries"];
+
 /// The settings of a director; see the module documentation.
 #[derive(Debug)]
 pub struct Tuning {
@@ -26,7 +29,10 @@ impl Tuning {
     /// None changed, but for what the record beside the control socket says.
     pub fn load(config: &Config) -> Result<Self, KernelError> {
         let record = Record::new(config.settings.socket.with_extension("settings"));
-        Ok(Self { before: record.read()?, record, wanted: wanted(config) })
+        let mut before: BTreeMap<PathBuf, String> = record.read()?;
+        // A director may have been made to write it. Nothing else is ever set back.
+        before.retain(|file, _| sysctl::is_of_interface(file, &KEYS));
+        Ok(Self { before, record, wanted: wanted(config) })
     }
 
     /// Goes over to another configuration: what it does not ask for is set back, what it asks for is to be

@@ -17,6 +17,9 @@ pub struct Status {
     /// Its process id.
     #[serde(default)]
     pub process: u32,
+    /// That of its supervisor, if it has one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub supervisor: Option<u32>,
     /// Why the last upgrade came to nothing, if it was tried and did.
     #[serde(default)]
     pub not_upgraded: Option<String>,

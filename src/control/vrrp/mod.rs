@@ -16,13 +16,11 @@
 //! | [`Elections`] | the director's end: starts, is told, tells |
 //! | `plan` | the instances of a configuration, ready to begin or to go on with |
 //! | `turns` | the loop |
-//! | `record` | where the next director finds how instances stand |
 //! | `interfaces` | follows links and addresses |
 //! | `wire` | the sockets |
 
 mod interfaces;
 mod plan;
-mod record;
 mod succession;
 mod turns;
 mod wire;
@@ -37,14 +35,19 @@ use std::time::Duration;
 use rustix::event::{EventfdFlags, eventfd};
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
+use super::standings;
 use super::view::RoleView;
 use crate::sys::clock;
-use crate::vrrp::Event;
+use crate::vrrp::{Event, Spec};
 use crate::wire::Addr;
 pub(in crate::control) use interfaces::Interfaces;
 pub(in crate::control) use plan::Plan;
-pub(in crate::control) use record::{Legacy, Record};
 use turns::Turns;
+
+/// Where the next director finds how instances stand.
+pub(in crate::control) type Record = standings::Record<Spec>;
+/// How they stood when a director before this one ended.
+pub(in crate::control) type Legacy = standings::Legacy<Spec>;
 
 /// Why elections cannot be held.
 #[derive(Debug, thiserror::Error)]
@@ -129,7 +132,7 @@ struct Board(Vec<(RoleView, Duration)>);
 
 impl Elections {
     /// Starts the thread, without instances so far. It keeps their standing in `record`.
-    pub fn start(record: Record) -> Result<Self, ElectionError> {
+    pub(in crate::control) fn start(record: Record) -> Result<Self, ElectionError> {
         let system = |what| move |source| ElectionError::System { what, source };
         let interfaces = Interfaces::connect().map_err(system("follow interfaces"))?;
         let wake = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK);

@@ -229,7 +229,7 @@ impl Turns {
     /// Keeps how instances stand for the next director.
     fn note(&mut self) {
         for (instance, member) in self.routers.members().iter().enumerate() {
-            if let Err(error) = self.record.note(instance, member.spec(), member.standing()) {
+            if let Err(error) = self.record.note(instance, member.standing()) {
                 tracing::debug!(instance, %error, "the next director does not know how an election stands");
             }
         }

@@ -258,6 +258,9 @@ impl PacketIo for PcapIo {
     /// Does not wait: time is the capture's.
     fn wait(&mut self, _at_most: Duration) {}
 
+    /// As [`wait`](Self::wait).
+    fn doze(&mut self, _moment: Duration) {}
+
     fn in_hand(&self) -> usize {
         self.pool.out() - self.sent.len() - usize::from(self.due.is_some())
     }

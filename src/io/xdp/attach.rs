@@ -63,7 +63,9 @@ impl Mapped {
         let Self { places, geometry, ledger, slots, rings } = self;
         let contents: Vec<_> = rings.iter().map(|rings| rings.contents()).collect();
         let marks: Vec<_> = rings.iter().map(Rings::marks).collect();
-        settle(&ledger, geometry, &marks, &contents).map_err(|source| SetupError::NotTakenOver { source })?;
+        let settled = settle(&ledger, geometry, &marks, &contents);
+        let bounded = || rings.iter().map(Own::outstanding).try_for_each(|outstanding| bounded(outstanding, geometry));
+        settled.and_then(|()| bounded()).map_err(|source| SetupError::NotTakenOver { source })?;
         let pool = Pool::with(slots, ledger, geometry);
         let sockets = rings.into_iter().zip(places).zip(0..).map(|((rings, place), number)| {
             let outstanding = rings.outstanding();
@@ -103,6 +105,11 @@ fn settle(ledger: &Ledger, geometry: Geometry, marks: &[Marks], contents: &[(Vec
         }
     }
     Ok(())
+}
+
+/// No ring can have more on its way than it has room for; counters that say so were written by somebody else than a worker.
+fn bounded((receiving, transmitting): (u32, u32), geometry: Geometry) -> io::Result<()> {
+    if receiving.max(transmitting) <= geometry.ring { Ok(()) } else { Err(io::ErrorKind::InvalidData.into()) }
 }
 
 fn valid(slot: u32, geometry: Geometry) -> io::Result<u32> {
@@ -270,6 +277,38 @@ mod tests {
     }
 
     proptest! {
+        /// Whatever is in the files that a process has left: it is refused, or the slots are told apart.
+        #[test]
+        fn no_scribbles_break_the_one_who_finds_them(
+            scribbles in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 0..80),
+            receiving in prop::collection::vec(prop_oneof![0_u64..600_000, any::<u64>()], 0..64),
+            transmitting in prop::collection::vec(0_u64..600_000, 0..64),
+            outstanding in (0_u32..100, prop_oneof![0_u32..100, any::<u32>()]),
+        ) {
+            let (slots, ledger) = (SharedSlots::create(GEOMETRY).unwrap(), Ledger::create(GEOMETRY, PLACES).unwrap());
+            let length = rustix::fs::fstat(ledger.file()).unwrap().st_size as usize;
+            for (at, byte) in scribbles {
+                rustix::io::pwrite(ledger.file(), &[byte], at.index(length) as u64).unwrap();
+            }
+            let Ok(ledger) = Ledger::attach(ledger.file().try_clone_to_owned().unwrap(), GEOMETRY, PLACES) else {
+                return Ok(());
+            };
+            let contents = [(receiving, transmitting)];
+            let settled = settle(&ledger, GEOMETRY, &[Marks::default()], &contents);
+            if settled.and_then(|()| bounded(outstanding, GEOMETRY)).is_err() {
+                return Ok(());
+            }
+            let fd = slots.file().unwrap().try_clone_to_owned().unwrap();
+            let mut pool = Pool::with(slots, ledger, GEOMETRY);
+            prop_assert_eq!((pool.census().total(), pool.census().in_hand), (256, 0));
+            let rings = Mortal { kernel: Default::default(), life: 100, fd };
+            let mut socket = Socket::new(rings, 0, (PortId(0), 0), GEOMETRY.ring, outstanding);
+            let _ = socket.wants_slots();
+            let kernel = Arc::clone(&socket.rings().kernel);
+            let work = || live(&mut pool, &mut socket, &kernel, &[7]);
+            prop_assert!(catch_unwind(AssertUnwindSafe(work)).unwrap_err().is::<Death>(), "nothing else ends it");
+        }
+
         /// However often and wherever a worker dies, the next one finds the owner of every slot.
         #[test]
         fn no_death_loses_a_slot(

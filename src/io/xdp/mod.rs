@@ -252,6 +252,11 @@ impl<R: Rings> PacketIo for XdpIo<R> {
         let _ = socket::poll(&mut self.polled, at_most);
     }
 
+    fn doze(&mut self, moment: Duration) {
+        self.flush();
+        let _ = socket::poll(&mut [], moment);
+    }
+
     fn in_hand(&self) -> usize {
         self.pool.in_hand()
     }

@@ -1,5 +1,6 @@
 use super::super::spec::Manners;
 use super::*;
+use crate::vrrp::wire::Checksum;
 use crate::wire::Family;
 
 const fn ms(ms: u64) -> Duration {
@@ -16,7 +17,12 @@ fn spec(priority: u8) -> Spec {
 
 /// An advert of the router with this last byte.
 fn heard(last: u32, priority: u8) -> Input {
-    Input::Heard(Heard { from: Addr::v4(0x0a00_0000 | last), priority, interval: ms(1000) })
+    Input::Heard(Heard {
+        from: Addr::v4(0x0a00_0000 | last),
+        priority,
+        interval: ms(1000),
+        checksum: Checksum::Journey,
+    })
 }
 
 fn backup(spec: &Spec) -> Machine {
@@ -109,7 +115,7 @@ fn a_respectful_backup_takes_over_from_no_living_master() {
 #[test]
 fn version_3_waits_by_the_master_s_interval() {
     let mut machine = backup(&Spec { version: Version::V3, ..spec(100) });
-    let quick = Heard { from: Addr::v4(9), priority: 200, interval: ms(100) };
+    let quick = Heard { from: Addr::v4(9), priority: 200, interval: ms(100), checksum: Checksum::Journey };
     machine.handle(Input::Heard(quick), ms(1000));
     assert_eq!(machine.deadline(), Some(Duration::from_nanos(1_360_937_500)));
     machine.handle(Input::Heard(Heard { priority: 0, ..quick }), ms(1010));

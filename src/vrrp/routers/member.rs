@@ -15,7 +15,7 @@ use crate::vrrp::proof::sequences::Sequences;
 use crate::vrrp::role::{Cause, Role};
 use crate::vrrp::spec::{Peers, Spec};
 use crate::vrrp::standing::Standing;
-use crate::vrrp::wire::Advert;
+use crate::vrrp::wire::{Advert, Checksum};
 use crate::wire::Addr;
 
 /// A rival counts as split brain after so many adverts that ours did not silence.
@@ -40,6 +40,8 @@ pub struct Member {
     deaf: Option<Deaf>,
     /// The last master whose addresses were compared, and whether they differed.
     compared: Option<(Addr, bool)>,
+    /// The form of the checksum that a peer of old age needs.
+    learned: Option<Checksum>,
     sequences: Sequences,
     /// Identification of the next IPv4 header.
     id: u16,
@@ -97,6 +99,7 @@ impl Member {
             rival: None,
             deaf: None,
             compared: None,
+            learned: None,
             sequences: Sequences::default(),
             id: 0,
             counters: Counters::default(),
@@ -213,6 +216,9 @@ impl Member {
     pub(super) fn hear(&mut self, heard: Heard, now: Duration) -> Option<Happening> {
         self.deaf = None;
         self.counters.received += 1;
+        if heard.checksum == Checksum::Group {
+            self.learned = Some(Checksum::Group);
+        }
         if heard.priority == 0 {
             self.counters.goodbyes += 1;
             return None;
@@ -298,11 +304,12 @@ impl Member {
             _ => 0,
         };
         let unicast = matches!(self.spec.peers, Peers::Unicast { .. });
+        let checksum = self.learned.unwrap_or(self.spec.checksum);
         let datagram = |destination| {
             // 0 would let the kernel choose.
             self.id = self.id.checked_add(1).unwrap_or(1);
             let ends = super::ends(own, destination);
-            let mut payload = advert.emit(ends, self.spec.plain_checksum);
+            let mut payload = advert.emit(ends, checksum);
             if let Proof::Trailer(trailer) = &self.spec.proof
                 && trailer.is_sent()
             {

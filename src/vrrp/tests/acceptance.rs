@@ -7,7 +7,7 @@ use crate::vrrp::accept::{Heard, Rejection, judge, same_addresses};
 use crate::vrrp::packet::Packet;
 use crate::vrrp::proof::Proof;
 use crate::vrrp::spec::{Peer, Peers, Spec, Version};
-use crate::vrrp::wire::{Advert, Authentication, Ends};
+use crate::vrrp::wire::{Advert, Authentication, Checksum, Ends};
 use crate::wire::Family;
 
 const PASSWORD: [u8; 8] = *b"1111\0\0\0\0";
@@ -42,7 +42,7 @@ fn spec() -> Spec {
 }
 
 fn verdict(spec: &Spec, case: &Case) -> Result<Heard, Rejection> {
-    let mut payload = case.advert.emit(case.ends, false);
+    let mut payload = case.advert.emit(case.ends, Checksum::Journey);
     if let Some(at) = case.spoil {
         payload[at] ^= 1;
     }
@@ -52,7 +52,12 @@ fn verdict(spec: &Spec, case: &Case) -> Result<Heard, Rejection> {
 
 #[test]
 fn the_verdicts_are_those_of_keepalived() {
-    let heard = Heard { from: addr("192.0.2.11"), priority: 100, interval: Duration::from_secs(1) };
+    let heard = Heard {
+        from: addr("192.0.2.11"),
+        priority: 100,
+        interval: Duration::from_secs(1),
+        checksum: Checksum::Journey,
+    };
     assert_eq!(verdict(&spec(), &good()), Ok(heard));
     let change = |change: fn(&mut Case)| {
         let mut case = good();
@@ -91,8 +96,31 @@ fn version_3_takes_the_master_s_interval_and_either_checksum() {
     case.advert.authentication = Authentication::None;
     case.advert.interval = Duration::from_millis(250);
     assert_eq!(verdict(&spec, &case).map(|heard| heard.interval), Ok(Duration::from_millis(250)));
-    let payload = case.advert.emit(case.ends, true);
+    let payload = case.advert.emit(case.ends, Checksum::Bare);
     assert!(judge(&spec, None, &Packet { ends: case.ends, ttl: 255, payload: &payload, header: None }).is_ok());
+}
+
+#[test]
+fn peers_of_old_age_have_another_checksum() {
+    let peers = Peers::Unicast { peers: vec![], ttl: 255, only_peers: false };
+    let learning = Spec { version: Version::V3, proof: Proof::None, peers, ..spec() };
+    let mut case = good();
+    (case.advert.version, case.advert.authentication) = (Version::V3, Authentication::None);
+    case.ends.destination = addr("192.0.2.12");
+    let old = case.advert.emit(case.ends, Checksum::Group);
+    let packet = Packet { ends: case.ends, ttl: 255, payload: &old, header: None };
+    for (spec, expected) in [
+        (learning.clone(), Ok(Checksum::Group)),
+        (Spec { learns_checksum: false, ..learning.clone() }, Err(Rejection::Checksum)),
+        (Spec { learns_checksum: false, checksum: Checksum::Group, ..learning.clone() }, Ok(Checksum::Group)),
+    ] {
+        assert_eq!(judge(&spec, None, &packet).map(|(heard, _)| heard.checksum), expected);
+    }
+    assert_eq!(
+        verdict(&learning, &case).map(|heard| heard.checksum),
+        Ok(Checksum::Journey),
+        "the usual one is no old one"
+    );
 }
 
 #[test]

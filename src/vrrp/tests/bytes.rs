@@ -7,7 +7,7 @@ use proptest::prelude::*;
 use crate::vrrp::frames::announcement;
 use crate::vrrp::packet::Packet;
 use crate::vrrp::spec::Version;
-use crate::vrrp::wire::{Advert, Authentication, Ends, Malformed};
+use crate::vrrp::wire::{Advert, Authentication, Checksum, Ends, Malformed};
 use crate::wire::{Addr, Mac};
 
 pub(super) fn addr(text: &str) -> Addr {
@@ -43,20 +43,33 @@ fn adverts_are_those_that_keepalived_sends() {
     let v3 = |priority, interval| advert(Version::V3, 51, priority, interval, vip);
     let v6 = advert(Version::V3, 52, 100, 1000, &["fe80::146:100", "fd00:146::100"]);
     let (group, peer) = (ends("192.168.146.11", "224.0.0.18"), ends("192.168.146.11", "192.168.146.12"));
+    // `old_unicast_checksum`.
+    let old = advert(Version::V3, 51, 100, 100, &["192.0.2.100", "192.0.2.101"]);
     let six = ends("fe80::ff:fe00:1", "ff02::12");
-    for (advert, ends, plain, bytes) in [
-        (secured(100), group, false, "21336401 0101c45a c0a89264 31313131 00000000"),
-        (secured(100), peer, false, "21336401 0101c45a c0a89264 31313131 00000000"),
-        (secured(0), group, false, "21330001 0101285b c0a89264 31313131 00000000"),
-        (advert(Version::V2, 51, 100, 1000, vip), group, false, "21336401 000127bd c0a89264 00000000 00000000"),
-        (v3(100, 1000), group, false, "31336401 0064e416 c0a89264"),
-        (v3(100, 1000), peer, false, "31336401 00647174 c0a89264"),
-        (v3(100, 1000), group, true, "31336401 0064175a c0a89264"),
-        (v3(100, 100), group, false, "31336401 000ae470 c0a89264"),
-        (v3(0, 1000), group, false, "31330001 00644817 c0a89264"),
-        (v6, six, false, "31346402 00646d28 fe800000000000000000000001460100 fd000146000000000000000000000100"),
+    for (advert, ends, form, bytes) in [
+        (secured(100), group, Checksum::Journey, "21336401 0101c45a c0a89264 31313131 00000000"),
+        (secured(100), peer, Checksum::Journey, "21336401 0101c45a c0a89264 31313131 00000000"),
+        (secured(0), group, Checksum::Journey, "21330001 0101285b c0a89264 31313131 00000000"),
+        (
+            advert(Version::V2, 51, 100, 1000, vip),
+            group,
+            Checksum::Journey,
+            "21336401 000127bd c0a89264 00000000 00000000",
+        ),
+        (v3(100, 1000), group, Checksum::Journey, "31336401 0064e416 c0a89264"),
+        (v3(100, 1000), peer, Checksum::Journey, "31336401 00647174 c0a89264"),
+        (v3(100, 1000), group, Checksum::Bare, "31336401 0064175a c0a89264"),
+        (old, ends("192.0.2.1", "192.0.2.2"), Checksum::Group, "31336402 000a4361 c0000264 c0000265"),
+        (v3(100, 100), group, Checksum::Journey, "31336401 000ae470 c0a89264"),
+        (v3(0, 1000), group, Checksum::Journey, "31330001 00644817 c0a89264"),
+        (
+            v6,
+            six,
+            Checksum::Journey,
+            "31346402 00646d28 fe800000000000000000000001460100 fd000146000000000000000000000100",
+        ),
     ] {
-        assert_eq!(advert.emit(ends, plain), hex(bytes), "{advert:?}");
+        assert_eq!(advert.emit(ends, form), hex(bytes), "{advert:?}");
         assert_eq!(Advert::parse(&hex(bytes), ends), Ok(advert));
     }
 }
@@ -138,7 +151,7 @@ proptest! {
         priority in any::<u8>(),
         centis in 1_u64..4096,
         password in any::<Option<[u8; 8]>>(),
-        plain in any::<bool>(),
+        form in prop_oneof![Just(Checksum::Journey), Just(Checksum::Bare), Just(Checksum::Group)],
         addresses in proptest::collection::vec(any::<u32>(), 0..20),
     ) {
         let v3 = v3 || six;
@@ -152,7 +165,7 @@ proptest! {
             addresses: addresses.into_iter().map(address).collect(),
         };
         let ends = if six { ends("fe80::1", "ff02::12") } else { ends("192.0.2.1", "224.0.0.18") };
-        let bytes = advert.emit(ends, plain);
+        let bytes = advert.emit(ends, form);
         prop_assert_eq!(Advert::parse(&bytes, ends), Ok(advert));
     }
 

@@ -7,7 +7,7 @@ use crate::vrrp::Cause;
 use crate::vrrp::accept::Rejection;
 use crate::vrrp::event::Happening;
 use crate::vrrp::packet::Packet;
-use crate::vrrp::wire::{Advert, Authentication, Ends};
+use crate::vrrp::wire::{Advert, Authentication, Checksum, Ends};
 use crate::vrrp::{Order, Role, Routers, Spec};
 use crate::wire::{Addr, Family};
 
@@ -33,7 +33,7 @@ pub(super) fn advert(spec: &Spec) -> Advert {
 /// Hands an advert over as if `source` had sent it with this TTL.
 pub(super) fn send(routers: &mut Routers, source: &str, advert: &Advert, ttl: u8, now: Duration) {
     let ends = Ends { source: addr(source), destination: addr("224.0.0.18") };
-    let payload = advert.emit(ends, false);
+    let payload = advert.emit(ends, Checksum::Journey);
     routers.received("eth0", &Packet { ends, ttl, payload: &payload, header: None }, now);
 }
 
@@ -188,7 +188,7 @@ fn adverts_of_another_router_interface_or_family_are_nobody_s() {
     let higher = advert(&spec("VI", 52, 200));
     send(&mut routers, "192.0.2.12", &higher, 255, ms(10_100));
     let ends = Ends { source: addr("192.0.2.12"), destination: addr("224.0.0.18") };
-    let payload = advert(&spec("VI", 51, 200)).emit(ends, false);
+    let payload = advert(&spec("VI", 51, 200)).emit(ends, Checksum::Journey);
     routers.received("eth1", &Packet { ends, ttl: 255, payload: &payload, header: None }, ms(10_100));
     assert_eq!(routers.members()[0].role(), Role::Master);
     assert_eq!(routers.members()[0].counters().rejected.iter().sum::<u64>(), 0);

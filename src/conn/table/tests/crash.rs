@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::os::fd::OwnedFd;
 use std::panic::AssertUnwindSafe;
 
+use proptest::prelude::*;
 use rustix::fs::{MemfdFlags, SealFlags};
 
 use super::*;
@@ -178,6 +179,33 @@ fn what_the_repair_does_not_look_at_the_first_sweep_clears_away() {
     assert_eq!((swept.freed, swept.seen, swept.ended), (1, 1, 0));
     assert_consistent(&table);
     assert!(find(&table, &key(1), 1).is_none() && find(&table, &key(2), 2).is_some());
+}
+
+proptest! {
+    /// Whatever stands in a table that a director has left, nothing breaks that works with it.
+    #[test]
+    fn no_scribbles_break_the_one_who_finds_them(
+        scribbles in prop::collection::vec((any::<prop::sample::Index>(), any::<u64>()), 1..60),
+    ) {
+        let dead = table(50);
+        (0..40).for_each(|n| _ = insert(&dead, &key(n), n));
+        for (at, word) in scribbles {
+            let places = dead.geometry.bytes() / size_of::<u64>();
+            rustix::io::pwrite(dead.fd(), &word.to_le_bytes(), (at.index(places) * size_of::<u64>()) as u64).unwrap();
+        }
+        let Ok((table, _)) = Table::attach(heir(&dead)) else { return Ok(()) };
+        let table = Arc::new(table);
+        let Some(member) = table.member(0) else { return Ok(()) };
+        member.unpark();
+        let mut sweeper = table.sweeper().unwrap();
+        for round in 0..4 {
+            (0..60).for_each(|n| _ = find(&table, &key(n), n));
+            (60..70).for_each(|n| _ = insert(&table, &key(n + round), n));
+            sweeper.sweep(sweeper.groups(), |_, _| Fate::Keep, |_, _| {});
+            member.end_batch();
+        }
+        member.park();
+    }
 }
 
 #[test]
