@@ -12,7 +12,7 @@ use crate::io::PacketIo;
 use crate::io::options::Poll;
 use crate::service::Snapshot;
 use crate::sys::pulse::{Hold, Pulse, Pulses};
-use crate::sys::{affinity, clock, usage};
+use crate::sys::{affinity, clock, scheduling, usage};
 use crate::worker::{Mailbox, Observer, Worker};
 
 /// All workers, from the control thread's side.
@@ -71,6 +71,8 @@ impl Workers {
             {
                 tracing::warn!("worker {number} cannot be pinned to core {core}; see `cpus` in the `ringmaster` block");
             }
+            // The kernel forwards before any process gets a core. Without the right to it, packets wait their turn.
+            let _ = scheduling::go_sooner();
             let held = pulse.clone().hold();
             if let Err(error) = &held {
                 tracing::warn!("nobody will be told at once if worker {number} dies: {error}");
