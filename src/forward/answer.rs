@@ -5,7 +5,7 @@
 //! 1280 (IPv6, RFC 4443 2.4(c)).
 
 use super::look::{Look, Way};
-use super::{Decision, Packet, Reason, Verdict, View};
+use super::{Decision, Packet, Reason, Turn, Verdict};
 use crate::io::PortId;
 use crate::service::HopTo;
 use crate::wire::checksum::{finish, pseudo_header};
@@ -56,12 +56,12 @@ pub(super) fn is_too_big(family: Family, kind: u8, code: u8) -> bool {
 /// A packet without a connection, which opens none, is answered as by a stack on which nobody listens, unless the options
 /// say to drop it.
 #[cold]
-pub(super) fn no_connection(view: &View<'_>, packet: &mut Packet<'_>, look: &Look) -> Decision {
+pub(super) fn no_connection(turn: &Turn<'_>, packet: &mut Packet<'_>, look: &Look) -> Decision {
     let answered = match look.protocol {
-        _ if !view.options.reset_unknown => None,
-        Protocol::TCP if !look.flags.rst() => reset(view, packet, look),
-        Protocol::SCTP => no_sctp(view, packet, look),
-        Protocol::UDP => make_icmp(view, packet, look, Error::PORT_UNREACHABLE, Reason::NoConnection),
+        _ if !turn.options.reset_unknown => None,
+        Protocol::TCP if !look.flags.rst() => reset(turn, packet, look),
+        Protocol::SCTP => no_sctp(turn, packet, look),
+        Protocol::UDP => make_icmp(turn, packet, look, Error::PORT_UNREACHABLE, Reason::NoConnection),
         _ => None,
     };
     answered.unwrap_or(Decision::drop(Reason::NoConnection))
@@ -70,7 +70,7 @@ pub(super) fn no_connection(view: &View<'_>, packet: &mut Packet<'_>, look: &Loo
 /// A Linux without SCTP says that it does not know the protocol: "protocol unreachable", or "unrecognised next header"
 /// with the place of that header's number (`ip_input.c: ip_protocol_deliver_rcu`, `ip6_input.c:
 /// ip6_protocol_deliver_rcu`).
-fn no_sctp(view: &View<'_>, packet: &mut Packet<'_>, look: &Look) -> Option<Decision> {
+fn no_sctp(turn: &Turn<'_>, packet: &mut Packet<'_>, look: &Look) -> Option<Decision> {
     const NEXT_HEADER: u32 = 6;
     let place = match (look.family, look.l4 - look.l3) {
         (Family::V4, _) => 0,
@@ -78,37 +78,37 @@ fn no_sctp(view: &View<'_>, packet: &mut Packet<'_>, look: &Look) -> Option<Deci
         // The number is in one of the extension headers, and nobody is known to miss this answer.
         (Family::V6, _) => return None,
     };
-    make_icmp(view, packet, look, Error { v4: (3, 2), v6: (4, 1), word: place }, Reason::NoConnection)
+    make_icmp(turn, packet, look, Error { v4: (3, 2), v6: (4, 1), word: place }, Reason::NoConnection)
 }
 
 /// A new connection that nobody can take: port unreachable, for TCP too (`ip_vs_core.c: ip_vs_leave`).
 #[cold]
-pub(super) fn no_server(view: &View<'_>, packet: &mut Packet<'_>, look: &Look) -> Decision {
-    icmp(view, packet, look, Error::PORT_UNREACHABLE, Reason::NoServer)
+pub(super) fn no_server(turn: &Turn<'_>, packet: &mut Packet<'_>, look: &Look) -> Decision {
+    icmp(turn, packet, look, Error::PORT_UNREACHABLE, Reason::NoServer)
 }
 
 /// What a server sends without a connection: port unreachable (`net.ipv4.vs.nat_icmp_send`).
 #[cold]
-pub(super) fn not_connected(view: &View<'_>, packet: &mut Packet<'_>, look: &Look) -> Decision {
-    icmp(view, packet, look, Error::PORT_UNREACHABLE, Reason::NoConnection)
+pub(super) fn not_connected(turn: &Turn<'_>, packet: &mut Packet<'_>, look: &Look) -> Decision {
+    icmp(turn, packet, look, Error::PORT_UNREACHABLE, Reason::NoConnection)
 }
 
 /// No route to the server or back to the client: host unreachable.
 #[cold]
-pub(super) fn unreachable_host(view: &View<'_>, packet: &mut Packet<'_>, look: &Look) -> Decision {
-    icmp(view, packet, look, Error::HOST_UNREACHABLE, Reason::NoRoute)
+pub(super) fn unreachable_host(turn: &Turn<'_>, packet: &mut Packet<'_>, look: &Look) -> Decision {
+    icmp(turn, packet, look, Error::HOST_UNREACHABLE, Reason::NoRoute)
 }
 
 /// The time to live ran out.
 #[cold]
-pub(super) fn ttl_expired(view: &View<'_>, packet: &mut Packet<'_>, look: &Look) -> Decision {
-    icmp(view, packet, look, Error::TTL_EXPIRED, Reason::TtlExpired)
+pub(super) fn ttl_expired(turn: &Turn<'_>, packet: &mut Packet<'_>, look: &Look) -> Decision {
+    icmp(turn, packet, look, Error::TTL_EXPIRED, Reason::TtlExpired)
 }
 
 /// The packet is longer than `limit`, the MTU of its way less the tunnel header, and must not be cut: the sender is told.
 /// Where not even the smallest packet would fit the kernel keeps silent.
 #[cold]
-pub(super) fn too_big(view: &View<'_>, packet: &mut Packet<'_>, look: &Look, limit: u16) -> Decision {
+pub(super) fn too_big(turn: &Turn<'_>, packet: &mut Packet<'_>, look: &Look, limit: u16) -> Decision {
     if limit == 0 {
         return Decision::drop(Reason::TooBig);
     }
@@ -116,22 +116,22 @@ pub(super) fn too_big(view: &View<'_>, packet: &mut Packet<'_>, look: &Look, lim
         // The kernel has already decremented the TTL of the request it quotes here.
         super::rewrite::age(packet.bytes(), look, Default::default());
     }
-    icmp(view, packet, look, Error { word: u32::from(limit), ..Error::TOO_BIG }, Reason::TooBig)
+    icmp(turn, packet, look, Error { word: u32::from(limit), ..Error::TOO_BIG }, Reason::TooBig)
 }
 
 /// An option of the IPv4 header cannot be read; `at` is where in the header.
 #[cold]
-pub(super) fn parameter_problem(view: &View<'_>, packet: &mut Packet<'_>, look: &Look, at: u8) -> Decision {
-    icmp(view, packet, look, Error { v4: (12, 0), v6: (4, 0), word: u32::from(at) << 24 }, Reason::HeaderOption)
+pub(super) fn parameter_problem(turn: &Turn<'_>, packet: &mut Packet<'_>, look: &Look, at: u8) -> Decision {
+    icmp(turn, packet, look, Error { v4: (12, 0), v6: (4, 0), word: u32::from(at) << 24 }, Reason::HeaderOption)
 }
 
 /// An error about the packet in a tunnel packet, which stands where the tunnel packet's error stood.
 #[cold]
-pub(super) fn relayed(view: &View<'_>, packet: &mut Packet<'_>, look: &Look, error: Error) -> Decision {
-    icmp(view, packet, look, error, Reason::TunnelError)
+pub(super) fn relayed(turn: &Turn<'_>, packet: &mut Packet<'_>, look: &Look, error: Error) -> Decision {
+    icmp(turn, packet, look, error, Reason::TunnelError)
 }
 
-fn reset(view: &View<'_>, packet: &mut Packet<'_>, look: &Look) -> Option<Decision> {
+fn reset(turn: &Turn<'_>, packet: &mut Packet<'_>, look: &Look) -> Option<Decision> {
     let (client, virtual_) = look.ends();
     let l4 = usize::from(look.l4);
     let frame = packet.bytes();
@@ -160,18 +160,18 @@ fn reset(view: &View<'_>, packet: &mut Packet<'_>, look: &Look) -> Option<Decisi
     let at =
         put_ip_header(packet, look, Ip { from: virtual_, protocol: Protocol::TCP, payload: 20, tos: 0, df: true })?;
     packet.bytes().get_mut(at..at + 20)?.copy_from_slice(&tcp);
-    Some(leave(view, packet, look, at + 20, Reason::NoConnection))
+    Some(leave(turn, packet, look, at + 20, Reason::NoConnection))
 }
 
-fn icmp(view: &View<'_>, packet: &mut Packet<'_>, look: &Look, error: Error, reason: Reason) -> Decision {
-    make_icmp(view, packet, look, error, reason).unwrap_or(Decision::drop(reason))
+fn icmp(turn: &Turn<'_>, packet: &mut Packet<'_>, look: &Look, error: Error, reason: Reason) -> Decision {
+    make_icmp(turn, packet, look, error, reason).unwrap_or(Decision::drop(reason))
 }
 
-fn make_icmp(view: &View<'_>, packet: &mut Packet<'_>, look: &Look, error: Error, reason: Reason) -> Option<Decision> {
-    let from = own_address(view, packet.frame.port, look)?;
+fn make_icmp(turn: &Turn<'_>, packet: &mut Packet<'_>, look: &Look, error: Error, reason: Reason) -> Option<Decision> {
+    let from = own_address(turn, packet.frame.port, look)?;
     let to = sender(look);
     let limited = error.v4 != Error::TOO_BIG.v4;
-    if !is_single_host(to) || (limited && !view.limiter.allows(view.options, to, view.now)) {
+    if !is_single_host(to) || (limited && !turn.limiter.allows(turn.options, to, turn.now)) {
         return None;
     }
     let (protocol, (kind, code), header, most) = match look.family {
@@ -195,7 +195,7 @@ fn make_icmp(view: &View<'_>, packet: &mut Packet<'_>, look: &Look, error: Error
     };
     let sum = finish(pseudo, message);
     message[2..4].copy_from_slice(&sum.to_be_bytes());
-    Some(leave(view, packet, look, message_at + 8 + quoted, reason))
+    Some(leave(turn, packet, look, message_at + 8 + quoted, reason))
 }
 
 /// Whom an answer goes to.
@@ -216,11 +216,11 @@ pub(super) fn is_single_host(address: Addr) -> bool {
 }
 
 /// Errors about a request come from the virtual address, those about a reply from the director's address on that link.
-fn own_address(view: &View<'_>, port: PortId, look: &Look) -> Option<Addr> {
+fn own_address(turn: &Turn<'_>, port: PortId, look: &Look) -> Option<Addr> {
     match look.way {
         Way::In => Some(look.other.addr),
         Way::Out => {
-            let port = view.network.ports.get(usize::from(port.0))?;
+            let port = turn.network.ports.get(usize::from(port.0))?;
             port.addresses.iter().copied().find(|address| address.family() == look.family)
         }
     }
@@ -272,11 +272,11 @@ fn put_ip_header(packet: &mut Packet<'_>, look: &Look, ip: Ip) -> Option<usize> 
 }
 
 /// Addresses the finished answer, by the route to the packet's sender; while that is not known, back where it came from.
-fn leave(view: &View<'_>, packet: &mut Packet<'_>, look: &Look, len: usize, reason: Reason) -> Decision {
+fn leave(turn: &Turn<'_>, packet: &mut Packet<'_>, look: &Look, len: usize, reason: Reason) -> Decision {
     packet.frame.len = len as u16;
     let came_by = packet.frame.port;
-    let hop = match view.network.hop_to(sender(look)) {
-        HopTo::Ready(id) => view.network.hop(id),
+    let hop = match turn.network.hop_to(sender(look)) {
+        HopTo::Ready(id) => turn.network.hop(id),
         HopTo::Unresolved(_) | HopTo::NoRoute => None,
     };
     let port = match hop {

@@ -8,25 +8,17 @@
 
 use super::look::Look;
 use super::open::Choice;
-use super::{Decision, Forwarder, Packet, View, answer};
+use super::{Decision, Packet, Turn, answer};
 use crate::service::Service;
-use crate::time::Tick;
 
-impl Forwarder {
+impl Turn<'_> {
     /// Lets a packet past that would open a connection. `None`: the service refuses it, or the packet is for the director
     /// itself or for no single host.
     #[cold]
-    pub(super) fn bypass(
-        &self,
-        view: &View<'_>,
-        packet: &mut Packet<'_>,
-        look: &Look,
-        service: &Service,
-        now: Tick,
-    ) -> Option<Decision> {
+    pub(super) fn bypass(&self, packet: &mut Packet<'_>, look: &Look, service: &Service) -> Option<Decision> {
         let server = service.bypass?;
         let to = look.other.addr;
-        (answer::is_single_host(to) && !view.is_own(to))
-            .then(|| self.begin(view, packet, look, service, Choice { server, held: None }, now))
+        (answer::is_single_host(to) && !self.is_own(to))
+            .then(|| self.begin(packet, look, service, Choice { server, held: None }))
     }
 }

@@ -7,136 +7,99 @@ use super::look::{Look, Way};
 use super::onward::{Onward, find_hop, known_hop};
 use super::progress::{is_steady, meet};
 use super::rewrite::{self, End};
-use super::{Decision, Forwarder, Packet, Reason, Verdict, View, answer, farewell, ftp, tunnel, wide};
+use super::{Connection, Decision, Packet, Reason, Turn, Verdict, answer, farewell, tunnel, wide};
 use crate::conn::state::State;
 use crate::conn::table::{Entry, Slot, StateWord};
 use crate::service::{Hop, Method, NextHop, Pair, PairFlags, PairId, Side};
-use crate::time::Tick;
 use crate::wire::checksum::Delta;
 use crate::wire::{Family, Protocol, SctpEvent};
 
 /// Whether the entry is the connection this packet belongs to: its pair is alive under the generation it was opened
 /// with, and the packet's other end is the pair's.
 #[inline(always)]
-pub(super) fn belongs(view: &View<'_>, entry: &Entry, look: &Look) -> bool {
-    let Some(pair) = view.services.pairs.get(entry.pair() as usize) else { return false };
+pub(super) fn belongs(turn: &Turn<'_>, entry: &Entry, look: &Look) -> bool {
+    let Some(pair) = turn.services.pairs.get(entry.pair() as usize) else { return false };
     // Servers answer through the director in NAT only, from their own address. What one behind DR or TUN sends this way
     // comes from the virtual address: the kernel finds that address its own, and drops the packet.
     let back = look.way == Way::Out;
     let end = pair.end(select(back, Side::Real, Side::Virtual));
     let alive = (!back | (pair.method == Method::Nat)) & (pair.generation == entry.generation());
     if pair.flags.has_any(PairFlags::WIDE.with(PairFlags::FULL)) {
-        return alive && wide::is_end(view, pair, entry, look);
+        return alive && wide::is_end(turn, pair, entry, look);
     }
     alive & (end == look.other)
 }
 
-impl Forwarder {
+impl<'a> Turn<'a> {
     /// Advances the connection and sends the packet on.
     #[inline(always)]
-    pub(super) fn established(
-        &self,
-        view: &View<'_>,
-        packet: &mut Packet<'_>,
-        look: &Look,
-        found: Slot,
-        now: Tick,
-    ) -> Decision {
-        let entry = self.shared.table.entry(found);
-        let id = PairId(entry.pair());
-        let Some(pair) = view.services.pair(id) else { return Decision::drop(Reason::ServerRemoved) };
-        let word = entry.state_word();
-        let Some(hop) = self.steady_way(view, look, (id, pair), (entry, word), now) else {
-            return self.not_steady(view, packet, look, (id, pair), (found, word), now);
+    pub(super) fn established(&self, packet: &mut Packet<'_>, look: &Look, found: Slot) -> Decision {
+        let Some(connection) = Connection::at(self, found) else { return Decision::drop(Reason::ServerRemoved) };
+        let Some(hop) = self.steady_way(look, connection) else {
+            return self.not_steady(packet, look, connection);
         };
-        self.tally(id, look);
-        meet(view, (entry, word), look, now);
-        self.send(view, packet, look, (id, pair), hop).for_pair(id)
+        self.tally(connection.id, look);
+        meet(self, connection, look);
+        self.send(packet, look, connection.numbered(), hop).for_pair(connection.id)
     }
 
     /// The way of a packet about which nothing is unusual: it changes nothing of its connection but the clock, and fits
     /// through to a known neighbour. Nearly all packets are like this, and they pay for nothing that only others need.
     #[inline(always)]
-    fn steady_way<'a>(
-        &self,
-        view: &View<'a>,
-        look: &Look,
-        (id, pair): (PairId, &Pair),
-        (entry, word): (&Entry, StateWord),
-        now: Tick,
-    ) -> Option<&'a Hop> {
-        let in_time = entry.last_seen() == now || !entry.is_expired(now);
-        let plain = !pair.flags.has_any(PairFlags::SPECIAL) & !view.options.reset_expired;
-        let hop = known_hop(view, pair, entry, look)?;
-        (in_time & plain & is_steady(entry, word, look) & self.fits(view, look, (id, pair), hop)).then_some(hop)
+    fn steady_way(&self, look: &Look, connection: Connection<'_>) -> Option<&'a Hop> {
+        let Connection { entry, pair, .. } = connection;
+        let in_time = entry.last_seen() == self.now || !entry.is_expired(self.now);
+        let plain = !pair.flags.has_any(PairFlags::SPECIAL) & !self.options.reset_expired;
+        let hop = known_hop(self, connection, look)?;
+        let fits = self.fits(look, connection.numbered(), hop);
+        (in_time & plain & is_steady(connection, look) & fits).then_some(hop)
     }
 
     /// A packet of a known connection that may change it, or may not leave.
     #[cold]
     #[inline(never)]
-    fn not_steady(
-        &self,
-        view: &View<'_>,
-        packet: &mut Packet<'_>,
-        look: &Look,
-        (id, pair): (PairId, &Pair),
-        (found, word): (Slot, StateWord),
-        now: Tick,
-    ) -> Decision {
-        let entry = self.shared.table.entry(found);
-        let expired = entry.is_expired(now);
+    fn not_steady(&self, packet: &mut Packet<'_>, look: &Look, connection: Connection<'_>) -> Decision {
         // SCTP does not say in its first lines what it is.
         let may_open = look.flags.syn() | (look.protocol == Protocol::SCTP);
         let opens = may_open & (look.way == Way::In);
-        if (expired | opens | (pair.flags != PairFlags::default()))
-            && let Some(decision) = self.reconsider(view, packet, look, found, word, expired, now)
+        if (connection.is_expired(self) | opens | (connection.pair.flags != PairFlags::default()))
+            && let Some(decision) = self.reconsider(packet, look, connection)
         {
             return decision;
         }
-        self.forward(view, packet, look, (id, pair), (entry, word), now)
+        self.forward(packet, look, connection)
     }
 
     /// Sends the packet on its way: everything that a packet of a healthy connection needs, and nothing else.
     #[inline(always)]
-    pub(super) fn forward(
-        &self,
-        view: &View<'_>,
-        packet: &mut Packet<'_>,
-        look: &Look,
-        (pair_id, pair): (PairId, &Pair),
-        (entry, word): (&Entry, StateWord),
-        now: Tick,
-    ) -> Decision {
-        self.forward_prepared(view, packet, look, (pair_id, pair), (entry, word), now, |_| ())
+    pub(super) fn forward(&self, packet: &mut Packet<'_>, look: &Look, connection: Connection<'_>) -> Decision {
+        self.forward_prepared(packet, look, connection, |_| ())
     }
 
     /// The same for a packet that something is done to before it is rewritten, once it is known to leave.
     #[inline(always)]
-    #[expect(clippy::too_many_arguments, reason = "the state of one packet")]
     pub(super) fn forward_prepared(
         &self,
-        view: &View<'_>,
         packet: &mut Packet<'_>,
         look: &Look,
-        (pair_id, pair): (PairId, &Pair),
-        (entry, word): (&Entry, StateWord),
-        now: Tick,
+        connection: Connection<'_>,
         prepare: impl FnOnce(&mut Packet<'_>),
     ) -> Decision {
-        let hop = match known_hop(view, pair, entry, look) {
+        let hop = match known_hop(self, connection, look) {
             Some(hop) => Some(hop),
-            None => match find_hop(view, pair, entry, look) {
+            None => match find_hop(self, connection, look) {
                 Onward::Hop(hop) => Some(hop),
-                Onward::Wait(next) => return self.wait_for(next).for_pair(pair_id),
+                Onward::Wait(next) => return self.wait_for(next).for_pair(connection.id),
                 Onward::NoRoute => None,
             },
         };
-        self.dispatch(view, packet, look, (pair_id, pair), hop, |packet| {
+        self.dispatch(packet, look, connection.numbered(), hop, |packet| {
             prepare(packet);
-            if view.options.reset_expired && look.way == Way::In && farewell::keeps_numbers(pair, look.protocol) {
-                self.keep_numbers(packet, entry, look);
+            let keeps = || look.way == Way::In && farewell::keeps_numbers(connection.pair, look.protocol);
+            if self.options.reset_expired && keeps() {
+                self.keep_numbers(packet, connection, look);
             }
-            self.advance(view, packet, (entry, word), look, now);
+            self.advance(packet, connection, look);
         })
     }
 
@@ -144,19 +107,18 @@ impl Forwarder {
     #[inline(always)]
     pub(super) fn dispatch(
         &self,
-        view: &View<'_>,
         packet: &mut Packet<'_>,
         look: &Look,
         (pair_id, pair): (PairId, &Pair),
         hop: Option<&Hop>,
         advance: impl FnOnce(&mut Packet<'_>),
     ) -> Decision {
-        let Some(hop) = hop.filter(|hop| self.fits(view, look, (pair_id, pair), hop)) else {
-            return self.does_not_fit(view, packet, look, (pair_id, pair), hop, advance);
+        let Some(hop) = hop.filter(|hop| self.fits(look, (pair_id, pair), hop)) else {
+            return self.does_not_fit(packet, look, (pair_id, pair), hop, advance);
         };
         self.count(pair_id, pair, look);
         advance(packet);
-        self.send(view, packet, look, (pair_id, pair), hop).for_pair(pair_id)
+        self.send(packet, look, (pair_id, pair), hop).for_pair(pair_id)
     }
 
     /// A packet that cannot leave as it is: it is cut, or refused.
@@ -164,7 +126,6 @@ impl Forwarder {
     #[inline(never)]
     fn does_not_fit(
         &self,
-        view: &View<'_>,
         packet: &mut Packet<'_>,
         look: &Look,
         (id, pair): (PairId, &Pair),
@@ -172,8 +133,8 @@ impl Forwarder {
         advance: impl FnOnce(&mut Packet<'_>),
     ) -> Decision {
         let may_be_cut = |hop: &&Hop| {
-            let limit = self.limit(view, id, pair, hop);
-            look.ttl > 1 && may_be_cut(view, packet, look, pair, limit)
+            let limit = self.limit(id, pair, hop);
+            look.ttl > 1 && may_be_cut(self, packet, look, pair, limit)
         };
         let cut = hop.filter(may_be_cut);
         // The kernel has judged a reply's TTL and size before LVS sees it (`ip_forward.c: ip_forward`), but not a
@@ -182,10 +143,10 @@ impl Forwarder {
             self.count(id, pair, look);
             advance(packet);
         }
-        let Some(hop) = cut else { return self.refuse(view, packet, look, pair, hop, id) };
-        let sent = self.send(view, packet, look, (id, pair), hop);
+        let Some(hop) = cut else { return self.refuse(packet, look, (id, pair), hop) };
+        let sent = self.send(packet, look, (id, pair), hop);
         let sent = match sent.verdict() {
-            Verdict::Transmit(port) => Decision::of(Verdict::Cut(port, self.path_mtu(view, id, pair, hop))),
+            Verdict::Transmit(port) => Decision::of(Verdict::Cut(port, self.path_mtu(id, pair, hop))),
             _ => sent,
         };
         sent.for_pair(id)
@@ -193,40 +154,32 @@ impl Forwarder {
 
     /// Whether the packet lives long enough for another hop, and is short enough for this one.
     #[inline(always)]
-    fn fits(&self, view: &View<'_>, look: &Look, (id, pair): (PairId, &Pair), hop: &Hop) -> bool {
-        (look.ttl > 1) & (look.packet_len() <= self.limit(view, id, pair, hop))
+    fn fits(&self, look: &Look, (id, pair): (PairId, &Pair), hop: &Hop) -> bool {
+        (look.ttl > 1) & (look.packet_len() <= self.limit(id, pair, hop))
     }
 
     /// The longest IP packet that fits the way through `hop`, tunnel header included.
     #[inline(always)]
-    pub(super) fn path_mtu(&self, view: &View<'_>, id: PairId, pair: &Pair, hop: &Hop) -> u16 {
+    pub(super) fn path_mtu(&self, id: PairId, pair: &Pair, hop: &Hop) -> u16 {
         // Only requests pass here where there is an overhead.
-        if pair.overhead == 0 { hop.mtu } else { self.shared.path_mtus.of(id, hop.mtu, view.now) }
+        if pair.overhead == 0 { hop.mtu } else { self.shared.path_mtus.of(id, hop.mtu, self.now) }
     }
 
     /// The longest packet that fits the way through `hop`, in bytes; 0 if a tunnel is too narrow for any.
     #[inline(always)]
-    pub(super) fn limit(&self, view: &View<'_>, id: PairId, pair: &Pair, hop: &Hop) -> u16 {
-        let mtu = self.path_mtu(view, id, pair, hop);
+    pub(super) fn limit(&self, id: PairId, pair: &Pair, hop: &Hop) -> u16 {
+        let mtu = self.path_mtu(id, pair, hop);
         if pair.overhead == 0 { mtu } else { tunnel::limit(mtu, pair) }
     }
 
     /// A packet that can go no further: its sender is told why.
     #[cold]
     #[inline(never)]
-    fn refuse(
-        &self,
-        view: &View<'_>,
-        packet: &mut Packet<'_>,
-        look: &Look,
-        pair: &Pair,
-        hop: Option<&Hop>,
-        id: PairId,
-    ) -> Decision {
+    fn refuse(&self, packet: &mut Packet<'_>, look: &Look, (id, pair): (PairId, &Pair), hop: Option<&Hop>) -> Decision {
         let decision = match hop {
-            None => answer::unreachable_host(view, packet, look),
-            Some(_) if look.ttl <= 1 => answer::ttl_expired(view, packet, look),
-            Some(hop) => answer::too_big(view, packet, look, self.limit(view, id, pair, hop)),
+            None => answer::unreachable_host(self, packet, look),
+            Some(_) if look.ttl <= 1 => answer::ttl_expired(self, packet, look),
+            Some(hop) => answer::too_big(self, packet, look, self.limit(id, pair, hop)),
         };
         // To the kernel, what it tells the client of a server that answers directly is a packet of that connection.
         if let (Verdict::Answer(..), Way::In, Method::Dr | Method::Tun(_)) = (decision.verdict(), look.way, pair.method)
@@ -257,19 +210,18 @@ impl Forwarder {
         counters.bytes[look.way as usize].add(u64::from(look.packet_len()));
     }
 
-    /// Rewrites the packet and sends it to `hop`.
+    /// Completes the checksum of a packet that a local stack has left unfinished. `look` is about the packet as it came.
     #[inline(always)]
-    fn send(
-        &self,
-        view: &View<'_>,
-        packet: &mut Packet<'_>,
-        look: &Look,
-        (pair_id, pair): (PairId, &Pair),
-        hop: &Hop,
-    ) -> Decision {
-        if packet.may_be_unfinished && rewrite::complete_checksum(packet.bytes(), look) {
+    pub(super) fn complete(&self, packet: &mut Packet<'_>, look: &Look) {
+        if std::mem::take(&mut packet.may_be_unfinished) && rewrite::complete_checksum(packet.bytes(), look) {
             self.counters.checksum_completed.add(1);
         }
+    }
+
+    /// Rewrites the packet and sends it to `hop`.
+    #[inline(always)]
+    fn send(&self, packet: &mut Packet<'_>, look: &Look, (pair_id, pair): (PairId, &Pair), hop: &Hop) -> Decision {
+        self.complete(packet, look);
         let bytes = packet.bytes();
         // Where it is not a tunnel's frame that leaves, it is this one.
         rewrite::set_macs(bytes, hop);
@@ -284,7 +236,7 @@ impl Forwarder {
             Method::Dr | Method::Tun(_) => rewrite::age(bytes, look, Delta::new()),
         }
         if pair.overhead != 0 {
-            return self.launch(view, packet, look, (pair_id, pair), hop);
+            return self.launch(packet, look, (pair_id, pair), hop);
         }
         // Padding behind the packet was for the link it came by.
         packet.frame.len = look.end;
@@ -295,7 +247,6 @@ impl Forwarder {
     #[inline]
     pub(super) fn launch(
         &self,
-        view: &View<'_>,
         packet: &mut Packet<'_>,
         look: &Look,
         (pair_id, pair): (PairId, &Pair),
@@ -303,7 +254,7 @@ impl Forwarder {
     ) -> Decision {
         // Padding behind the packet was for the link it came by.
         packet.frame.len = look.end;
-        if !tunnel::wrap(view, packet, look, pair_id, pair) {
+        if !tunnel::wrap(self, packet, look, pair_id, pair) {
             return Decision::drop(Reason::NoRoute);
         }
         rewrite::set_macs(packet.bytes(), hop);
@@ -321,71 +272,62 @@ impl Forwarder {
     /// A packet of a connection with something special about it: decides whether it goes on as usual (`None`).
     #[cold]
     #[inline(never)]
-    #[expect(clippy::too_many_arguments, reason = "the state of one packet; called in one place")]
-    fn reconsider(
-        &self,
-        view: &View<'_>,
-        packet: &mut Packet<'_>,
-        look: &Look,
-        found: Slot,
-        word: StateWord,
-        expired: bool,
-        now: Tick,
-    ) -> Option<Decision> {
-        let pair = view.services.pair(PairId(self.shared.table.entry(found).pair()))?;
-        let (found, word, expired) = match pair.flags.has(PairFlags::FULL) {
-            true => match self.full_connection(look, found, now) {
+    fn reconsider(&self, packet: &mut Packet<'_>, look: &Look, found: Connection<'_>) -> Option<Decision> {
+        let Connection { pair, id, .. } = found;
+        let connection = match pair.flags.has(PairFlags::FULL) {
+            true => match self.full_connection(look, found) {
                 Some(connection) => connection,
                 None => return Some(Decision::of(Verdict::Pass)),
             },
-            false => (found, word, expired),
+            false => found,
         };
-        let entry = self.shared.table.entry(found);
         let removed = pair.flags.has(PairFlags::REMOVED);
-        if removed && view.options.last_service_ends_all && !view.services.serve(pair.ends[0].family()) {
+        if removed && self.options.last_service_ends_all && !self.services.serve(pair.ends[0].family()) {
             return Some(Decision::of(Verdict::Pass));
         }
         let reused = look.way == Way::In && begins(packet, look) && {
-            let drained = view.options.expire_nodest_conn && pair.flags.has(PairFlags::DRAINED);
-            drained || (entry.control().is_none() && may_reuse(view, word))
+            let drained = self.options.expire_nodest_conn && pair.flags.has(PairFlags::DRAINED);
+            drained || (connection.entry.control().is_none() && may_reuse(self, connection.word))
         };
-        let ends = expired || reused || (removed && look.way == Way::In && view.options.expire_nodest_conn);
-        if ends {
-            lifecycle::end(&self.shared, self.lane, found, word);
-            return Some(self.unknown(view, packet, look, now));
+        let orphaned = removed && look.way == Way::In && self.options.expire_nodest_conn;
+        if connection.is_expired(self) || reused || orphaned {
+            lifecycle::end(self.shared, self.lane, connection.slot, connection.word);
+            return Some(self.unknown(packet, look));
         }
-        let id = PairId(entry.pair());
         if removed && look.way == Way::In {
             return Some(Decision::drop(Reason::ServerRemoved).for_pair(id));
         }
-        if pair.flags.has(PairFlags::FULL) {
-            return Some(self.forward_full(view, packet, look, (found, word), (id, pair), now));
+        self.special(packet, look, connection)
+    }
+
+    /// Sends a packet on to whose connection there is more than to others; `None` if there is nothing more to it.
+    pub(super) fn special(&self, packet: &mut Packet<'_>, look: &Look, connection: Connection<'_>) -> Option<Decision> {
+        let flags = connection.pair.flags;
+        if flags.has(PairFlags::FULL) {
+            return Some(self.forward_full(packet, look, connection));
         }
-        if ftp::is_helped(pair) {
-            return Some(self.forward_ftp(view, packet, look, (found, word), (id, pair), now));
+        if flags.has(PairFlags::FTP) {
+            return Some(self.forward_ftp(packet, look, connection));
         }
-        pair.flags.has(PairFlags::WIDE).then(|| {
-            let its = wide::pair_of(view, pair, entry);
-            self.forward(view, packet, look, (id, &its), (entry, word), now)
-        })
+        flags.has(PairFlags::WIDE).then(|| self.forward(packet, look, connection.by(&connection.narrow(self))))
     }
 }
 
 /// Whether a packet longer than `limit` may leave in pieces: IPv4 without DF, a tunnel's always if path MTU discovery is
 /// off, and what came in pieces that fit (`ip_vs_xmit.c: ensure_mtu_is_adequate`).
-pub(super) fn may_be_cut(view: &View<'_>, packet: &Packet<'_>, look: &Look, pair: &Pair, limit: u16) -> bool {
+pub(super) fn may_be_cut(turn: &Turn<'_>, packet: &Packet<'_>, look: &Look, pair: &Pair, limit: u16) -> bool {
     let flags = packet.whole().get(usize::from(look.l3) + 6).copied().unwrap_or_default();
     match look.family {
         _ if limit == 0 => false,
-        Family::V4 => flags & 0x40 == 0 || (pair.overhead != 0 && !view.options.pmtu_disc),
+        Family::V4 => flags & 0x40 == 0 || (pair.overhead != 0 && !turn.options.pmtu_disc),
         Family::V6 => packet.longest_piece != 0 && packet.longest_piece <= limit,
     }
 }
 
 /// Whether a SYN or INIT on a connection in this state is a new connection that happens to use the same port
 /// (`ip_vs_core.c: is_new_conn_expected`).
-fn may_reuse(view: &View<'_>, word: StateWord) -> bool {
-    let mode = view.options.conn_reuse_mode;
+fn may_reuse(turn: &Turn<'_>, word: StateWord) -> bool {
+    let mode = turn.options.conn_reuse_mode;
     match word.state() {
         State::TimeWait | State::Close | State::SctpClosed => mode != 0,
         State::FinWait => mode & 2 != 0 && word.flags() & NO_OUTPUT != 0,

@@ -10,7 +10,7 @@
 //! which is answered like any that belongs to no connection.
 
 use super::look::Look;
-use super::{Forwarder, Packet, Shared};
+use super::{Connection, Forwarder, Packet, Shared, Turn};
 use crate::conn::State;
 use crate::conn::table::{Entry, Fate, Slot};
 use crate::io::{Batch, PacketIo};
@@ -56,20 +56,21 @@ impl Numbers {
     }
 }
 
-impl Forwarder {
+impl Turn<'_> {
     /// Keeps the numbers of a client's segment, if it has both.
     #[cold]
     #[inline(never)]
-    pub(super) fn keep_numbers(&self, packet: &mut Packet<'_>, entry: &Entry, look: &Look) {
+    pub(super) fn keep_numbers(&self, packet: &mut Packet<'_>, connection: Connection<'_>, look: &Look) {
         if look.flags.ack()
             && !look.flags.rst()
             && let Some(numbers) = numbers_of(packet, look)
         {
-            let table = &self.shared.table;
-            table.set_helper_word(table.slot_of(entry), numbers.to_word());
+            self.table.set_helper_word(connection.slot, numbers.to_word());
         }
     }
+}
 
+impl Forwarder {
     /// Adds the segments that were asked for to what was received, as far as there is room.
     pub fn say_farewell<I: PacketIo>(&self, io: &mut I, batch: &mut Batch) {
         // Asking whether there is any spares a fence.

@@ -5,42 +5,42 @@
 //! Timestamps count milliseconds since boot, which they say by their highest bit: the data path knows no time of day.
 
 use super::look::{Look, Way};
-use super::{Decision, Forwarder, Packet, Reason, Verdict, View, answer};
+use super::{Decision, Packet, Reason, Turn, Verdict, answer};
 use crate::time::TICKS_PER_SECOND;
 use crate::wire::checksum::finish;
 use crate::wire::options::{self, Refusal};
 use crate::wire::{Addr, Family, parse};
 
-impl Forwarder {
+impl Turn<'_> {
     /// Decides about a packet whose IPv4 header has options.
     #[cold]
     #[inline(never)]
-    pub(super) fn with_options(&self, view: &View<'_>, packet: &mut Packet<'_>) -> Decision {
+    pub(super) fn with_options(&self, packet: &mut Packet<'_>) -> Decision {
         let Ok(parsed) = parse(packet.bytes()) else { return Decision::drop(Reason::Malformed) };
-        let look = Look::of(&parsed, &view.services.vips, &self.shared.table);
+        let look = Look::of(&parsed, &self.services.vips, self.table);
         if !is_sound(packet.bytes(), look.l3, look.family) {
             return Decision::drop(Reason::BadChecksum);
         }
         match options::check(&packet.bytes()[usize::from(parsed.l3)..usize::from(parsed.l4)]) {
             Ok(()) => {}
             Err(Refusal::SourceRoute) => return Decision::drop(Reason::SourceRoute),
-            Err(Refusal::Malformed(at)) => return answer::parameter_problem(view, packet, &look, at),
+            Err(Refusal::Malformed(at)) => return answer::parameter_problem(self, packet, &look, at),
         }
         // The header stays where it is in the slot, whatever is put in front.
         let start = usize::from(packet.frame.offset) + usize::from(parsed.l3);
         let length = usize::from(parsed.l4 - parsed.l3);
-        let decision = self.decide_alone(view, packet, &look);
+        let decision = self.decide_alone(packet, &look);
         if let Verdict::Transmit(_) | Verdict::Cut(..) = decision.verdict()
             && let Some(header) = packet.slot.get_mut(start..start + length)
         {
             let address = match look.way {
                 Way::In => Some(look.other.addr),
-                Way::Out => view.network.source_towards(look.key.client),
+                Way::Out => self.network.source_towards(look.key.client),
             };
             // 15.625 ms a tick, in whole numbers.
-            let milliseconds = (u64::from(view.now.0) * 1000 / u64::from(TICKS_PER_SECOND)) as u32 & (u32::MAX >> 1);
+            let milliseconds = (u64::from(self.now.0) * 1000 / u64::from(TICKS_PER_SECOND)) as u32 & (u32::MAX >> 1);
             options::fill(header, address.map_or(0, Addr::low32), milliseconds, |address| {
-                view.is_own(Addr::v4(address))
+                self.is_own(Addr::v4(address))
             });
         }
         decision

@@ -11,7 +11,7 @@
 use super::full::FullEnds;
 use super::look::{Look, Way};
 use super::rewrite::{self, End};
-use super::{Decision, Forwarder, Packet, Reason, Verdict, View, established, header_options, lifecycle, wide};
+use super::{Connection, Decision, Packet, Reason, Turn, Verdict, established, header_options, lifecycle};
 use crate::conn::FlowKey;
 use crate::conn::table::Slot;
 use crate::service::{HopTo, Method, Pair, PairFlags, PairId, Side};
@@ -157,42 +157,41 @@ impl Message {
     }
 
     /// The message as a packet of the connection that `look` finds.
-    pub(super) fn look(&self, forwarder: &Forwarder, way: Way, client: Endpoint, other: Endpoint) -> Look {
+    pub(super) fn look(&self, turn: &Turn<'_>, way: Way, client: Endpoint, other: Endpoint) -> Look {
         let key = FlowKey::connection(self.quote.protocol, client.addr, client.port);
         let Parsed { l3, l4, end, protocol, ttl, .. } = self.outer;
-        let hash = forwarder.shared.table.hash(&key);
+        let hash = turn.table.hash(&key);
         let family = self.outer.family();
         Look { key, hash, other, l3, l4, end, protocol, flags: TcpFlags(0), ttl, way, family }
     }
 }
 
-impl Forwarder {
+impl Turn<'_> {
     /// Decides about an ICMP packet.
     #[cold]
     #[inline(never)]
-    pub(super) fn message(&self, view: &View<'_>, packet: &mut Packet<'_>) -> Decision {
+    pub(super) fn message(&self, packet: &mut Packet<'_>) -> Decision {
         let Some(message) = Message::read(packet.bytes()) else { return Decision::of(Verdict::Pass) };
-        if let Some(decision) = self.tunnel_error(view, packet, &message) {
+        if let Some(decision) = self.tunnel_error(packet, &message) {
             return decision;
         }
         let Some([from, to]) = message.quote.ends() else { return Decision::of(Verdict::Pass) };
         // Quoted are packets to the client, or from it.
         for (way, client, other) in [(Way::In, to, from), (Way::Out, from, to)] {
             let look = message.look(self, way, client, other);
-            if let Some(found) = self.find_lasting(view, &look) {
-                return self.about(view, packet, &message, &look, found).unwrap_or(Decision::of(Verdict::Pass));
+            if let Some(found) = self.find_lasting(&look) {
+                return self.about(packet, &message, &look, found).unwrap_or(Decision::of(Verdict::Pass));
             }
         }
-        self.schedule_error(view, packet, &message, (to, from)).unwrap_or(Decision::of(Verdict::Pass))
+        self.schedule_error(packet, &message, (to, from)).unwrap_or(Decision::of(Verdict::Pass))
     }
 
     /// The connection that `look` finds, unless its time has run out: then it ends here, as it would with a packet of it.
-    fn find_lasting(&self, view: &View<'_>, look: &Look) -> Option<Slot> {
-        let table = &self.shared.table;
-        let found = table.find(&look.key, look.hash, |entry| established::belongs(view, entry, look))?;
-        let entry = table.entry(found);
-        if entry.is_expired(view.now) {
-            lifecycle::end(&self.shared, self.lane, found, entry.state_word());
+    fn find_lasting(&self, look: &Look) -> Option<Slot> {
+        let found = self.table.find(&look.key, look.hash, |entry| established::belongs(self, entry, look))?;
+        let entry = self.table.entry(found);
+        if entry.is_expired(self.now) {
+            lifecycle::end(self.shared, self.lane, found, entry.state_word());
             return None;
         }
         Some(found)
@@ -201,30 +200,27 @@ impl Forwarder {
     /// An error about a packet of the connection in `found`; `None` if that has just come to its end.
     pub(super) fn about(
         &self,
-        view: &View<'_>,
         packet: &mut Packet<'_>,
         message: &Message,
         look: &Look,
         found: Slot,
     ) -> Option<Decision> {
-        let entry = self.shared.table.entry(found);
-        let id = PairId(entry.pair());
-        let pair = view.services.pair(id)?;
-        let pair = &match pair.flags.has_any(PairFlags::WIDE.with(PairFlags::FULL)) {
-            true => wide::pair_of(view, pair, entry),
-            false => *pair,
+        let connection = Connection::at(self, found)?;
+        let (id, flags) = (connection.id, connection.pair.flags);
+        let pair = match flags.has_any(PairFlags::WIDE.with(PairFlags::FULL)) {
+            true => connection.narrow(self),
+            false => *connection.pair,
         };
-        let full = match pair.flags.has(PairFlags::FULL) {
-            true => Some(self.full_ends(look, found, view.now)?),
+        let full = match flags.has(PairFlags::FULL) {
+            true => Some(self.full_ends(look, connection)?),
             false => None,
         };
-        Some(self.relay(view, packet, message, look, (id, pair), full.as_ref()).for_pair(id))
+        Some(self.relay(packet, message, look, (id, &pair), full.as_ref()).for_pair(id))
     }
 
     /// Sends the error on to the other side of its connection.
     fn relay(
         &self,
-        view: &View<'_>,
         packet: &mut Packet<'_>,
         message: &Message,
         look: &Look,
@@ -238,19 +234,19 @@ impl Forwarder {
             Way::In => pair.ends[Side::Real as usize],
             Way::Out => full.map_or(message.outer.destination, |ends| ends.client.addr),
         };
-        let hop = match view.network.hop_to(to) {
+        let hop = match self.network.hop_to(to) {
             HopTo::Unresolved(next) => return self.wait_for(next),
-            HopTo::Ready(hop) => view.network.hop(hop),
+            HopTo::Ready(hop) => self.network.hop(hop),
             HopTo::NoRoute => None,
         };
         // No error is sent about an error (RFC 1122 3.2.2, RFC 4443 2.4(e)).
         let Some(hop) = hop else { return Decision::drop(Reason::NoRoute) };
-        let limit = self.limit(view, id, pair, hop);
+        let limit = self.limit(id, pair, hop);
         let fits = look.packet_len() <= limit;
         // What comes from the server has passed the kernel's router before LVS sees it, which may refuse it.
         let refused = match look.way {
             Way::In => false,
-            Way::Out => look.ttl <= 1 || !(fits || established::may_be_cut(view, packet, look, pair, limit)),
+            Way::Out => look.ttl <= 1 || !(fits || established::may_be_cut(self, packet, look, pair, limit)),
         };
         if refused {
             return Decision::drop(if look.ttl <= 1 { Reason::TtlExpired } else { Reason::TooBig });
@@ -264,9 +260,9 @@ impl Forwarder {
         } else {
             rewrite::age(packet.bytes(), look, Delta::new());
         }
-        let sent = self.launch(view, packet, look, (id, pair), hop);
+        let sent = self.launch(packet, look, (id, pair), hop);
         match sent.verdict() {
-            Verdict::Transmit(port) if !fits => Decision::of(Verdict::Cut(port, self.path_mtu(view, id, pair, hop))),
+            Verdict::Transmit(port) if !fits => Decision::of(Verdict::Cut(port, self.path_mtu(id, pair, hop))),
             _ => sent,
         }
     }

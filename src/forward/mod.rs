@@ -24,6 +24,7 @@ mod answer;
 mod bypass;
 pub mod calls;
 mod changes;
+mod connection;
 mod counters;
 mod culling;
 mod decision;
@@ -42,6 +43,7 @@ mod one_packet;
 mod onward;
 mod open;
 mod outward;
+mod packet;
 mod path_mtu;
 mod persistence;
 mod progress;
@@ -51,6 +53,7 @@ mod scheduled_error;
 mod segment;
 mod tunnel;
 mod tunnel_error;
+mod turn;
 mod verdict;
 pub mod wide;
 
@@ -72,11 +75,13 @@ use crossbeam::queue::ArrayQueue;
 use crate::conn::Table;
 use crate::conn::table::Slot;
 use crate::io::{BATCH, Batch, Frame, PacketIo};
-use crate::service::{Loads, Network, NextHop, Options, Services, Snapshot};
+use crate::service::{Loads, NextHop, Snapshot};
 use crate::time::Tick;
-use crate::wire::{Addr, Fragment, Parsed, Protocol, SctpEvent, parse};
+use connection::Connection;
 use limiter::Limiter;
 use look::Look;
+use packet::Packet;
+use turn::{Aside, Turn};
 
 /// How far the first touch of an entry runs ahead of its use: enough to hide a cache miss, few enough not to overrun the
 /// core's miss buffers.
@@ -128,46 +133,6 @@ impl Shared {
     }
 }
 
-/// The parts of a snapshot that the packet path asks, taken apart once a batch, with what else holds for the batch.
-#[derive(Clone, Copy)]
-struct View<'a> {
-    services: &'a Services,
-    network: &'a Network,
-    options: &'a Options,
-    table: &'a Table,
-    limiter: &'a Limiter,
-    now: Tick,
-}
-
-impl View<'_> {
-    /// Whether a fragment is one that the director puts together: to a virtual address, or from a NAT server to others
-    /// than the director.
-    fn gathers(&self, piece: &Parsed) -> bool {
-        debug_assert_ne!(piece.fragment, Fragment::Whole);
-        self.services.vips.may_contain(piece.destination)
-            || (self.services.is_nat_server(piece.source)
-                && (!self.is_own(piece.destination) || self.services.is_local(piece.destination)))
-    }
-
-    /// Whether the address is the director's own, virtual ones included.
-    fn is_own(&self, address: Addr) -> bool {
-        self.services.is_vip(address) || self.network.ports.iter().any(|port| port.addresses.contains(&address))
-    }
-}
-
-/// What the first pass says of frames that the second has no [`Look`] of: none of them is common.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Aside {
-    /// There is nothing more to find out.
-    Settled(Verdict),
-    /// A fragment.
-    Piece,
-    /// ICMP.
-    Message,
-    /// Its IPv4 header has options.
-    Options,
-}
-
 /// One worker's share of the packet path.
 #[derive(Debug)]
 pub struct Forwarder {
@@ -209,39 +174,23 @@ impl Forwarder {
             decisions.extend(batch.iter().map(|_| Decision::of(Verdict::Pass)));
             return;
         }
-        let view = self.view(snapshot, now);
-        let looks = self.look_at_all(io, &view, batch);
+        let turn = self.turn(snapshot, now);
+        let looks = turn.look_at_all(io, batch);
         let mut probable = [Slot::default(); BATCH];
         let ahead = |at: usize, probable: &mut [Slot; BATCH]| {
             if let Some(Ok(look)) = looks.get(at) {
-                probable[at] = view.table.prefetch_entry(look.hash);
+                probable[at] = turn.table.prefetch_entry(look.hash);
             }
         };
         (0..LOOK_AHEAD).for_each(|at| ahead(at, &mut probable));
         for (at, (frame, look)) in batch.iter_mut().zip(&looks).enumerate() {
             ahead(at + LOOK_AHEAD, &mut probable);
             let decision = match look {
-                Ok(look) => self.decide(&view, &mut packet(io, frame), look, probable[at]),
-                Err(aside) => self.set_aside(io, &view, frame, *aside),
+                Ok(look) => turn.decide(&mut Packet::of(io, frame), look, probable[at]),
+                Err(aside) => turn.set_aside(io, frame, *aside),
             };
             decisions.push(decision);
         }
-    }
-
-    #[inline(always)]
-    fn look_at_all<I: PacketIo>(
-        &self,
-        io: &mut I,
-        view: &View<'_>,
-        batch: &Batch,
-    ) -> ArrayVec<Result<Look, Aside>, BATCH> {
-        let mut looks = ArrayVec::new();
-        for frame in batch {
-            let slot = io.slot_mut(frame);
-            let bytes = slot.get(usize::from(frame.offset)..).unwrap_or(&[]);
-            looks.push(Look::at(bytes, frame.len(), &view.services.vips, &self.shared.table));
-        }
-        looks
     }
 
     /// Decides about a datagram that came in pieces, lent to `frame` for the time. `longest` is its longest piece.
@@ -258,91 +207,21 @@ impl Forwarder {
         if !snapshot.forwarding {
             return Decision::of(Verdict::Pass);
         }
-        let view = self.view(snapshot, now);
+        let turn = self.turn(snapshot, now);
         let len = frame.len();
         let mut packet = Packet { slot, frame, may_be_unfinished: false, longest_piece: longest };
-        match Look::at(packet.bytes(), len, &view.services.vips, &self.shared.table) {
-            Ok(look) => self.decide_alone(&view, &mut packet, &look),
-            Err(Aside::Options) => self.with_options(&view, &mut packet),
-            Err(Aside::Message) => self.message(&view, &mut packet),
+        match Look::at(packet.bytes(), len, &turn.services.vips, turn.table) {
+            Ok(look) => turn.decide_alone(&mut packet, &look),
+            Err(Aside::Options) => turn.with_options(&mut packet),
+            Err(Aside::Message) => turn.message(&mut packet),
             Err(Aside::Piece) => Decision::drop(Reason::Malformed),
             Err(Aside::Settled(verdict)) => Decision::of(verdict),
         }
     }
 
-    fn view<'a>(&'a self, snapshot: &'a Snapshot, now: Tick) -> View<'a> {
+    fn turn<'a>(&'a self, snapshot: &'a Snapshot, now: Tick) -> Turn<'a> {
         let Snapshot { services, network, options, .. } = snapshot;
-        View { services, network, options, table: &self.shared.table, limiter: &self.limiter, now }
-    }
-
-    #[cold]
-    #[inline(never)]
-    fn set_aside<I: PacketIo>(&self, io: &mut I, view: &View<'_>, frame: &mut Frame, aside: Aside) -> Decision {
-        let mut packet = packet(io, frame);
-        match aside {
-            Aside::Settled(verdict) => Decision::of(verdict),
-            Aside::Options => self.with_options(view, &mut packet),
-            Aside::Message => self.message(view, &mut packet),
-            Aside::Piece => match parse(packet.whole()) {
-                Ok(parsed) if !view.gathers(&parsed) => Decision::of(Verdict::Pass),
-                Ok(parsed) if header_options::is_sound(packet.whole(), parsed.l3, parsed.family()) => {
-                    Decision::of(Verdict::Gather)
-                }
-                _ => Decision::drop(Reason::BadChecksum),
-            },
-        }
-    }
-
-    /// Decides about a packet that comes in no batch.
-    #[cold]
-    #[inline(never)]
-    fn decide_alone(&self, view: &View<'_>, packet: &mut Packet<'_>, look: &Look) -> Decision {
-        self.decide(view, packet, look, view.table.prefetch_entry(look.hash))
-    }
-
-    #[inline(always)]
-    fn decide(&self, view: &View<'_>, packet: &mut Packet<'_>, look: &Look, probable: Slot) -> Decision {
-        let belongs = |entry: &_| established::belongs(view, entry, look);
-        match view.table.find_near(probable, &look.key, look.hash, belongs) {
-            Some(found) => self.established(view, packet, look, found, view.now),
-            None => self.unknown(view, packet, look, view.now),
-        }
-    }
-}
-
-#[inline(always)]
-fn packet<'a, I: PacketIo>(io: &'a mut I, frame: &'a mut Frame) -> Packet<'a> {
-    let checked = io.ports().get(usize::from(frame.port.0)).is_some_and(|port| port.partial_checksums);
-    Packet { slot: io.slot_mut(frame), frame, may_be_unfinished: checked, longest_piece: 0 }
-}
-
-/// A frame with its bytes.
-struct Packet<'a> {
-    slot: &'a mut [u8],
-    frame: &'a mut Frame,
-    /// Whether its port takes frames from a local stack.
-    may_be_unfinished: bool,
-    /// Length of the longest piece it was put together from, in bytes of IP; 0 if it came whole.
-    longest_piece: u16,
-}
-
-impl Packet<'_> {
-    /// The frame's bytes, from the Ethernet header to the end of the slot.
-    #[inline(always)]
-    fn bytes(&mut self) -> &mut [u8] {
-        let offset = usize::from(self.frame.offset);
-        self.slot.get_mut(offset..).unwrap_or(&mut [])
-    }
-
-    /// The frame's bytes, and no more.
-    fn whole(&self) -> &[u8] {
-        let offset = usize::from(self.frame.offset);
-        self.slot.get(offset..offset + self.frame.len()).unwrap_or(&[])
-    }
-
-    /// What an SCTP packet is; `None` if it has no chunk, or is none.
-    fn sctp_event(&mut self, look: &Look) -> Option<SctpEvent> {
-        let packet = self.bytes().get(usize::from(look.l4)..usize::from(look.end))?;
-        (look.protocol == Protocol::SCTP).then(|| SctpEvent::of(packet)).flatten()
+        let Self { shared, counters, lane, limiter } = self;
+        Turn { services, network, options, shared, table: &shared.table, counters, lane: *lane, limiter, now }
     }
 }

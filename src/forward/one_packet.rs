@@ -5,20 +5,19 @@
 //! their own address. A persistence engine has them translated all the same, see [`super::outward`].
 
 use super::look::{Look, Way};
-use super::{Decision, Forwarder, Packet, Reason, View, wide};
+use super::{Decision, Packet, Reason, Turn, wide};
 use crate::service::{HopTo, Server, Service, Side};
 
-impl Forwarder {
+impl Turn<'_> {
     /// Sends one datagram to `server`, or from it. It counts as a connection of one packet.
     pub(super) fn send_once(
         &self,
-        view: &View<'_>,
         packet: &mut Packet<'_>,
         look: &Look,
         service: &Service,
         server: &Server,
     ) -> Decision {
-        let Some(pair) = view.services.pair(server.pair) else { return Decision::drop(Reason::ServerRemoved) };
+        let Some(pair) = self.services.pair(server.pair) else { return Decision::drop(Reason::ServerRemoved) };
         let (its, to) = match look.way {
             Way::In => {
                 let its = pair.of_connection(look.other, wide::real_port(service, server, look.other.port));
@@ -26,12 +25,12 @@ impl Forwarder {
             }
             Way::Out => (*pair, look.key.client),
         };
-        let hop = match view.network.hop_to(to) {
-            HopTo::Ready(id) => view.network.hop(id),
+        let hop = match self.network.hop_to(to) {
+            HopTo::Ready(id) => self.network.hop(id),
             HopTo::Unresolved(next) => return self.wait_for(next).for_pair(server.pair),
             HopTo::NoRoute => None,
         };
         self.count_connection(server.pair, pair);
-        self.dispatch(view, packet, look, (server.pair, &its), hop, |_| ())
+        self.dispatch(packet, look, (server.pair, &its), hop, |_| ())
     }
 }

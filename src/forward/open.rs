@@ -3,12 +3,11 @@
 use super::lifecycle::{self, FULL, NO_OUTPUT};
 use super::look::{Look, Way};
 use super::persistence::{Client, Held};
-use super::{Decision, Forwarder, Packet, Reason, Verdict, View, answer, established, ftp, full, header_options, wide};
+use super::{Connection, Decision, Packet, Reason, Turn, Verdict, answer, established, full, header_options, wide};
 use crate::conn::state::State;
-use crate::conn::table::{Entry, Insert, Record, Slot};
+use crate::conn::table::{Insert, Record, Slot};
 use crate::sched::Flow;
 use crate::service::{Asked, HopId, LoadedServers, Method, Pair, PairFlags, PairId, Server, Service, Side};
-use crate::time::Tick;
 use crate::wire::{Addr, Protocol, SctpEvent};
 
 /// Connections from this port are FTP's data connections, which are announced and never scheduled, whatever their
@@ -21,65 +20,65 @@ pub(super) struct Choice {
     pub(super) held: Option<Held>,
 }
 
-impl Forwarder {
+impl Turn<'_> {
     /// Decides about a packet that no connection is known for.
     #[cold]
     #[inline(never)]
-    pub(super) fn unknown(&self, view: &View<'_>, packet: &mut Packet<'_>, look: &Look, now: Tick) -> Decision {
+    pub(super) fn unknown(&self, packet: &mut Packet<'_>, look: &Look) -> Decision {
         if look.way == Way::Out {
             // What comes to a local end that is nobody's any more would otherwise be sent again and again.
-            return match view.services.is_local(look.key.client) {
-                true => answer::no_connection(view, packet, look),
-                false => self.stray_of_server(view, packet, look, now).unwrap_or(Decision::of(Verdict::Pass)),
+            return match self.services.is_local(look.key.client) {
+                true => answer::no_connection(self, packet, look),
+                false => self.stray_of_server(packet, look).unwrap_or(Decision::of(Verdict::Pass)),
             };
         }
-        let ours = view.services.is_vip(look.other.addr);
-        if !ours && let Some(decision) = self.reply(view, packet, look, now) {
+        let ours = self.services.is_vip(look.other.addr);
+        if !ours && let Some(decision) = self.reply(packet, look) {
             return decision;
         }
         if ours
-            && view.services.have_helpers()
-            && let Some(decision) = self.met(view, packet, look, now)
+            && self.services.have_helpers()
+            && let Some(decision) = self.met(packet, look)
         {
             return decision;
         }
         let asked =
             Asked { port: packet.frame.port, protocol: look.protocol, source: look.client(), destination: look.other };
-        match view.services.service_of(&asked) {
-            Some(_) if !may_connect(view, look.key.client) => Decision::drop(Reason::BadSource),
+        match self.services.service_of(&asked) {
+            Some(_) if !may_connect(self, look.key.client) => Decision::drop(Reason::BadSource),
             Some(_) if !header_options::is_sound(packet.bytes(), look.l3, look.family) => {
                 Decision::drop(Reason::BadChecksum)
             }
-            Some(service) => self.open(view, packet, look, service, now),
+            Some(service) => self.open(packet, look, service),
             None => Decision::of(Verdict::Pass),
         }
     }
 
     /// A packet whose destination the filter of virtual addresses let pass, wrongly or for the sake of a mark: it may be
     /// a reply.
-    fn reply(&self, view: &View<'_>, packet: &mut Packet<'_>, look: &Look, now: Tick) -> Option<Decision> {
-        let reply = look.reversed(&self.shared.table);
-        let belongs = |entry: &_| established::belongs(view, entry, &reply);
-        match self.shared.table.find(&reply.key, reply.hash, belongs) {
-            Some(found) => Some(self.established(view, packet, &reply, found, now)),
-            None => self.stray_of_server(view, packet, &reply, now),
+    fn reply(&self, packet: &mut Packet<'_>, look: &Look) -> Option<Decision> {
+        let reply = look.reversed(self.table);
+        let belongs = |entry: &_| established::belongs(self, entry, &reply);
+        match self.table.find(&reply.key, reply.hash, belongs) {
+            Some(found) => Some(self.established(packet, &reply, found)),
+            None => self.stray_of_server(packet, &reply),
         }
     }
 
-    fn open(&self, view: &View<'_>, packet: &mut Packet<'_>, look: &Look, service: &Service, now: Tick) -> Decision {
+    fn open(&self, packet: &mut Packet<'_>, look: &Look, service: &Service) -> Decision {
         let beside = service.key.mark().is_none() && look.other.port != service.key.virtual_.port;
         let beside_ftp = beside && service.is_ftp();
-        if !opens(view, packet, look) || (beside_ftp && service.persistence.is_none()) {
-            return answer::no_connection(view, packet, look);
+        if !opens(self, packet, look) || (beside_ftp && service.persistence.is_none()) {
+            return answer::no_connection(self, packet, look);
         }
         if beside && service.persistence.is_none() {
             // The kernel has services for all ports with persistence only.
-            return answer::no_server(view, packet, look);
+            return answer::no_server(self, packet, look);
         }
         if self.shared.defence.drops_packet() {
             return Decision::drop(Reason::Defence);
         }
-        if !self.admits(service, now) {
+        if !self.admits(service) {
             return Decision::drop(Reason::Limit);
         }
         let client = match service.persistence {
@@ -89,30 +88,22 @@ impl Forwarder {
                 None => return Decision::drop(Reason::NoCallId),
             },
         };
-        match self.choose(view, service, client, look, now) {
-            Some(choice) => self.begin(view, packet, look, service, choice, now),
-            None if beside_ftp => answer::no_connection(view, packet, look),
+        match self.choose(service, client, look) {
+            Some(choice) => self.begin(packet, look, service, choice),
+            None if beside_ftp => answer::no_connection(self, packet, look),
             None => {
-                let past = self.bypass(view, packet, look, service, now);
-                past.unwrap_or_else(|| answer::no_server(view, packet, look))
+                let past = self.bypass(packet, look, service);
+                past.unwrap_or_else(|| answer::no_server(self, packet, look))
             }
         }
     }
 
     /// Begins a connection to the server that was chosen, or sends the one packet that it would be of.
-    pub(super) fn begin(
-        &self,
-        view: &View<'_>,
-        packet: &mut Packet<'_>,
-        look: &Look,
-        service: &Service,
-        choice: Choice,
-        now: Tick,
-    ) -> Decision {
+    pub(super) fn begin(&self, packet: &mut Packet<'_>, look: &Look, service: &Service, choice: Choice) -> Decision {
         if !service.one_packet || look.protocol != Protocol::UDP {
-            return self.enter(view, packet, look, service, choice, now);
+            return self.enter(packet, look, service, choice);
         }
-        let decision = self.send_once(view, packet, look, service, &choice.server);
+        let decision = self.send_once(packet, look, service, &choice.server);
         if let Some(held) = choice.held {
             self.release_template(held);
         }
@@ -120,18 +111,11 @@ impl Forwarder {
     }
 
     /// The server for a new connection: the template's, or else the scheduler's choice.
-    pub(super) fn choose(
-        &self,
-        view: &View<'_>,
-        service: &Service,
-        client: Option<Client>,
-        look: &Look,
-        now: Tick,
-    ) -> Option<Choice> {
-        let held = client.and_then(|client| self.hold_template(view, service, &client, now));
+    pub(super) fn choose(&self, service: &Service, client: Option<Client>, look: &Look) -> Option<Choice> {
+        let held = client.and_then(|client| self.hold_template(service, &client));
         let server = match held {
             Some(held) => service.servers.iter().find(|server| server.pair == held.pair).copied(),
-            None => self.schedule(view, service, look, now),
+            None => self.schedule(service, look),
         };
         let Some(server) = server else {
             if let Some(held) = held {
@@ -140,30 +124,30 @@ impl Forwarder {
             return None;
         };
         Some(match (client, held) {
-            (Some(client), None) => self.remember(view, service, &client, server, now),
+            (Some(client), None) => self.remember(service, &client, server),
             _ => Choice { server, held },
         })
     }
 
     /// Whether the service's limits leave room for one more connection.
-    pub(super) fn admits(&self, service: &Service, now: Tick) -> bool {
+    pub(super) fn admits(&self, service: &Service) -> bool {
         let most = service.admission.limits().connections;
         let count = || service.servers.iter().map(|server| self.shared.loads.load(server.pair).total()).sum::<u32>();
-        (most == 0 || count() < most) && service.admission.draw(now)
+        (most == 0 || count() < most) && service.admission.draw(self.now)
     }
 
     /// Asks the service's scheduler.
-    fn schedule(&self, view: &View<'_>, service: &Service, look: &Look, now: Tick) -> Option<Server> {
-        let expirations = view.options.expirations;
-        let flow = Flow { client: look.client(), destination: look.other, now, expirations };
+    fn schedule(&self, service: &Service, look: &Look) -> Option<Server> {
+        let expirations = self.options.expirations;
+        let flow = Flow { client: look.client(), destination: look.other, now: self.now, expirations };
         let servers = LoadedServers { servers: &service.servers, loads: &self.shared.loads };
         let at = service.scheduler.pick(&servers, &flow)?;
         service.servers.get(at).copied()
     }
 
     /// Enters a template for the scheduler's choice, or follows the choice of a faster worker.
-    fn remember(&self, view: &View<'_>, service: &Service, client: &Client, server: Server, now: Tick) -> Choice {
-        let Some(held) = self.enter_template(view, service, client, &server, now) else {
+    fn remember(&self, service: &Service, client: &Client, server: Server) -> Choice {
+        let Some(held) = self.enter_template(service, client, &server) else {
             return Choice { server, held: None };
         };
         match service.servers.iter().find(|other| other.pair == held.pair) {
@@ -176,23 +160,16 @@ impl Forwarder {
     }
 
     /// Enters the connection and sends its first packet on.
-    fn enter(
-        &self,
-        view: &View<'_>,
-        packet: &mut Packet<'_>,
-        look: &Look,
-        service: &Service,
-        choice: Choice,
-        now: Tick,
-    ) -> Decision {
-        let slot = match self.admit(view, look, service, choice, now) {
+    fn enter(&self, packet: &mut Packet<'_>, look: &Look, service: &Service, choice: Choice) -> Decision {
+        let slot = match self.admit(look, service, choice) {
             Ok(slot) => slot,
             Err(decision) => return decision,
         };
-        let entry = self.shared.table.entry(slot);
-        let id = PairId(entry.pair());
-        match view.services.pair(id) {
-            Some(pair) => self.follow(view, packet, look, (id, pair), entry, now),
+        match Connection::at(self, slot) {
+            Some(connection) => {
+                let special = self.special(packet, look, connection);
+                special.unwrap_or_else(|| self.forward(packet, look, connection))
+            }
             None => Decision::drop(Reason::ServerRemoved),
         }
     }
@@ -200,13 +177,11 @@ impl Forwarder {
     /// Enters the connection, or finds that another worker has entered it.
     pub(super) fn admit(
         &self,
-        view: &View<'_>,
         look: &Look,
         service: &Service,
         Choice { server, held }: Choice,
-        now: Tick,
     ) -> Result<Slot, Decision> {
-        let Some(pair) = view.services.pair(server.pair) else { return Err(Decision::drop(Reason::ServerRemoved)) };
+        let Some(pair) = self.services.pair(server.pair) else { return Err(Decision::drop(Reason::ServerRemoved)) };
         let state = State::first(look.protocol);
         // A server that begins stands for the service's own port with its own.
         let (virtual_, rport) = match look.way {
@@ -224,8 +199,8 @@ impl Forwarder {
                 _ if pair.flags.has(PairFlags::BYPASS) => 0,
                 Method::Dr | Method::Tun(_) => NO_OUTPUT,
             },
-            timeout: view.options.timeouts.of(state),
-            last_seen: now,
+            timeout: self.options.timeouts.of(state),
+            last_seen: self.now,
             vport: virtual_.port,
             rport,
             control: held.map(|held| held.slot),
@@ -236,21 +211,21 @@ impl Forwarder {
                 _ => wide::own_vip(service, virtual_.addr),
             },
         };
-        let same = |entry: &_| established::belongs(view, entry, look);
-        let inserted = self.shared.table.insert_or_find(&look.key, look.hash, same, &new);
+        let same = |entry: &_| established::belongs(self, entry, look);
+        let inserted = self.table.insert_or_find(&look.key, look.hash, same, &new);
         if let (Some(held), false) = (held, matches!(inserted, Insert::Inserted(_))) {
             self.release_template(held);
         }
         match inserted {
             Insert::Inserted(slot) => {
-                lifecycle::begin(&self.shared, self.lane, &server, state);
-                if let Err(reason) = self.take_local(view, service, pair, &new, look, slot) {
-                    lifecycle::end(&self.shared, self.lane, slot, self.shared.table.entry(slot).state_word());
+                lifecycle::begin(self.shared, self.lane, &server, state);
+                if let Err(reason) = self.take_local(service, pair, &new, look, slot) {
+                    lifecycle::end(self.shared, self.lane, slot, self.table.entry(slot).state_word());
                     return Err(Decision::drop(reason).for_pair(server.pair));
                 }
                 self.count_connection(server.pair, pair);
-                if ftp::is_helped(pair) {
-                    self.shared.table.set_helper_word(slot, 0);
+                if pair.flags.has(PairFlags::FTP) {
+                    self.table.set_helper_word(slot, 0);
                 }
                 Ok(slot)
             }
@@ -266,46 +241,21 @@ impl Forwarder {
             counters.connections.add(1);
         }
     }
-
-    /// Sends a packet on as one of the connection that was just entered or found.
-    fn follow(
-        &self,
-        view: &View<'_>,
-        packet: &mut Packet<'_>,
-        look: &Look,
-        (id, pair): (PairId, &Pair),
-        entry: &Entry,
-        now: Tick,
-    ) -> Decision {
-        let word = entry.state_word();
-        if pair.flags.has(PairFlags::FULL) {
-            let slot = self.shared.table.slot_of(entry);
-            return self.forward_full(view, packet, look, (slot, word), (id, pair), now);
-        }
-        let its;
-        let pair = if pair.flags.has(PairFlags::WIDE) {
-            its = wide::pair_of(view, pair, entry);
-            &its
-        } else {
-            pair
-        };
-        self.forward(view, packet, look, (id, pair), (entry, word), now)
-    }
 }
 
 /// Whether the packet may open a connection (`ip_vs_proto_tcp.c: tcp_conn_schedule` and its like).
-fn opens(view: &View<'_>, packet: &mut Packet<'_>, look: &Look) -> bool {
+fn opens(turn: &Turn<'_>, packet: &mut Packet<'_>, look: &Look) -> bool {
     if look.key.port() == FTP_DATA {
         return false;
     }
     match look.protocol {
         Protocol::TCP => {
-            let begins = look.flags.syn() || view.options.sloppy_tcp;
+            let begins = look.flags.syn() || turn.options.sloppy_tcp;
             begins && !look.flags.rst()
         }
         Protocol::SCTP => match packet.sctp_event(look) {
             Some(SctpEvent::Init) => true,
-            Some(event) => view.options.sloppy_sctp && event != SctpEvent::Abort,
+            Some(event) => turn.options.sloppy_sctp && event != SctpEvent::Abort,
             None => false,
         },
         _ => true,
@@ -314,7 +264,7 @@ fn opens(view: &View<'_>, packet: &mut Packet<'_>, look: &Look) -> bool {
 
 /// Whether a connection may come from this address. The kernel's routing finds the others out as "martians" before LVS
 /// sees them (`route.c: ip_route_input_slow`, `fib_frontend.c: __fib_validate_source`).
-pub(super) fn may_connect(view: &View<'_>, client: Addr) -> bool {
-    let own = || view.network.ports.iter().any(|port| port.addresses.contains(&client));
-    answer::is_single_host(client) && !view.services.is_vip(client) && !own()
+pub(super) fn may_connect(turn: &Turn<'_>, client: Addr) -> bool {
+    let own = || turn.network.ports.iter().any(|port| port.addresses.contains(&client));
+    answer::is_single_host(client) && !turn.services.is_vip(client) && !own()
 }

@@ -8,41 +8,32 @@
 use super::look::Look;
 use super::open::Choice;
 use super::persistence::{Client, Held, spend};
-use super::{Decision, Forwarder, Packet, View, answer};
+use super::{Decision, Packet, Turn, answer};
 use crate::service::{Server, Service};
-use crate::time::Tick;
 use crate::wire::{Protocol, SctpEvent};
 
-impl Forwarder {
+impl Turn<'_> {
     /// Decides about a packet of no connection from the port of a NAT server to the client that `look` has; `None` if it is
     /// nobody's.
     #[cold]
     #[inline(never)]
-    pub(super) fn stray_of_server(
-        &self,
-        view: &View<'_>,
-        packet: &mut Packet<'_>,
-        look: &Look,
-        now: Tick,
-    ) -> Option<Decision> {
-        let (service, server) = view.services.served_from(look.protocol, look.other)?;
-        if let Some(decision) = self.begun_by(view, packet, look, (service, server), now) {
+    pub(super) fn stray_of_server(&self, packet: &mut Packet<'_>, look: &Look) -> Option<Decision> {
+        let (service, server) = self.services.served_from(look.protocol, look.other)?;
+        if let Some(decision) = self.begun_by(packet, look, (service, server)) {
             return Some(decision);
         }
         // Who has given up himself is not told (`ip_vs_core.c: ip_vs_out_hook`).
         let gives_up = look.flags.rst() || packet.sctp_event(look) == Some(SctpEvent::Abort);
-        (view.options.nat_icmp_send && !gives_up).then(|| answer::not_connected(view, packet, look))
+        (self.options.nat_icmp_send && !gives_up).then(|| answer::not_connected(self, packet, look))
     }
 
     /// Opens a connection for a datagram that a server begins with. `None`: it is of no call, or what the client is to see of
     /// the server is not known, as with a mark or with all ports.
     fn begun_by(
         &self,
-        view: &View<'_>,
         packet: &mut Packet<'_>,
         look: &Look,
         (service, server): (&Service, &Server),
-        now: Tick,
     ) -> Option<Decision> {
         if service.engine.is_none() || service.key.protocol != Protocol::UDP || service.key.virtual_.port == 0 {
             return None;
@@ -51,28 +42,21 @@ impl Forwarder {
             None => None,
             Some(with) => {
                 let client = self.client_of(service, with, packet, look)?;
-                self.hold_for(view, service, &client, server, now)
+                self.hold_for(service, &client, server)
             }
         };
-        Some(self.begin(view, packet, look, service, Choice { server: *server, held }, now))
+        Some(self.begin(packet, look, service, Choice { server: *server, held }))
     }
 
     /// The call's template, which leads to this server from now on.
-    fn hold_for(
-        &self,
-        view: &View<'_>,
-        service: &Service,
-        client: &Client,
-        server: &Server,
-        now: Tick,
-    ) -> Option<Held> {
-        if let Some(held) = self.hold_template(view, service, client, now) {
+    fn hold_for(&self, service: &Service, client: &Client, server: &Server) -> Option<Held> {
+        if let Some(held) = self.hold_template(service, client) {
             if held.pair == server.pair {
                 return Some(held);
             }
             self.release_template(held);
-            spend(self.shared.table.entry(held.slot));
+            spend(self.table.entry(held.slot));
         }
-        self.enter_template(view, service, client, server, now)
+        self.enter_template(service, client, server)
     }
 }

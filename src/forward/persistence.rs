@@ -4,12 +4,12 @@
 use super::calls::CallName;
 use super::lifecycle::SPENT;
 use super::look::Look;
-use super::{Forwarder, Packet, View};
+use super::{Packet, Turn};
 use crate::conn::state::State;
 use crate::conn::table::{Entry, Insert, Record, Slot};
 use crate::conn::{FlowHash, FlowKey};
 use crate::service::{Engine, PairFlags, PairId, Persistence, Server, Service, Side};
-use crate::time::{Tick, Ticks};
+use crate::time::Ticks;
 use crate::wire::{Addr, Protocol, sip};
 
 /// A template, taken hold of by counting a new connection among its children.
@@ -28,7 +28,7 @@ pub(super) struct Client {
     timeout: Ticks,
 }
 
-impl Forwarder {
+impl Turn<'_> {
     /// Whom the template is for that a packet's client needs; `None` if the service tells calls apart, and the packet is of
     /// none.
     pub(super) fn client_of(
@@ -50,41 +50,34 @@ impl Forwarder {
         };
         // One template for all protocols of a mark, one for all ports of a service.
         let key = call.map_or_else(|| FlowKey::template(protocol, address), |name| name.key(protocol, address));
-        Some(Client { key, hash: self.shared.table.hash(&key), call, timeout: with.timeout })
+        Some(Client { key, hash: self.table.hash(&key), call, timeout: with.timeout })
     }
 
     /// The client's template, one of its children more; `None` if it has none that is still good.
-    pub(super) fn hold_template(&self, view: &View<'_>, service: &Service, client: &Client, now: Tick) -> Option<Held> {
-        let table = &self.shared.table;
-        let slot = table.find(&client.key, client.hash, |entry| is_template_of(view, service, client, entry))?;
+    pub(super) fn hold_template(&self, service: &Service, client: &Client) -> Option<Held> {
+        let table = self.table;
+        let slot = table.find(&client.key, client.hash, |entry| is_template_of(self, service, client, entry))?;
         let entry = table.entry(slot);
-        let expired = entry.is_expired(now) && entry.children() == 0;
+        let expired = entry.is_expired(self.now) && entry.children() == 0;
         let pair_id = PairId(entry.pair());
-        let good = view.services.pair(pair_id).is_some_and(|pair| {
-            let drained = view.options.expire_quiescent_template && pair.flags.has(PairFlags::DRAINED);
+        let good = self.services.pair(pair_id).is_some_and(|pair| {
+            let drained = self.options.expire_quiescent_template && pair.flags.has(PairFlags::DRAINED);
             // A template leads by the method it was made for; after a change of method a new one is made.
-            let former = view.services.former.iter().any(|(former, _)| *former == pair_id);
+            let former = self.services.former.iter().any(|(former, _)| *former == pair_id);
             !drained && !former && !pair.flags.has(PairFlags::REMOVED)
         });
         if expired || !good {
             spend(entry);
             return None;
         }
-        self.hold(slot, now).then_some(Held { slot, pair: pair_id })
+        self.hold(slot).then_some(Held { slot, pair: pair_id })
     }
 
     /// Remembers that the client goes to `server`. `None` if the table has no room: the connection is then
     /// opened without affinity.
-    pub(super) fn enter_template(
-        &self,
-        view: &View<'_>,
-        service: &Service,
-        client: &Client,
-        server: &Server,
-        now: Tick,
-    ) -> Option<Held> {
-        let table = &self.shared.table;
-        let generation = view.services.pair(server.pair)?.generation;
+    pub(super) fn enter_template(&self, service: &Service, client: &Client, server: &Server) -> Option<Held> {
+        let table = self.table;
+        let generation = self.services.pair(server.pair)?.generation;
         let any_port = service.is_for_other_ports();
         let new = Record {
             pair: server.pair.0,
@@ -92,7 +85,7 @@ impl Forwarder {
             state: State::Template,
             flags: 0,
             timeout: client.timeout,
-            last_seen: now,
+            last_seen: self.now,
             vport: if any_port { 0 } else { service.key.virtual_.port },
             rport: if any_port { 0 } else { server.real.port },
             control: None,
@@ -100,7 +93,7 @@ impl Forwarder {
             epoch: 0,
             vip: client.call.map(CallName::beside),
         };
-        let same = |entry: &_| is_template_of(view, service, client, entry);
+        let same = |entry: &_| is_template_of(self, service, client, entry);
         let slot = match table.insert_or_find(&client.key, client.hash, same, &new) {
             Insert::Inserted(slot) => {
                 self.shared.loads.add_template(self.lane, server.pair, 1);
@@ -111,24 +104,24 @@ impl Forwarder {
         };
         // Another worker may have been faster: then its choice holds.
         let pair = PairId(table.entry(slot).pair());
-        self.hold(slot, now).then_some(Held { slot, pair })
+        self.hold(slot).then_some(Held { slot, pair })
     }
 
     /// Gives up a hold that no connection came of.
     pub(super) fn release_template(&self, held: Held) {
-        self.shared.table.entry(held.slot).remove_child();
+        self.table.entry(held.slot).remove_child();
     }
 
     /// Counts a child before the state is looked at once more: either the sweeper sees the child, or we see that the
     /// template has ended.
-    fn hold(&self, slot: Slot, now: Tick) -> bool {
-        let entry = self.shared.table.entry(slot);
+    fn hold(&self, slot: Slot) -> bool {
+        let entry = self.table.entry(slot);
         entry.add_child();
         if !matches!(entry.state_word().state(), State::Template | State::TemplateAssured) {
             entry.remove_child();
             return false;
         }
-        entry.touch(now);
+        entry.touch(self.now);
         true
     }
 }
@@ -142,12 +135,12 @@ fn call_id<'a>(packet: &'a mut Packet<'_>, look: &Look) -> Option<&'a [u8]> {
 }
 
 /// Whether the entry, which has the client's key, is a template of this service that may still be used.
-fn is_template_of(view: &View<'_>, service: &Service, client: &Client, entry: &Entry) -> bool {
+fn is_template_of(turn: &Turn<'_>, service: &Service, client: &Client, entry: &Entry) -> bool {
     let beside = |name: CallName| {
-        let [hi, lo] = view.table.helper_words(view.table.slot_of(entry));
+        let [hi, lo] = turn.table.helper_words(turn.table.slot_of(entry));
         name.beside() == Addr { hi, lo }
     };
-    let Some(pair) = view.services.pairs.get(entry.pair() as usize) else { return false };
+    let Some(pair) = turn.services.pairs.get(entry.pair() as usize) else { return false };
     pair.generation == entry.generation()
         && pair.end(Side::Virtual) == service.key.virtual_
         && entry.state_word().flags() & SPENT == 0

@@ -4,17 +4,15 @@ use std::hint::select_unpredictable as select;
 
 use super::lifecycle::{self, NO_OUTPUT};
 use super::look::{Look, Way};
-use super::{Forwarder, Packet, View};
+use super::{Connection, Packet, Turn};
 use crate::conn::sctp_next;
 use crate::conn::state::{Seen, State, TcpEvent, tcp_next, tcp_next_secure};
-use crate::conn::table::{Entry, StateWord};
-use crate::time::Tick;
 use crate::wire::Protocol;
 
 /// Whether the packet leaves state and flags of its connection as they are, and those of its template: of TCP a segment
 /// that neither opens nor ends, of UDP any.
 #[inline(always)]
-pub(super) fn is_steady(entry: &Entry, word: StateWord, look: &Look) -> bool {
+pub(super) fn is_steady(Connection { entry, word, .. }: Connection<'_>, look: &Look) -> bool {
     let back = look.way == Way::Out;
     let tcp = word.is_in(State::Established) & look.flags.is_plain() & !(back & (word.flags() & NO_OUTPUT != 0));
     let udp = word.is_in(State::Udp) & !(back & entry.control().is_some());
@@ -23,50 +21,44 @@ pub(super) fn is_steady(entry: &Entry, word: StateWord, look: &Look) -> bool {
 
 /// Has the connection take note of a steady packet.
 #[inline(always)]
-pub(super) fn meet(view: &View<'_>, (entry, word): (&Entry, StateWord), look: &Look, now: Tick) {
+pub(super) fn meet(turn: &Turn<'_>, Connection { entry, word, .. }: Connection<'_>, look: &Look) {
     entry.count_request(look.way == Way::In);
-    if entry.last_seen() != now {
-        entry.touch(now);
+    if entry.last_seen() != turn.now {
+        entry.touch(turn.now);
         // The first packet of a tick also picks up a timeout that was set since.
-        entry.set_timeout(view.options.timeouts.of(word.state()));
+        entry.set_timeout(turn.options.timeouts.of(word.state()));
     }
 }
 
-impl Forwarder {
+impl Turn<'_> {
     /// Moves the connection's state and its clock.
     #[inline(always)]
-    pub(super) fn advance(
-        &self,
-        view: &View<'_>,
-        packet: &mut Packet<'_>,
-        (entry, word): (&Entry, StateWord),
-        look: &Look,
-        now: Tick,
-    ) {
+    pub(super) fn advance(&self, packet: &mut Packet<'_>, connection: Connection<'_>, look: &Look) {
+        let Connection { entry, word, .. } = connection;
         let state = word.state();
         let (next, next_flags) = match look.protocol {
-            Protocol::TCP => self.next_tcp(view, state, word.flags(), look),
+            Protocol::TCP => self.next_tcp(state, word.flags(), look),
             Protocol::SCTP => next_sctp(packet, state, word.flags(), look),
             _ => (state, word.flags()),
         };
         if next != state || next_flags != word.flags() {
-            entry.touch(now);
+            entry.touch(self.now);
             entry.count_request(look.way == Way::In);
-            lifecycle::change_state(&self.shared, self.lane, view.options, entry, word, next, next_flags);
+            lifecycle::change_state(self.shared, self.lane, self.options, entry, word, next, next_flags);
         } else {
-            meet(view, (entry, word), look, now);
+            meet(self, connection, look);
         }
         if look.way == Way::Out && look.protocol == Protocol::UDP && entry.control().is_some() {
-            lifecycle::assure(&self.shared, entry);
+            lifecycle::assure(self.shared, entry);
         }
     }
 
     /// State and flags after a TCP segment.
     #[inline(always)]
-    fn next_tcp(&self, view: &View<'_>, state: State, have: u8, look: &Look) -> (State, u8) {
+    fn next_tcp(&self, state: State, have: u8, look: &Look) -> (State, u8) {
         let event = TcpEvent::of(look.flags);
         let (seen, now_flags) = seen(have, look);
-        if event == TcpEvent::Flagless && !view.options.flagless_segment_closes {
+        if event == TcpEvent::Flagless && !self.options.flagless_segment_closes {
             return (state, now_flags);
         }
         // Once established, both tables are one.

@@ -6,7 +6,7 @@
 //! that arrives.
 
 use super::look::Look;
-use super::{Forwarder, packet, rewrite};
+use super::{Forwarder, Packet, rewrite};
 use crate::io::{Frame, PacketIo};
 use crate::service::Snapshot;
 use crate::wire::{Fragment, Protocol, parse};
@@ -15,7 +15,7 @@ impl Forwarder {
     /// Finishes the checksum of a frame from a local stack, if it is unfinished: that it may be so was known to the
     /// kernel beside the frame, and is known no more.
     pub fn complete<I: PacketIo>(&self, io: &mut I, snapshot: &Snapshot, frame: &mut Frame) {
-        let mut packet = packet(io, frame);
+        let mut packet = Packet::of(io, frame);
         let Ok(parsed) = parse(packet.whole()) else { return };
         let has_checksum = matches!(parsed.protocol, Protocol::TCP | Protocol::UDP | Protocol::SCTP);
         if !packet.may_be_unfinished || !has_checksum || parsed.fragment != Fragment::Whole {

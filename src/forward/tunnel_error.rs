@@ -6,15 +6,15 @@
 
 use super::look::{Look, Way};
 use super::message::{Message, Quote};
-use super::{Decision, Forwarder, Packet, Reason, Verdict, View, answer, established};
+use super::{Decision, Packet, Reason, Turn, Verdict, answer, established};
 use crate::conn::FlowKey;
 use crate::service::{HopTo, Method, Pair, PairId, Side, Tunnel};
 use crate::wire::{Family, Protocol, TcpFlags};
 
-impl Forwarder {
+impl Turn<'_> {
     /// Handles the error, if it is about a tunnel packet of ours.
-    pub(super) fn tunnel_error(&self, view: &View<'_>, packet: &mut Packet<'_>, message: &Message) -> Option<Decision> {
-        if !view.is_own(message.outer.destination) {
+    pub(super) fn tunnel_error(&self, packet: &mut Packet<'_>, message: &Message) -> Option<Decision> {
+        if !self.is_own(message.outer.destination) {
             return None;
         }
         let (tunnel, inner_l3, inner_family) = tunnelled(packet.bytes(), &message.quote)?;
@@ -23,7 +23,7 @@ impl Forwarder {
         let key = FlowKey::connection(inner.protocol, client.addr, client.port);
         let look = Look {
             key,
-            hash: self.shared.table.hash(&key),
+            hash: self.table.hash(&key),
             other: virtual_,
             l3: message.outer.l3,
             l4: message.outer.l3 + (inner.l4 - inner.l3),
@@ -34,21 +34,20 @@ impl Forwarder {
             way: Way::In,
             family: inner_family,
         };
-        let found = self.shared.table.find(&key, look.hash, |entry| established::belongs(view, entry, &look))?;
-        let id = PairId(self.shared.table.entry(found).pair());
-        let pair = view.services.pair(id)?;
+        let found = self.table.find(&key, look.hash, |entry| established::belongs(self, entry, &look))?;
+        let id = PairId(self.table.entry(found).pair());
+        let pair = self.services.pair(id)?;
         if !is_kind(pair.method, tunnel) || pair.ends[Side::Real as usize] != message.quote.destination {
             return None;
         }
         if !message.is_sound(packet.bytes()) {
             return Some(Decision::drop(Reason::BadChecksum).for_pair(id));
         }
-        Some(self.tell_client(view, packet, message, &look, inner.l3, (id, pair)).for_pair(id))
+        Some(self.tell_client(packet, message, &look, inner.l3, (id, pair)).for_pair(id))
     }
 
     fn tell_client(
         &self,
-        view: &View<'_>,
         packet: &mut Packet<'_>,
         message: &Message,
         look: &Look,
@@ -56,12 +55,12 @@ impl Forwarder {
         (id, pair): (PairId, &Pair),
     ) -> Decision {
         // Nothing is touched before there is a way to the client.
-        if let HopTo::Unresolved(next) = view.network.hop_to(look.key.client) {
+        if let HopTo::Unresolved(next) = self.network.hop_to(look.key.client) {
             return self.wait_for(next);
         }
         let mut error = answer::Error::relayed(message.outer.family(), message.kind, message.code);
         if answer::is_too_big(message.outer.family(), message.kind, message.code) {
-            let size = self.learn(view, message, (id, pair));
+            let size = self.learn(message, (id, pair));
             if look.family == Family::V4 && may_be_cut(packet.bytes(), inner_l3) {
                 // The client does not want to know; its packets are cut from now on.
                 return Decision::drop(Reason::TunnelError);
@@ -79,7 +78,7 @@ impl Forwarder {
             });
         }
         packet.frame.len = look.end;
-        let decision = answer::relayed(view, packet, look, error);
+        let decision = answer::relayed(self, packet, look, error);
         // To the kernel, the packet it takes the quote from counts as one from the server.
         self.count(id, pair, &Look { way: Way::Out, ..*look });
         if let Verdict::Answer(..) = decision.verdict() {
@@ -89,19 +88,19 @@ impl Forwarder {
     }
 
     /// Learns the size that fits, and returns the one the client is to be told, tunnel header included.
-    fn learn(&self, view: &View<'_>, message: &Message, (id, pair): (PairId, &Pair)) -> u16 {
+    fn learn(&self, message: &Message, (id, pair): (PairId, &Pair)) -> u16 {
         let server = pair.ends[Side::Real as usize];
-        let first = match view.network.hop_to(server) {
-            HopTo::Ready(hop) => view.network.hop(hop).map_or(u16::MAX, |hop| hop.mtu),
+        let first = match self.network.hop_to(server) {
+            HopTo::Ready(hop) => self.network.hop(hop).map_or(u16::MAX, |hop| hop.mtu),
             HopTo::Unresolved(_) | HopTo::NoRoute => u16::MAX,
         };
-        let before = self.shared.path_mtus.of(id, first, view.now);
+        let before = self.shared.path_mtus.of(id, first, self.now);
         let told = match message.outer.family() {
             Family::V4 => message.word & 0xffff,
             Family::V6 => message.word,
         };
-        self.shared.path_mtus.learn(view.services, server, told, before, view.now);
-        if view.options.tunnel_error_tells_new_mtu { self.shared.path_mtus.of(id, first, view.now) } else { before }
+        self.shared.path_mtus.learn(self.services, server, told, before, self.now);
+        if self.options.tunnel_error_tells_new_mtu { self.shared.path_mtus.of(id, first, self.now) } else { before }
     }
 }
 

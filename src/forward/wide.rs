@@ -3,7 +3,7 @@
 //!
 //! They pay for it with a pair made anew for each packet; connections of all other pairs do not notice.
 
-use super::View;
+use super::Turn;
 use super::look::{Look, Way};
 use crate::conn::Table;
 use crate::conn::table::Entry;
@@ -13,17 +13,17 @@ use crate::wire::{Addr, Endpoint};
 /// Whether the packet's other end is that of the connection.
 #[cold]
 #[inline(never)]
-pub(super) fn is_end(view: &View<'_>, pair: &Pair, entry: &Entry, look: &Look) -> bool {
+pub(super) fn is_end(turn: &Turn<'_>, pair: &Pair, entry: &Entry, look: &Look) -> bool {
     look.other
         == match look.way {
-            Way::In => virtual_end(view.table, pair, entry),
+            Way::In => virtual_end(turn.table, pair, entry),
             Way::Out => Endpoint { port: entry.rport(), ..pair.end(Side::Real) },
         }
 }
 
 /// The pair as it is for this connection.
-pub(super) fn pair_of(view: &View<'_>, pair: &Pair, entry: &Entry) -> Pair {
-    pair.of_connection(virtual_end(view.table, pair, entry), entry.rport())
+pub(super) fn pair_of(turn: &Turn<'_>, pair: &Pair, entry: &Entry) -> Pair {
+    pair.of_connection(virtual_end(turn.table, pair, entry), entry.rport())
 }
 
 /// What the connection's client sees, whether its pair or its entry holds that.

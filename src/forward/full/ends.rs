@@ -2,11 +2,9 @@
 
 use super::hand_on;
 use super::local::Beside;
-use crate::conn::table::Slot;
-use crate::forward::Forwarder;
 use crate::forward::look::Look;
 use crate::forward::message::Quote;
-use crate::time::Tick;
+use crate::forward::{Connection, Turn};
 use crate::wire::{Endpoint, Protocol};
 
 /// The ends of a connection that full NAT puts in each other's place.
@@ -16,17 +14,13 @@ pub(in crate::forward) struct FullEnds {
     beside: Beside,
 }
 
-impl Forwarder {
+impl Turn<'_> {
     /// Those of the connection that an error was found to be about.
-    pub(in crate::forward) fn full_ends(&self, look: &Look, found: Slot, now: Tick) -> Option<FullEnds> {
-        let table = &self.shared.table;
-        let (slot, _, expired) = self.full_connection(look, found, now)?;
-        if expired {
-            return None;
-        }
-        let beside = Beside::of(table, slot);
-        let local = beside.local_end(table, slot)?;
-        Some(FullEnds { client: super::end_of(&table.entry(slot).key()), local, beside })
+    pub(in crate::forward) fn full_ends(&self, look: &Look, found: Connection<'_>) -> Option<FullEnds> {
+        let connection = self.full_connection(look, found).filter(|connection| !connection.is_expired(self))?;
+        let beside = Beside::of(self.table, connection.slot);
+        let local = beside.local_end(self.table, connection.slot)?;
+        Some(FullEnds { client: super::end_of(&connection.entry.key()), local, beside })
     }
 }
 

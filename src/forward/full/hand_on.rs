@@ -14,13 +14,13 @@
 
 use arrayvec::ArrayVec;
 
-use super::Connection;
+use super::FullConnection;
 use super::local::{Beside, notes};
 use crate::conn::Table;
 use crate::conn::table::Slot;
 use crate::forward::look::Look;
 use crate::forward::segment::{self, ACKNOWLEDGMENT, SEQUENCE, is_after};
-use crate::forward::{Packet, View};
+use crate::forward::{Packet, Turn};
 use crate::service::{HandOn, Side};
 use crate::wire::handed_on::{self, LONGEST_PROXY};
 use crate::wire::{Protocol, TcpFlags};
@@ -41,36 +41,32 @@ enum Job {
 
 impl Handing {
     /// What the connection's next request needs; changes nothing.
-    pub(super) fn of(
-        view: &View<'_>,
-        packet: &mut Packet<'_>,
-        look: &Look,
-        connection: &Connection<'_>,
-        beside: Beside,
-    ) -> Self {
+    pub(super) fn of(turn: &Turn<'_>, packet: &mut Packet<'_>, look: &Look, full: &FullConnection<'_>) -> Self {
+        let beside = full.beside;
         let nothing = Self { job: Job::Nothing, after: beside };
         if look.protocol != Protocol::TCP || look.flags.rst() && !beside.knows(notes::ASKED) {
             return nothing;
         }
-        let how = hand_on(view, connection);
+        let how = hand_on(turn, full);
         let Some(sequence) = segment::number(packet, look, SEQUENCE) else { return nothing };
         if look.flags.syn() {
-            return Self::of_syn(how, sequence, connection, beside);
+            return Self::of_syn(how, sequence, full);
         }
         match how {
             HandOn::Toa if is_first(packet, look, beside) => {
-                Self { job: Job::Option(handed_on::toa(connection.client)), after: beside }
+                Self { job: Job::Option(handed_on::toa(full.client)), after: beside }
             }
-            _ => Self { job: stream_job(how, sequence, look, connection, beside), after: beside },
+            _ => Self { job: stream_job(how, sequence, look, full), after: beside },
         }
     }
 
-    fn of_syn(how: HandOn, sequence: u32, connection: &Connection<'_>, beside: Beside) -> Self {
+    fn of_syn(how: HandOn, sequence: u32, full: &FullConnection<'_>) -> Self {
+        let beside = full.beside;
         let job = match how {
-            HandOn::Toa => Job::Option(handed_on::toa(connection.client)),
+            HandOn::Toa => Job::Option(handed_on::toa(full.client)),
             HandOn::Nothing | HandOn::Proxy(_) => Job::Nothing,
         };
-        let header = how.header(connection.client, connection.pair.end(Side::Virtual));
+        let header = how.header(full.client, full.half.pair.end(Side::Virtual));
         let after = Beside {
             client_first: sequence.wrapping_add(1),
             // At most 107.
@@ -118,8 +114,8 @@ fn fits(look: &Look, longer: usize, room: u16) -> bool {
 }
 
 /// How the connection's service tells servers of clients.
-fn hand_on(view: &View<'_>, connection: &Connection<'_>) -> HandOn {
-    let service = view.services.list.get(connection.pair.service as usize);
+fn hand_on(turn: &Turn<'_>, full: &FullConnection<'_>) -> HandOn {
+    let service = turn.services.list.get(full.half.pair.service as usize);
     service.and_then(|service| service.full.as_ref()).map_or(HandOn::Nothing, |full| full.hand_on)
 }
 
@@ -131,7 +127,8 @@ fn is_first(packet: &mut Packet<'_>, look: &Look, beside: Beside) -> bool {
 }
 
 /// What a segment of the stream needs where a header stands in front of it.
-fn stream_job(how: HandOn, sequence: u32, look: &Look, connection: &Connection<'_>, beside: Beside) -> Job {
+fn stream_job(how: HandOn, sequence: u32, look: &Look, full: &FullConnection<'_>) -> Job {
+    let beside = full.beside;
     if beside.shift == 0 || !beside.knows(notes::ASKED) {
         return Job::Nothing;
     }
@@ -139,7 +136,7 @@ fn stream_job(how: HandOn, sequence: u32, look: &Look, connection: &Connection<'
         return Job::Move(u32::from(beside.shift));
     }
     let begins = sequence == beside.client_first && look.flags.ack() && !look.flags.rst();
-    let header = || how.header(connection.client, connection.pair.end(Side::Virtual));
+    let header = || how.header(full.client, full.half.pair.end(Side::Virtual));
     match header().filter(|header| begins && header.len() == usize::from(beside.shift)) {
         Some(header) => Job::Header(header),
         None => Job::Nothing,
@@ -147,24 +144,18 @@ fn stream_job(how: HandOn, sequence: u32, look: &Look, connection: &Connection<'
 }
 
 /// Puts right what a reply says of numbers, before it is translated, and learns from it.
-pub(super) fn translate_reply(
-    view: &View<'_>,
-    table: &Table,
-    packet: &mut Packet<'_>,
-    look: &Look,
-    connection: &Connection<'_>,
-    beside: Beside,
-) {
+pub(super) fn translate_reply(turn: &Turn<'_>, packet: &mut Packet<'_>, look: &Look, full: &FullConnection<'_>) {
     if look.protocol != Protocol::TCP {
         return;
     }
+    let beside = full.beside;
     let mut after = beside;
     if look.flags.syn()
         && let Some(sequence) = segment::number(packet, look, SEQUENCE)
     {
         after.server_first = sequence.wrapping_add(1);
         after.notes |= notes::ANSWERED;
-        let longer = match hand_on(view, connection) {
+        let longer = match hand_on(turn, full) {
             HandOn::Toa => handed_on::toa_length(look.family),
             HandOn::Nothing | HandOn::Proxy(_) => beside.shift,
         };
@@ -186,7 +177,7 @@ pub(super) fn translate_reply(
             }
         }
     }
-    after.keep(table, connection.slot, beside);
+    after.keep(turn.table, full.half.slot, beside);
 }
 
 /// Whether a server that acknowledges `number` has the whole header.

@@ -13,9 +13,9 @@ use crate::conn::table::{Entry, Fate, Insert, Listed, Record, Slot};
 use crate::conn::{FlowKey, Table};
 use crate::forward::lifecycle::{FULL, LOCAL_END};
 use crate::forward::look::{Look, Way};
-use crate::forward::{Forwarder, Reason, View};
+use crate::forward::{Connection, Reason, Turn};
 use crate::service::{Pair, PairFlags, PairId, Service, Side};
-use crate::time::{Tick, Ticks};
+use crate::time::Ticks;
 use crate::wire::Endpoint;
 
 /// How many local ends are tried for one connection: some ten microseconds' worth.
@@ -149,30 +149,26 @@ impl LocalEnd {
     }
 }
 
-impl Forwarder {
-    /// The connection that a packet found by itself or by its local end: its slot, its state, and whether its time has run
-    /// out. `None` if the packet came from the wrong side, or the connection has ended.
-    pub(in crate::forward) fn full_connection(
-        &self,
-        look: &Look,
-        found: Slot,
-        now: Tick,
-    ) -> Option<(Slot, crate::conn::table::StateWord, bool)> {
-        let table = &self.shared.table;
-        let by_local_end = table.entry(found).state_word().flags() & LOCAL_END != 0;
+impl<'a> Turn<'a> {
+    /// The connection that a packet `found` by itself or by its local end. `None` if the packet came from the wrong side, or
+    /// the connection has ended.
+    pub(in crate::forward) fn full_connection<'b>(&self, look: &Look, found: Connection<'b>) -> Option<Connection<'b>>
+    where
+        'a: 'b,
+    {
+        let by_local_end = found.word.flags() & LOCAL_END != 0;
         let slot = match (by_local_end, look.way) {
-            (true, Way::Out) => connection_of(table, table.entry(found))?,
-            (false, Way::In) => found,
+            (true, Way::Out) => connection_of(self.table, found.entry)?,
+            (false, Way::In) => found.slot,
             _ => return None,
         };
-        let entry = table.entry(slot);
-        Some((slot, entry.state_word(), entry.is_expired(now)))
+        let entry = self.table.entry(slot);
+        Some(Connection { slot, entry, word: entry.state_word(), ..found })
     }
 
     /// Gives the connection that was just entered as `made` its local end, if its pair is one of full NAT.
     pub(in crate::forward) fn take_local(
         &self,
-        view: &View<'_>,
         service: &Service,
         pair: &Pair,
         made: &Record,
@@ -198,14 +194,10 @@ impl Forwarder {
         for _ in 0..ATTEMPTS.min(full.room()) {
             let Some(local) = full.local(cursor.fetch_add(1, Ordering::Relaxed)) else { break };
             let key = FlowKey::connection(look.protocol, local.addr, local.port);
-            let taken = |entry: &Entry| is_towards(view, entry, real);
-            match self.shared.table.insert_or_find(&key, self.shared.table.hash(&key), taken, &record) {
+            let taken = |entry: &Entry| is_towards(self, entry, real);
+            match self.table.insert_or_find(&key, self.table.hash(&key), taken, &record) {
                 Insert::Inserted(local) => {
-                    Beside { local: local.number() + 1, ..Beside::default() }.keep(
-                        &self.shared.table,
-                        slot,
-                        Beside::default(),
-                    );
+                    Beside { local: local.number() + 1, ..Beside::default() }.keep(self.table, slot, Beside::default());
                     return Ok(());
                 }
                 Insert::Found(_) => {}
@@ -219,8 +211,8 @@ impl Forwarder {
 }
 
 /// Whether the entry is a local end towards this server's port, by whatever service.
-fn is_towards(view: &View<'_>, entry: &Entry, real: Endpoint) -> bool {
-    let pair = view.services.pair(PairId(entry.pair())).filter(|pair| pair.generation == entry.generation());
+fn is_towards(turn: &Turn<'_>, entry: &Entry, real: Endpoint) -> bool {
+    let pair = turn.services.pair(PairId(entry.pair())).filter(|pair| pair.generation == entry.generation());
     let towards = |pair: &Pair| Endpoint { addr: pair.ends[Side::Real as usize], port: entry.rport() };
     entry.state_word().flags() & LOCAL_END != 0 && pair.is_some_and(|pair| towards(pair) == real)
 }

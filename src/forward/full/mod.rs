@@ -26,11 +26,9 @@ pub use local::{LocalEnd, fate, first_end};
 
 use super::look::{Look, Way};
 use super::rewrite::{self, End};
-use super::{Decision, Forwarder, Packet, Reason, Verdict, View, wide};
+use super::{Connection, Decision, Packet, Reason, Turn, Verdict};
 use crate::conn::FlowKey;
-use crate::conn::table::{Slot, StateWord};
-use crate::service::{HopTo, Pair, PairId, Side};
-use crate::time::Tick;
+use crate::service::{HopTo, Pair, Side};
 use crate::wire::checksum::Delta;
 use crate::wire::{Addr, Endpoint};
 use hand_on::Handing;
@@ -39,96 +37,62 @@ use local::Beside;
 /// The words beside a connection that has no local end yet.
 pub(super) const NO_WORDS: Addr = Addr { hi: 0, lo: 0 };
 
-/// A packet's connection, with what lies beside it.
-struct Connection<'a> {
-    slot: Slot,
-    id: PairId,
-    /// As it is for this connection.
-    pair: &'a Pair,
+/// A packet's connection by full NAT.
+struct FullConnection<'a> {
+    /// With its own pair.
+    half: Connection<'a>,
     client: Endpoint,
     local: Endpoint,
+    /// What lies beside its entry.
+    beside: Beside,
 }
 
-impl Forwarder {
-    /// Sends on a packet of the connection in `slot`, from either side.
+impl Turn<'_> {
+    /// Sends on a packet of a connection, from either side.
     #[cold]
     #[inline(never)]
-    pub(super) fn forward_full(
-        &self,
-        view: &View<'_>,
-        packet: &mut Packet<'_>,
-        look: &Look,
-        (slot, word): (Slot, StateWord),
-        (id, pair): (PairId, &Pair),
-        now: Tick,
-    ) -> Decision {
-        let table = &self.shared.table;
-        let beside = Beside::of(table, slot);
+    pub(super) fn forward_full(&self, packet: &mut Packet<'_>, look: &Look, connection: Connection<'_>) -> Decision {
+        let beside = Beside::of(self.table, connection.slot);
         // Another worker has made the connection in this moment, and is about to give it its local end.
-        let Some(local) = beside.local_end(table, slot) else {
-            return Decision::drop(Reason::TableBusy).for_pair(id);
+        let Some(local) = beside.local_end(self.table, connection.slot) else {
+            return Decision::drop(Reason::TableBusy).for_pair(connection.id);
         };
-        let entry = table.entry(slot);
-        let its = wide::pair_of(view, pair, entry);
-        let key = entry.key();
-        let connection = Connection { slot, id, pair: &its, client: end_of(&key), local };
+        let its = connection.narrow(self);
+        let key = connection.entry.key();
+        let full = FullConnection { half: connection.by(&its), client: end_of(&key), local, beside };
         match look.way {
-            Way::In => self.full_request(view, packet, look, &connection, beside, word, now),
-            Way::Out => self.full_reply(view, packet, &Look { key, ..*look }, &connection, beside, word, now),
+            Way::In => self.full_request(packet, look, &full),
+            Way::Out => self.full_reply(packet, &Look { key, ..*look }, &full),
         }
     }
 
-    #[expect(clippy::too_many_arguments, reason = "the state of one packet; called in one place")]
-    fn full_request(
-        &self,
-        view: &View<'_>,
-        packet: &mut Packet<'_>,
-        look: &Look,
-        connection: &Connection<'_>,
-        beside: Beside,
-        word: StateWord,
-        now: Tick,
-    ) -> Decision {
-        let Connection { slot, id, pair, client, local } = *connection;
-        let entry = self.shared.table.entry(slot);
-        let handing = Handing::of(view, packet, look, connection, beside);
-        let decision = self.forward(view, packet, look, (id, pair), (entry, word), now);
+    fn full_request(&self, packet: &mut Packet<'_>, look: &Look, full: &FullConnection<'_>) -> Decision {
+        let FullConnection { half, client, local, beside } = *full;
+        let handing = Handing::of(self, packet, look, full);
+        let decision = self.forward(packet, look, half);
         let room = match decision.verdict() {
-            Verdict::Transmit(_) => mtu_towards(view, pair),
+            Verdict::Transmit(_) => mtu_towards(self, half.pair),
             // It is cut afterwards, however long it is.
             Verdict::Cut(..) => u16::MAX,
             _ => return decision,
         };
-        handing.note(&self.shared.table, slot, beside);
+        handing.note(self.table, half.slot, beside);
         set_end(packet, look, End::Source, client, local);
         let key = FlowKey::connection(look.protocol, local.addr, local.port);
-        let translated = Look { key, other: pair.end(Side::Real), ..*look };
+        let translated = Look { key, other: half.pair.end(Side::Real), ..*look };
         match handing.carry_out(packet, &translated, room) {
             Some(()) => decision,
-            None => Decision::drop(Reason::TooBig).for_pair(id),
+            None => Decision::drop(Reason::TooBig).for_pair(half.id),
         }
     }
 
-    #[expect(clippy::too_many_arguments, reason = "the state of one packet; called in one place")]
-    fn full_reply(
-        &self,
-        view: &View<'_>,
-        packet: &mut Packet<'_>,
-        look: &Look,
-        connection: &Connection<'_>,
-        beside: Beside,
-        word: StateWord,
-        now: Tick,
-    ) -> Decision {
-        let Connection { slot, id, pair, client, local } = *connection;
-        let entry = self.shared.table.entry(slot);
-        self.forward_prepared(view, packet, look, (id, pair), (entry, word), now, |packet| {
+    fn full_reply(&self, packet: &mut Packet<'_>, look: &Look, full: &FullConnection<'_>) -> Decision {
+        let FullConnection { half, client, local, .. } = *full;
+        self.forward_prepared(packet, look, half, |packet| {
             let key = FlowKey::connection(look.protocol, local.addr, local.port);
             let arrived = Look { key, ..*look };
-            if std::mem::take(&mut packet.may_be_unfinished) && rewrite::complete_checksum(packet.bytes(), &arrived) {
-                self.counters.checksum_completed.add(1);
-            }
-            hand_on::translate_reply(view, &self.shared.table, packet, &arrived, connection, beside);
+            self.complete(packet, &arrived);
+            hand_on::translate_reply(self, packet, &arrived, full);
             set_end(packet, look, End::Destination, local, client);
         })
     }
@@ -146,9 +110,9 @@ fn set_end(packet: &mut Packet<'_>, look: &Look, end: End, old: Endpoint, new: E
 }
 
 /// What fits the way to the pair's server, in bytes of IP.
-fn mtu_towards(view: &View<'_>, pair: &Pair) -> u16 {
-    match view.network.hop_to(pair.ends[Side::Real as usize]) {
-        HopTo::Ready(id) => view.network.hop(id).map_or(0, |hop| hop.mtu),
+fn mtu_towards(turn: &Turn<'_>, pair: &Pair) -> u16 {
+    match turn.network.hop_to(pair.ends[Side::Real as usize]) {
+        HopTo::Ready(id) => turn.network.hop(id).map_or(0, |hop| hop.mtu),
         HopTo::Unresolved(_) | HopTo::NoRoute => 0,
     }
 }

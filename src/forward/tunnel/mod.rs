@@ -5,7 +5,7 @@ mod outer;
 mod shim;
 
 use super::look::Look;
-use super::{Packet, View};
+use super::{Packet, Turn};
 use crate::service::{Method, Pair, PairId, Side, Tunnel};
 use crate::wire::{Addr, Family, Protocol};
 use outer::Outer;
@@ -15,12 +15,12 @@ use outer::Outer;
 ///
 /// VLAN tags are kept; the Ethernet addresses are left to the caller.
 #[inline]
-pub(super) fn wrap(view: &View<'_>, packet: &mut Packet<'_>, look: &Look, pair_id: PairId, pair: &Pair) -> bool {
+pub(super) fn wrap(turn: &Turn<'_>, packet: &mut Packet<'_>, look: &Look, pair_id: PairId, pair: &Pair) -> bool {
     let Method::Tun(tunnel) = pair.method else { return true };
-    let Some(source) = view.services.tunnel_source(pair_id) else { return false };
+    let Some(source) = turn.services.tunnel_source(pair_id) else { return false };
     let ends = Ends { source, destination: pair.ends[Side::Real as usize] };
     let offset = usize::from(packet.frame.offset);
-    let pmtu_disc = view.options.pmtu_disc;
+    let pmtu_disc = turn.options.pmtu_disc;
     let Some(start) = encapsulate(packet.slot, offset, look, tunnel, ends, pmtu_disc) else { return false };
     packet.frame.len = (offset + usize::from(look.end) - start) as u16;
     packet.frame.offset = start as u16;
