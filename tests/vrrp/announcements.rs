@@ -11,7 +11,7 @@ use crate::support::eventually;
 /// What the kernel's and the switch's turn may add on a busy machine.
 const SLACK: Duration = Duration::from_millis(400);
 
-/// When announcements came after the first advert, in bursts: what is closer together than `pause` is one.
+/// When announcements came after `begun`, in bursts: what is closer together than `pause` is one.
 fn bursts(seen: &[Seen], begun: Duration, pause: Duration) -> Vec<(Duration, usize)> {
     let mut bursts: Vec<(Duration, usize)> = Vec::new();
     let mut last = None;
@@ -32,7 +32,8 @@ fn bursts_and_repetitions_are_as_many_and_as_late_as_configured() {
         let knobs = "garp_master_repeat 2\n garp_master_delay 2\n garp_master_refresh 4\n garp_master_refresh_repeat 3";
         let form = Form { extra: knobs, ..V3_TENTH };
         lab.start(0, program, &form.config(0, 100));
-        let begun = lab.advert(0, 100, Duration::ZERO).at;
+        eventually("the first burst", || !lab.announcements(0, Duration::ZERO).is_empty());
+        let begun = lab.announcements(0, Duration::ZERO)[0].at;
         eventually("nine seconds have passed", || lab.last(0).at > begun + Duration::from_secs(9));
         Some(bursts(&lab.announcements(0, Duration::ZERO), begun, Duration::from_millis(300)))
     };
