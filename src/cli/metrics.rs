@@ -67,6 +67,7 @@ fn write(out: &mut impl Write, services: &[ServiceView], status: &Status) -> io:
         ("ringmaster_connections", "Connections in the table.", status.connections),
         ("ringmaster_connections_room", "Connections that the table has room for.", status.table_size),
         ("ringmaster_workers", "Worker threads.", status.workers as u64),
+        ("ringmaster_workers_with_company", "Those on a core that others use too.", status.workers_with_company as u64),
         ("ringmaster_uptime_seconds", "Since the director started.", status.uptime),
         ("ringmaster_forwarding", "Whether it holds the role of master.", status.forwarding.into()),
     ] {

@@ -41,6 +41,7 @@ fn write(out: &mut impl Write, status: &Status, all: bool) -> io::Result<()> {
         table_size,
         connections,
         workers,
+        workers_with_company,
         ports,
         slots,
         timeouts,
@@ -63,7 +64,10 @@ fn write(out: &mut impl Write, status: &Status, all: bool) -> io::Result<()> {
     for session in &status.bfd {
         writeln!(out, "bfd {}: {} for {}", session.name, session.state, duration(session.seconds))?;
     }
-    writeln!(out, "workers: {workers}")?;
+    match workers_with_company {
+        0 => writeln!(out, "workers: {workers}")?,
+        some => writeln!(out, "workers: {workers}, {some} on a core that others use too")?,
+    }
     let SlotsView { free, receive, transmit, in_hand } = slots;
     writeln!(out, "slots: {free} free, {receive} to receive, {transmit} being sent, {in_hand} in hand")?;
     writeln!(out, "connections: {connections} of {table_size}")?;

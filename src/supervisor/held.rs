@@ -120,3 +120,46 @@ fn tell(manager: &Manager, name: &str, thing: Option<&OwnedFd>) -> io::Result<()
         None => Ok(()),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::os::linux::net::SocketAddrExt;
+    use std::os::unix::net::{SocketAddr, UnixDatagram};
+
+    use super::*;
+    use crate::supervisor::{BEFORE, CONFIGURATION};
+
+    #[test]
+    fn what_has_changed_is_told_once_and_nothing_else() {
+        let name = format!("ringmaster-held-{}", std::process::id());
+        let listener = UnixDatagram::bind_addr(&SocketAddr::from_abstract_name(&name).unwrap()).unwrap();
+        listener.set_nonblocking(true).unwrap();
+        let heard = || {
+            let mut bytes = [0; 256];
+            let text = listener.recv(&mut bytes).map(|length| String::from_utf8_lossy(&bytes[..length]).into_owned());
+            text.ok().map(|text| text.replace('\n', " "))
+        };
+        let thing = || OwnedFd::from(tempfile::tempfile().unwrap());
+        let mut held = Held::new([("table".to_owned(), thing())].into());
+        held.manager = Manager::at(&format!("@{name}"));
+        held.put("x\nMAINPID=1".to_owned(), thing());
+        held.put("y:z".to_owned(), thing());
+        held.store();
+        let all: Vec<_> = std::iter::from_fn(heard).collect();
+        assert_eq!(all, ["FDSTOREREMOVE=1 FDNAME=table", "FDSTORE=1 FDNAME=table FDPOLL=0"]);
+        held.store();
+        assert_eq!(heard(), None, "there is no news");
+        held.retain(|name| name != "table");
+        held.store();
+        assert_eq!(heard().as_deref(), Some("FDSTOREREMOVE=1 FDNAME=table"));
+        assert!(held.get("y:z").is_some() && heard().is_none());
+    }
+
+    #[test]
+    fn a_configuration_that_anybody_could_have_written_is_not_believed() {
+        let things =
+            [CONFIGURATION, BEFORE, "table"].map(|name| (name.to_owned(), tempfile::tempfile().unwrap().into()));
+        let held = Held::new(things.into());
+        assert_eq!(held.iter().map(|(name, _)| name.as_str()).collect::<Vec<_>>(), ["table"]);
+    }
+}

@@ -32,6 +32,7 @@
 //!   everybody, is no more than a pause (`departure`).
 
 mod adoption;
+mod alarm;
 pub mod channel;
 mod crashes;
 mod departure;
@@ -60,6 +61,7 @@ use crate::sys::inherit::Inherited;
 use crate::sys::signals::Signals;
 use crate::sys::{clock, scheduling, service_manager};
 pub use adoption::{leave_orphan, start_another};
+use alarm::Alarm;
 pub use channel::{Channel, Letter, Message};
 use crashes::Crashes;
 use held::Held;
@@ -374,25 +376,5 @@ impl Supervisor {
         // First of all: every moment counts, and the log may be slow.
         self.director.signal(Signal::KILL);
         tracing::error!("director {} {why}: it is killed", self.director.id());
-    }
-}
-
-/// When the service manager wants to hear that this process lives: twice in the time that it waits.
-struct Alarm {
-    every: Duration,
-    next: Duration,
-}
-
-impl Alarm {
-    fn of_environment() -> Option<Self> {
-        service_manager::patience().map(|patience| Self { every: patience / 2, next: Duration::ZERO })
-    }
-
-    fn is_due(&mut self, now: Duration) -> bool {
-        let due = now >= self.next;
-        if due {
-            self.next = now + self.every;
-        }
-        due
     }
 }

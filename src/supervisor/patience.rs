@@ -9,9 +9,9 @@ use rustix::fs::fstat;
 use super::watch::{Condition, LOOK, State};
 
 /// Whatever the machine gives it: others have taken over long before.
-const AT_MOST: u32 = 5;
+const AT_MOST: u32 = 3;
 /// What is held is looked through by bytes a second, at least: a tenth of what was measured for a full table.
-const RATE: u64 = 50 << 20;
+const RATE: u64 = 100 << 20;
 
 /// The time that one has had.
 #[derive(Clone, Copy, Debug, Default)]
@@ -80,16 +80,16 @@ mod tests {
         assert!(around(1500, late(|at| (at, Runnable))), "it works all the time");
         assert!(around(1500, late(|_| (0, Asleep))), "it waits for something");
         assert!(around(1500, late(|at| if at < 700 { (at, Runnable) } else { (700, Asleep) })));
-        assert!(around(4500, late(|at| (at / 3, Runnable))), "it is given a third of a processor");
-        assert!(around(7500, late(|_| (0, Runnable))), "nobody waits for ever");
-        assert!(around(7500, late(|_| (0, Stopped))));
+        assert!(around(3000, late(|at| (at / 2, Runnable))), "it is given half a processor");
+        assert!(around(4500, late(|_| (0, Runnable))), "nobody waits for ever");
+        assert!(around(4500, late(|_| (0, Stopped))));
     }
 
     #[test]
     fn what_the_supervisor_has_slept_through_does_not_count() {
         let mut patience = Patience::default();
         let asleep = Some(Condition { used: Duration::ZERO, state: State::Asleep });
-        assert!((0..7).all(|second| !patience.is_over(LIMIT, ms(second * 1000), asleep)));
+        assert!((0..4).all(|second| !patience.is_over(LIMIT, ms(second * 1000), asleep)));
         assert!(!patience.is_over(LIMIT, ms(60_000), None), "whoever is gone is not late");
     }
 
@@ -98,7 +98,7 @@ mod tests {
         assert_eq!(time_for(0), Duration::ZERO);
         assert_eq!(time_for(RATE * 3), Duration::from_secs(3));
         assert!(time_for(u64::MAX) > Duration::from_secs(1000), "nothing overflows");
-        let (name, table) = ("table".to_owned(), crate::sys::memfd::create("test", 100 << 20).unwrap().0);
+        let (name, table) = ("table".to_owned(), crate::sys::memfd::create("test", 200 << 20).unwrap().0);
         assert_eq!(to_look_through([(&name, &table)].into_iter()), Duration::from_secs(2));
     }
 }

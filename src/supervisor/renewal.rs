@@ -20,9 +20,9 @@ use super::channel::{Channel, Letter, Message};
 use super::held::Held;
 use super::process::{Phase, Process};
 use super::spare::Spare;
-use crate::sys::{clock, memfd};
 use crate::sys::exec::exec;
 use crate::sys::inherit::Inherited;
+use crate::sys::{clock, memfd};
 
 /// The option of `ringmaster run` that names the file in which this process has written down what it held.
 pub(super) const OPTION: &str = "--renewed";

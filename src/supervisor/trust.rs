@@ -15,7 +15,8 @@ use crate::sys::memfd;
 /// Says of a thing that is to be held why it is not; a director that has given up its rights can make no file that belongs to
 /// the supervisor's user, and nobody can change one that is sealed.
 pub(super) fn doubt(name: &str, thing: &OwnedFd) -> Option<&'static str> {
-    ([CONFIGURATION, BEFORE].contains(&name) && !memfd::is_final(thing)).then_some("it was not read by somebody with all rights")
+    ([CONFIGURATION, BEFORE].contains(&name) && !memfd::is_final(thing))
+        .then_some("it was not read by somebody with all rights")
 }
 
 /// Refuses a program that somebody else than the supervisor's user, or root, may have written.

@@ -25,7 +25,11 @@ pub struct Manager(SocketAddr);
 impl Manager {
     /// The one that the environment names (`NOTIFY_SOCKET`).
     pub fn of_environment() -> Option<Self> {
-        let place = env::var("NOTIFY_SOCKET").ok()?;
+        env::var("NOTIFY_SOCKET").ok().and_then(|place| Self::at(&place))
+    }
+
+    /// The one that listens there: a path, or an abstract name behind an `@`.
+    pub fn at(place: &str) -> Option<Self> {
         let address = match place.strip_prefix('@') {
             Some(name) => SocketAddr::from_abstract_name(name),
             None => SocketAddr::from_pathname(place),
@@ -76,4 +80,41 @@ pub fn given_back(inherited: &mut Inherited) -> Vec<(String, OwnedFd)> {
 pub fn patience() -> Option<Duration> {
     let microseconds = env::var("WATCHDOG_USEC").ok()?.parse().ok()?;
     Some(Duration::from_micros(microseconds)).filter(|patience| !patience.is_zero())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn it_is_told_what_it_has_room_for() {
+        let name = format!("ringmaster-test-{}", std::process::id());
+        let address = SocketAddr::from_abstract_name(&name).unwrap();
+        let listener = UnixDatagram::bind_addr(&address).unwrap();
+        let manager = Manager::at(&format!("@{name}")).unwrap();
+        manager.tell("READY=1\nSTATUS=well", None).unwrap();
+        let mut bytes = [0; 64];
+        let length = listener.recv(&mut bytes).unwrap();
+        assert_eq!(&bytes[..length], b"READY=1\nSTATUS=well");
+        let late = manager.wait(Duration::from_millis(20)).unwrap_err();
+        assert_eq!(late.kind(), io::ErrorKind::TimedOut, "it reads nothing");
+        let full = (0..10_000).find_map(|_| manager.tell("WATCHDOG=1", None).err());
+        assert_eq!(full.expect("its queue is bounded").kind(), io::ErrorKind::WouldBlock, "nobody waits for it");
+        let heard = std::thread::spawn(move || {
+            let (mut bytes, mut barriers) = ([0; 64], 0);
+            // What came along with a barrier is closed by a receiver that does not take it.
+            while barriers < 2 {
+                let length = listener.recv(&mut bytes).unwrap();
+                barriers += u32::from(&bytes[..length] == b"BARRIER=1");
+            }
+        });
+        let mut answered = manager.wait(Duration::from_secs(5));
+        while answered.as_ref().is_err_and(|error| error.kind() == io::ErrorKind::WouldBlock) {
+            std::thread::yield_now();
+            answered = manager.wait(Duration::from_secs(5));
+        }
+        assert!(answered.is_ok(), "{answered:?}");
+        heard.join().unwrap();
+        assert!(Manager::at("").is_none_or(|manager| manager.tell("READY=1", None).is_err()));
+    }
 }

@@ -1,5 +1,5 @@
 //! Faults on demand, for tests of what a director survives: a datagram to a service that ends with [`SPELL`] and a word has
-//! its worker do what the word says. Only in builds with debug assertions, and only in a process with [`VARIABLE`] in its
+//! its worker do what the word says. Only in builds with debug assertions or the feature `faults`, and only in a process with [`VARIABLE`] in its
 //! environment.
 //!
 //! | word | what happens |

@@ -51,6 +51,11 @@ impl Mailbox {
         self.shelf.newest.is_empty()
     }
 
+    /// What the worker was told last of its core.
+    pub fn shares_core(&self) -> bool {
+        self.shelf.core_is_shared.load(Ordering::Relaxed)
+    }
+
     /// Tells the worker whether others make use of its core.
     pub fn share_core(&self, shared: bool) {
         self.shelf.core_is_shared.store(shared, Ordering::Relaxed);

@@ -7,7 +7,7 @@
 //! One [`turn`](Worker::turn) is one batch: adopt a newer snapshot, receive, decide and rewrite, transmit. Frames are
 //! conserved: each one received is transmitted, recycled, or held back because its neighbour is being resolved.
 
-#[cfg(debug_assertions)]
+#[cfg(any(debug_assertions, feature = "faults"))]
 mod faults;
 mod mailbox;
 mod offline;
@@ -16,7 +16,7 @@ mod pieces;
 mod rest;
 mod waiting;
 
-#[cfg(debug_assertions)]
+#[cfg(any(debug_assertions, feature = "faults"))]
 pub use faults::{OnDemand, stand_still_on_demand};
 pub use mailbox::{Inbox, Mailbox};
 pub use offline::{Offline, OfflineConfig};
@@ -40,10 +40,10 @@ use rest::{DOZE, Next, Rest};
 use waiting::Waiting;
 
 /// Faults on demand are for tests, and a build that is used has none.
-#[cfg(not(debug_assertions))]
+#[cfg(not(any(debug_assertions, feature = "faults")))]
 pub type OnDemand = ();
 /// As [`OnDemand`].
-#[cfg(not(debug_assertions))]
+#[cfg(not(any(debug_assertions, feature = "faults")))]
 pub const fn stand_still_on_demand() {}
 
 /// Longest sleep; also how late a new snapshot may be taken up by an idle worker.

@@ -1,9 +1,11 @@
 //! However workers, queues and the program's place are chosen, traffic gets through.
 
+use std::process::Stdio;
+
 use crate::support::director::Director;
 use crate::support::hosts::Family::{V4, V6};
 use crate::support::lab::Lab;
-use crate::support::netns;
+use crate::support::{eventually, netns};
 use crate::{alike, shares};
 
 #[test]
@@ -70,6 +72,26 @@ fn generic_mode_forwards_what_is_not_offloaded() {
     }
     let director = forwards(&lab, "attach generic");
     assert!(director.log().contains("port eth0: generic, copy"), "{}", director.log());
+}
+
+#[test]
+fn a_worker_knows_whether_others_use_its_core() {
+    if !netns::available() {
+        return;
+    }
+    let lab = Lab::nat();
+    let director = forwards(&lab, "cpus 0");
+    let mut other = lab
+        .director
+        .command("taskset -c 0 timeout 60 yes")
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .expect("ip is there");
+    eventually("the worker has company", || director.ask("status").contains("on a core that others use too"));
+    other.kill().expect("it is our child");
+    other.wait().expect("it is our child");
+    assert_eq!(shares(&lab.ask(V4, 80, 0, 60)), alike(20), "with company");
 }
 
 /// Both families in both directions. Each connection has a port, hence a queue, of its own.

@@ -55,6 +55,25 @@ fn who_joins_late_is_told_everything_under_the_common_key() {
     connection.finish();
 }
 
+/// It would reset connections that it does not know.
+#[test]
+fn who_returns_with_a_higher_priority_learns_all_before_it_preempts() {
+    if !netns::available() {
+        return;
+    }
+    let scene = Scene::new();
+    let key = "sync_key a-secret-of-sixteen-letters";
+    let lower = scene.start_elected(&scene.second, "second", 100, key);
+    eventually("the lower one leads", || lower.log().contains("addresses in place"));
+    let connections = [0, 1, 2].map(|_| scene.connect(V4));
+    let first = scene.start_elected(&scene.lab.director, "first", 150, key);
+    eventually("the higher one preempts", || first.log().contains("instance VI_1: MASTER"));
+    assert!(connections.iter().all(|connection| knows(&first, connection)), "{}", first.log());
+    let status = status(&first);
+    assert!(status.contains("\"in_sync\":true") && status.contains("\"lag\":"), "the lag is shown: {status}");
+    connections.into_iter().for_each(Connection::finish);
+}
+
 #[test]
 fn who_has_another_key_is_told_nothing_and_says_so() {
     if !netns::available() {
@@ -75,9 +94,9 @@ fn a_connection_survives_when_its_director_stops_and_the_other_is_elected() {
         return;
     }
     let scene = Scene::new();
-    let mut first = scene.start_elected(&scene.lab.director, "first", 150);
+    let mut first = scene.start_elected(&scene.lab.director, "first", 150, "");
     eventually("the first is master", || first.log().contains("addresses in place"));
-    let second = scene.start_elected(&scene.second, "second", 100);
+    let second = scene.start_elected(&scene.second, "second", 100, "");
     let connection = scene.connect(V4);
     eventually("the backup knows of the connection", || knows(&second, &connection));
     let status = status(&second);
@@ -115,13 +134,13 @@ impl Scene {
     }
 
     /// A director that takes part in the election of the VIP's master.
-    fn start_elected(&self, host: &Namespace, name: &str, priority: u8) -> Director {
+    fn start_elected(&self, host: &Namespace, name: &str, priority: u8, settings: &str) -> Director {
         let instance = format!(
-            "vrrp_instance VI_1 {{\n    interface ens33\n    virtual_router_id 51\n    priority {priority}\n    \
+            "vrrp_instance VI_1 {{\n    interface ens33\n    virtual_router_id 51\n    version 3\n    advert_int 0.1\n    priority {priority}\n    \
              virtual_ipaddress {{\n        {}\n    }}\n}}\n",
             self.lab.vip(V4)
         );
-        self.launch(host, name, V4, &format!("lvs_sync_daemon ens33 VI_1 id 7\n}}\n{instance}"), "")
+        self.launch(host, name, V4, &format!("lvs_sync_daemon ens33 VI_1 id 7\n}}\n{instance}"), settings)
     }
 
     fn start(&self, host: &Namespace, name: &str, family: Family, settings: &str) -> Director {

@@ -38,7 +38,18 @@ impl Director {
     }
 
     fn start_ready(command: &str, host: &Namespace, directory: &Path, config: &str) -> Self {
-        let mut director = Self::launch(command, host, directory, config);
+        Self::start_with(command, host, directory, config, |_| {})
+    }
+
+    /// Starts it by another command as a process that is `prepared` further, and waits until it is ready.
+    pub fn start_with(
+        command: &str,
+        host: &Namespace,
+        directory: &Path,
+        config: &str,
+        prepare: impl FnOnce(&mut Command),
+    ) -> Self {
+        let mut director = Self::launch(command, host, directory, config, prepare);
         eventually("the director is ready", || director.ended().is_some() || director.has_logged("ready:"));
         assert!(director.has_logged("ready:"), "the director ended before it was ready:\n{}", director.log());
         director
@@ -52,11 +63,18 @@ impl Director {
         director
     }
 
-    fn launch(command: &str, host: &Namespace, directory: &Path, config: &str) -> Self {
+    fn launch(
+        command: &str,
+        host: &Namespace,
+        directory: &Path,
+        config: &str,
+        prepare: impl FnOnce(&mut Command),
+    ) -> Self {
         let (file, socket) = write_config(directory, config);
         let mut command = host.command(&format!("{command} {} run -f {}", program().display(), file.display()));
         // Packets may ask it for faults (src/worker/faults.rs).
         command.env("RINGMASTER_FAULTS", "on demand");
+        prepare(&mut command);
         let mut child = command.stdin(Stdio::null()).stderr(Stdio::piped()).spawn().expect("`ip` is installed");
         let lines = BufReader::new(child.stderr.take().expect("it was piped")).lines();
         let log = Arc::new(Mutex::new(Vec::new()));
@@ -72,7 +90,7 @@ impl Director {
 
     /// Runs it in the expectation that it ends by itself.
     pub fn run_to_end(host: &Namespace, directory: &Path, config: &str) -> (ExitStatus, String) {
-        let mut director = Self::launch("", host, directory, config);
+        let mut director = Self::launch("", host, directory, config, |_| {});
         let status = director.wait();
         (status, director.log())
     }

@@ -6,7 +6,6 @@ use etherparse::PacketBuilder;
 use socket2::{Domain, Protocol, Socket, Type};
 
 use crate::Scene;
-use crate::support::eventually;
 
 /// Of one client address.
 const PORTS: std::ops::Range<u16> = 1024..61_024;
@@ -25,13 +24,16 @@ pub(crate) fn wanted() -> Option<u32> {
 pub(crate) fn gather(scene: &Scene, to: SocketAddrV4, clients: u32) {
     let raw = || Socket::new(Domain::IPV4, Type::RAW, Some(Protocol::from(255))).expect("root may");
     let socket = scene.lab.client.enter(raw);
-    eventually("all are known", || {
+    for round in 0.. {
         (0..clients).for_each(|client| send(&socket, client, to));
         let status: serde_json::Value = serde_json::from_str(&scene.director.status()).expect("it is JSON");
         let known = status["connections"].as_u64().expect("it is a number");
         println!("{known} connections");
-        known >= clients.into()
-    });
+        if known >= clients.into() {
+            break;
+        }
+        assert!(round < 10, "{known} of {clients} are known");
+    }
 }
 
 fn send(socket: &Socket, client: u32, to: SocketAddrV4) {

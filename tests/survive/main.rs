@@ -7,8 +7,10 @@ mod support;
 mod black_box;
 mod clients;
 mod crowd;
+mod manager;
 mod pace;
 mod replacement;
+mod restart;
 mod schedule;
 mod spare;
 mod spell;
@@ -47,10 +49,20 @@ impl Scene {
     }
 
     /// With these lines in the `ringmaster` block, and more services.
-    fn with(lab: Lab, family: Family, settings: &str, mut services: Vec<Service>) -> Self {
+    fn with(lab: Lab, family: Family, settings: &str, services: Vec<Service>) -> Self {
+        let director = lab.start_with(settings, &Self::services(&lab, family, services));
+        Self::around(lab, family, director)
+    }
+
+    /// What is served, and more.
+    fn services(lab: &Lab, family: Family, mut more: Vec<Service>) -> Vec<Service> {
         let service = Service { port: PORT, real_port: PORT, protocol: "UDP", ..lab.service(family) };
-        services.extend([service, lab.service(family)]);
-        let director = lab.start_with(settings, &services);
+        more.extend([service, lab.service(family)]);
+        more
+    }
+
+    /// With a director that runs already.
+    fn around(lab: Lab, family: Family, director: Director) -> Self {
         let to = SocketAddr::new(lab.vip(family), PORT);
         let client = lab.clients(family)[0];
         // A host whose hardware address is not known yet has room for a few waiting packets only.

@@ -17,11 +17,19 @@ pub(crate) enum Fault {
     Pause,
     /// Another program takes its place.
     Upgrade,
+    /// Its supervisor is killed, and it has another one started.
+    Supervisor,
 }
 
 /// How often each comes, of a hundred.
-const SHARES: [(Fault, u64); 5] =
-    [(Fault::Kill, 25), (Fault::Abort, 12), (Fault::Hang, 8), (Fault::Pause, 40), (Fault::Upgrade, 15)];
+const SHARES: [(Fault, u64); 6] = [
+    (Fault::Kill, 25),
+    (Fault::Abort, 12),
+    (Fault::Hang, 8),
+    (Fault::Pause, 35),
+    (Fault::Upgrade, 15),
+    (Fault::Supervisor, 5),
+];
 
 /// A director that dies before it has forwarded for so long is on its way into a crash loop.
 const SHORT: Duration = Duration::from_millis(1050);

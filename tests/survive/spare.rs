@@ -90,7 +90,8 @@ fn a_spare_that_does_not_get_on_is_followed_with_the_rings() {
     if !netns::available() {
         return;
     }
-    let scene = scene(Lab::dr(), V4, 1);
+    // A small table, through which one needs little time.
+    let scene = Scene::with(Lab::dr(), V4, "workers 1\nconnections 20000", Vec::new());
     scene.until_spared();
     std::thread::sleep(Duration::from_millis(1100));
     let log = scene.director.log();

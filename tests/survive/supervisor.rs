@@ -28,8 +28,9 @@ fn the_death_of_the_supervisor_harms_nobody() {
     if !netns::available() {
         return;
     }
-    for (lab, family, workers) in [(Lab::nat(), V6, 1), (Lab::dr(), V4, 2)] {
-        let scene = Scene::new(lab, family, workers);
+    // One that keeps its rights has no helper to ask.
+    for (lab, family, settings) in [(Lab::nat(), V6, "workers 1"), (Lab::dr(), V4, "workers 2\n    privileges keep")] {
+        let scene = Scene::with(lab, family, settings, Vec::new());
         scene.until_spare_waits(0);
         let director = scene.director.process();
         // The second one dies a supervisor that has adopted.
@@ -79,6 +80,9 @@ fn who_ends_a_director_without_its_supervisor_ends_all() {
     let mut scene = Scene::new(Lab::nat(), V4, 1);
     scene.until_spare_waits(0);
     scene.director.kill_supervisor();
+    kill_process(scene.director.pid(), Signal::USR2).expect("it is there");
+    eventually("there is nobody to leave anything to", || scene.director.has_logged("nothing is done"));
+    scene.flow();
     let outcome = scene.stream.stop();
     assert_eq!(outcome.lost, 0);
     kill_process(scene.director.process(), Signal::TERM).expect("it is there");

@@ -125,6 +125,7 @@ impl<'a> Trial<'a> {
                 let told = scene.director.upgrade(&program());
                 assert!(told.contains("has taken over"), "{told}");
             }),
+            Fault::Supervisor => self.scene.director.kill_supervisor(),
             Fault::Pause => {
                 let process = self.scene.director.process();
                 kill_process(process, Signal::STOP).expect("it is there");

@@ -6,9 +6,11 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod announcements;
 mod belongings;
 mod capture;
 mod crashes;
+mod joining;
 mod lab;
 mod mail;
 mod rejections;
@@ -16,4 +18,5 @@ mod reloads;
 mod rows;
 mod successors;
 mod troubles;
+mod verdicts;
 mod virtual_mac;

@@ -14,10 +14,10 @@ use crate::rows::{V2_PASS, V3_TENTH, assert_steady};
 use crate::support::eventually;
 
 /// Sends IP packets as they are, from host 2.
-struct Bystander(Socket);
+pub(crate) struct Bystander(Socket);
 
 impl Bystander {
-    fn new(lab: &Lab) -> Self {
+    pub(crate) fn new(lab: &Lab) -> Self {
         Self(lab.hosts[2].enter(|| {
             let socket = Socket::new(Domain::IPV4, Type::RAW, Some(Protocol::from(libc::IPPROTO_RAW)));
             let socket = socket.expect("root may");
@@ -29,7 +29,7 @@ impl Bystander {
         }))
     }
 
-    fn send(&self, advert: &Advert, ttl: u8, spoil: bool) {
+    pub(crate) fn send(&self, advert: &Advert, ttl: u8, spoil: bool) {
         let (source, destination) = (Ipv4Addr::new(192, 168, 146, 13), Ipv4Addr::new(224, 0, 0, 18));
         let ends = Ends { source: Addr::from(source), destination: Addr::from(destination) };
         let mut payload = advert.emit(ends, Checksum::Journey);
@@ -39,7 +39,7 @@ impl Bystander {
     }
 }
 
-fn higher() -> Advert {
+pub(crate) fn higher() -> Advert {
     Advert {
         version: Version::V2,
         router: 51,

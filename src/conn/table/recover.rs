@@ -26,6 +26,15 @@ pub struct Recovered {
     pub orphaned: u32,
 }
 
+/// What one look at all entries gives.
+#[derive(Debug, Default)]
+struct Seen {
+    /// By home group, how many connections live elsewhere.
+    elsewhere: BTreeMap<u32, u8>,
+    /// Connections and their templates.
+    bonds: Vec<(Slot, Slot)>,
+}
+
 impl Table {
     /// Repairs a table that was only mapped, and shows every connection in it to `kept`. Whoever used it before must have
     /// stopped, and nobody may use it yet.
@@ -33,9 +42,9 @@ impl Table {
         self.park_all();
         let mut recovered = Recovered::default();
         let claimed = self.claimed_groups();
-        let elsewhere = self.settle_entries(&claimed, kept, &mut recovered);
+        let Seen { elsewhere, bonds } = self.settle_entries(&claimed, kept, &mut recovered);
         self.settle_words(&claimed, &elsewhere, &mut recovered);
-        self.settle_bonds(&claimed, &mut recovered);
+        self.settle_bonds(&bonds, &mut recovered);
         recovered
     }
 
@@ -45,14 +54,9 @@ impl Table {
         words.filter(|(_, word)| word.load(Ordering::Relaxed) != 0).map(|(group, _)| group).collect()
     }
 
-    /// Frees every slot that holds no connection; counts, by home group, the connections that live elsewhere.
-    fn settle_entries(
-        &self,
-        claimed: &[u32],
-        mut kept: impl FnMut(Listed),
-        recovered: &mut Recovered,
-    ) -> BTreeMap<u32, u8> {
-        let mut elsewhere = BTreeMap::new();
+    /// Frees every slot that holds no connection. Entries are looked at only once: packets wait, and memory is slow.
+    fn settle_entries(&self, claimed: &[u32], mut kept: impl FnMut(Listed), recovered: &mut Recovered) -> Seen {
+        let Seen { mut elsewhere, mut bonds } = Seen::default();
         for &group in claimed {
             let word = Word(self.word(group).load(Ordering::Relaxed));
             for position in word.taken() {
@@ -60,6 +64,10 @@ impl Table {
                 let entry = self.entry(slot);
                 if let Some(home) = self.belongs(slot, word, entry) {
                     recovered.kept += 1;
+                    if entry.key().is_template() {
+                        entry.forget_children();
+                    }
+                    bonds.extend(entry.control().map(|control| (slot, control)));
                     self.listed(slot).into_iter().for_each(&mut kept);
                     if home != group {
                         let count = elsewhere.entry(home).or_insert(0_u8);
@@ -72,7 +80,7 @@ impl Table {
                 }
             }
         }
-        elsewhere
+        Seen { elsewhere, bonds }
     }
 
     /// The home group of the live entry in a slot, if that entry is sound and where a lookup would find it.
@@ -103,24 +111,14 @@ impl Table {
         }
     }
 
-    /// Gives every template its count of connections, and cuts bonds that lead to no template.
-    fn settle_bonds(&self, claimed: &[u32], recovered: &mut Recovered) {
-        let slots = || {
-            claimed.iter().flat_map(|&group| {
-                let word = Word(self.word(group).load(Ordering::Relaxed));
-                word.tagged().map(move |position| Slot::of(group, position))
-            })
-        };
-        let live = || slots().map(|slot| self.entry(slot)).filter(|entry| entry.state_word().is_live());
-        for template in live().filter(|entry| entry.key().is_template()) {
-            template.forget_children();
-        }
-        for (entry, control) in live().filter_map(|entry| Some((entry, entry.control()?))) {
+    /// Gives every template its count of connections, and cuts bonds that lead to no template. No template has any before.
+    fn settle_bonds(&self, bonds: &[(Slot, Slot)], recovered: &mut Recovered) {
+        for &(slot, control) in bonds {
             let template = self.slot(control.number()).map(|slot| self.entry(slot));
             match template.filter(|entry| entry.state_word().is_live() && entry.key().is_template()) {
                 Some(template) => template.add_child(),
                 None => {
-                    entry.drop_control();
+                    self.entry(slot).drop_control();
                     recovered.orphaned += 1;
                 }
             }

@@ -68,6 +68,7 @@ impl Source for Director {
             table_size: u64::from(self.shared.table.capacity()),
             connections: self.shared.table.len() as u64,
             workers: self.workers.len(),
+            workers_with_company: self.workers.with_company(),
             ports: self.ports.iter().map(port).collect(),
             timeouts: self.config.settings.options.timeouts.into(),
             listing: (&self.config.settings.options).into(),

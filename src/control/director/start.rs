@@ -79,6 +79,7 @@ impl Prepared {
     ) -> Result<Director, DirectorError> {
         let resumes = !inheritance.estate.is_empty();
         inheritance.look_ahead(&self);
+        tracing::debug!("takeover: begins");
         let left = takeover::steering(inheritance.steering.take(), &mut keeper);
         if left.is_none() {
             // A program stays attached for as long as anybody holds it.
@@ -90,6 +91,7 @@ impl Prepared {
         let failed = |source| DirectorError::System { what: "copy a descriptor", source };
         takeover::hold_steering(&mut keeper, &steering).map_err(failed)?;
         let return_link = ReturnLink::of(self.socket());
+        tracing::debug!("takeover: the steering program is there");
         let started = match self.config.settings.driver {
             Driver::Own => {
                 let left = takeover::rings(inheritance.rings.take(), &setups, &mut keeper);
@@ -135,6 +137,7 @@ impl Prepared {
         mut keeper: Keeper,
     ) -> Result<Director, DirectorError> {
         let Self { mut config, kernel, network, interfaces, workers, confinement } = self;
+        tracing::debug!("takeover: the rings are there");
         let return_link = ReturnLink::of(&config.settings.socket);
         if !takeover::way_back(inheritance.way_back.take(), &mut rings) {
             // A director before this one has left its own, whose sockets are not for this one.
@@ -157,7 +160,9 @@ impl Prepared {
         if let Some(confinement) = &confinement {
             tracing::info!("{}", confinement.enter()?);
         }
+        tracing::debug!("takeover: rights are given up");
         let memory = takeover::memory(&mut inheritance, workers);
+        tracing::debug!("takeover: the table is there");
         let elections = takeover::elections(&mut inheritance.estate);
         let sessions = sessions::Left::of(&mut inheritance.estate);
         let file = config.clone();
@@ -181,6 +186,7 @@ impl Prepared {
         let sweeper = shared.table.sweeper().expect("a new table's sweeper has not been taken");
         let threads = Workers::new(workers)?;
         keeper.hold(PULSES, threads.pulses());
+        tracing::debug!("takeover: the plan is made");
         let mut director = Director {
             pulse: threads.control_pulse()?,
             network: Arc::new(network),
@@ -247,8 +253,10 @@ impl Director {
             let worker = Worker::observed(io, forwarder, member, inbox, OnDemand::default());
             self.workers.start(worker, mailbox, core, self.config.settings.poll, confinement.clone())?;
         }
+        tracing::debug!("takeover: workers are started");
         self.steering.set_fallback(Fallback::Drop)?;
         self.steer()?;
+        tracing::debug!("takeover: packets are steered");
         // Packets are forwarded. The next adverts are due, and need nothing that the last director may still have open.
         self.clear_leftovers().await?;
         self.roles.sessions_up = left.up(&self.config);

@@ -103,6 +103,11 @@ impl Workers {
         self.threads.iter().zip(signs).filter_map(|(thread, sign)| Some((thread.core?, used(sign.thread?)?))).collect()
     }
 
+    /// How many of them share their core with others, as far as that is known.
+    pub(super) fn with_company(&self) -> usize {
+        self.threads.iter().filter(|thread| thread.mailbox.shares_core()).count()
+    }
+
     /// Tells each pinned worker whether its core is shared.
     pub(super) fn share_cores(&self, is_shared: impl Fn(usize) -> bool) {
         for thread in &self.threads {

@@ -33,6 +33,8 @@ pub struct Status {
     pub connections: u64,
     /// Worker threads.
     pub workers: usize,
+    /// How many of them have to share their core with others, and so let packets gather.
+    pub workers_with_company: usize,
     /// The ports attached to.
     pub ports: Vec<PortView>,
     /// Where the slots of packet memory are.
