@@ -33,6 +33,8 @@ mod farewell;
 mod ftp;
 #[path = "engine/full_nat.rs"]
 mod full_nat;
+#[path = "engine/garbage.rs"]
+mod garbage;
 #[path = "engine/header_options.rs"]
 mod header_options;
 #[path = "engine/lifetimes.rs"]
