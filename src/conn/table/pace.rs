@@ -76,12 +76,12 @@ mod tests {
     #[test]
     fn a_walk_lasts_two_seconds_or_twenty_five_times_its_cost() {
         let nanos = Duration::from_nanos;
-        // A table for 10 M connections has 2.38 M groups.
+        // A table for 10 M connections has 2.38 M groups. A small one's walk ends early, since a tick sweeps whole groups.
         for (groups, cost, seconds) in
-            [(8, nanos(70), 0.125), (239, nanos(70), 2.0), (2_380_952, nanos(30), 2.0), (2_380_952, nanos(70), 4.17)]
+            [(8, nanos(70), 0.125), (239, nanos(70), 1.875), (2_380_952, nanos(30), 2.0), (2_380_952, nanos(70), 4.17)]
         {
             let (took, share) = second_walk(groups, cost);
-            assert!((took.as_secs_f64() - seconds).abs() < 0.1, "{groups} groups at {cost:?}: {took:?}");
+            assert!((took.as_secs_f64() - seconds).abs() < 0.02, "{groups} groups at {cost:?}: {took:?}");
             assert!(share < 0.041, "{groups} groups at {cost:?}: {share}");
         }
         let (took, share) = second_walk(238_095_238, nanos(70));
