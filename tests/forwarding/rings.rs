@@ -1,6 +1,6 @@
 //! However workers, queues and the program's place are chosen, traffic gets through.
 
-use std::process::Stdio;
+use std::process::{Child, Command, Stdio};
 
 use crate::support::director::Director;
 use crate::support::hosts::Family::{V4, V6};
@@ -81,17 +81,28 @@ fn a_worker_knows_whether_others_use_its_core() {
     }
     let lab = Lab::nat();
     let director = forwards(&lab, "cpus 0");
-    let mut other = lab
-        .director
-        .command("taskset -c 0 timeout 60 yes")
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .spawn()
-        .expect("ip is there");
+    let other = Busy::on_core_0();
     eventually("the worker has company", || director.ask("status").contains("on a core that others use too"));
-    other.kill().expect("it is our child");
-    other.wait().expect("it is our child");
     assert_eq!(shares(&lab.ask(V4, 80, 0, 60)), alike(20), "with company");
+    drop(other);
+}
+
+/// A process that uses all of a core that it gets, as long as the value lives.
+struct Busy(Child);
+
+impl Busy {
+    fn on_core_0() -> Self {
+        let mut command = Command::new("taskset");
+        command.args(["-c", "0", "yes"]).stdout(Stdio::null()).stderr(Stdio::null());
+        Self(command.spawn().expect("taskset is there"))
+    }
+}
+
+impl Drop for Busy {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
 }
 
 /// Both families in both directions. Each connection has a port, hence a queue, of its own.
