@@ -63,6 +63,7 @@ fn a_hangup_reloads_services_and_loses_no_connection() {
     let two = Service { servers: lab.service(V4).servers[1..].to_vec(), ..lab.service(V4) };
     std::thread::scope(|scope| {
         let download = scope.spawn(|| lab.download(V4));
+        eventually("the download has begun", || director.connections().contains("ESTABLISHED"));
         director.reload(&lab.config(&[two.clone(), lab.service(V6)]));
         download.join().expect("the download arrives unchanged");
     });
