@@ -29,7 +29,7 @@ use support::eventually;
 use support::hosts::Family::{self, V4, V6};
 use support::lab::Lab;
 use support::netns;
-use traffic::{Outcome, Stream};
+use traffic::{Outcome, Stream, dropped_between_hosts};
 
 const PORT: u16 = 7000;
 
@@ -41,6 +41,8 @@ struct Scene {
     family: Family,
     /// Datagrams that were sent for the sake of a fault, and are lost with it.
     spells: std::cell::Cell<u64>,
+    /// What the machine's kernel had dropped between hosts before.
+    dropped: u64,
 }
 
 impl Scene {
@@ -69,7 +71,8 @@ impl Scene {
         lab.ask(family, 80, 0, lab.servers.len());
         let servers: Vec<_> = lab.servers.iter().map(|server| &server.host).collect();
         let stream = Stream::start((&lab.client, client), to, (&servers, PORT));
-        let scene = Self { lab, director, stream, family, spells: Default::default() };
+        let scene =
+            Self { lab, director, stream, family, spells: Default::default(), dropped: dropped_between_hosts() };
         scene.flow();
         scene
     }
@@ -119,14 +122,18 @@ impl Scene {
         assert_eq!((outcome.duplicated, outcome.reordered), (0, 0));
     }
 
-    /// Ends everything in order, and tells what became of the packets.
+    /// Ends everything in order, and tells what became of the packets. For what the machine's kernel has dropped between
+    /// hosts, when a burst of what had waited met one that other tests keep busy, the director is not to blame.
     fn end(mut self) -> Outcome {
         let in_hand = self.told().iter().sum::<u64>() - self.spells.get();
         self.lab.ask(self.family, 80, 0, 3);
         let outcome = self.stream.stop();
         assert!(self.director.end_by(Signal::TERM).success());
-        println!("{outcome:?}, {in_hand} in hand");
-        assert_eq!(Outcome { sent: outcome.sent, lost: in_hand, ..Outcome::default() }, outcome);
+        let dropped = dropped_between_hosts() - self.dropped;
+        println!("{outcome:?}, {in_hand} in hand, {dropped} dropped between hosts");
+        let Outcome { sent, lost, .. } = outcome;
+        assert!((in_hand..=in_hand + dropped).contains(&lost), "{lost} lost of {in_hand} in hand");
+        assert_eq!(Outcome { sent, lost, ..Outcome::default() }, outcome);
         outcome
     }
 }

@@ -21,7 +21,7 @@ use crate::support::director::{Director, program};
 use crate::support::hosts::Family::{self, V4, V6};
 use crate::support::lab::Lab;
 use crate::support::{eventually, netns};
-use crate::traffic::Outcome;
+use crate::traffic::{Outcome, dropped_between_hosts};
 use crate::{Scene, black_box, kill};
 
 /// So many faults, if nothing else is said.
@@ -158,14 +158,6 @@ impl<'a> Trial<'a> {
             self.in_hand.extend(numbered);
         }
     }
-}
-
-/// What this machine's kernel has dropped on the way between hosts, since its queues for that were full (`net.core.
-/// netdev_max_backlog`): the second column of `/proc/net/softnet_stat`.
-fn dropped_between_hosts() -> u64 {
-    let text = std::fs::read_to_string("/proc/net/softnet_stat").unwrap_or_default();
-    let dropped = text.lines().filter_map(|line| u64::from_str_radix(line.split_whitespace().nth(1)?, 16).ok());
-    dropped.sum()
 }
 
 /// Holds what has come of it against what may. What waited in the rings leaves in a burst, which a busy machine may have no
