@@ -155,7 +155,8 @@ fn a_neighbour_sees_nothing_of_a_director_that_is_followed() {
     assert!(!ours.has_logged("bfd peer: down"));
 
     // A reload ends it, and what was held of it is let go.
-    ours.reload(&patient(0).replace("neighbor_ip 192.0.2.2", "neighbor_ip 192.0.2.77"));
+    let elsewhere = patient(0).replace("neighbor_ip 192.0.2.2", "neighbor_ip 192.0.2.77");
+    ours.reload(&format!("{elsewhere}ringmaster {{\n interfaces eth0\n}}\n"));
     eventually("it is another session", || session(&ours)["neighbour"] == "192.0.2.77");
     eventually("keepalived was told", || theirs.log().contains("Changing effective priority from 105 to 100"));
 }

@@ -18,7 +18,12 @@ fn config(interface: &str, body: &str) -> String {
 }
 
 fn instance(director: &Director) -> (String, u64) {
-    let role: Value = serde_json::from_str(&director.vrrp()).expect("one instance");
+    let mut told = String::new();
+    eventually("the instance is told of", || {
+        told = director.vrrp();
+        !told.is_empty()
+    });
+    let role: Value = serde_json::from_str(&told).expect("one instance");
     (role["state"].as_str().expect("a word").to_owned(), role["priority"].as_u64().expect("a number"))
 }
 
