@@ -153,7 +153,7 @@ fn receive(inlet: &UdpSocket, stop: &AtomicBool) -> Vec<Arrival> {
 
 /// What this machine's kernel has dropped on the way between hosts, since its queues for that were full (`net.core.
 /// netdev_max_backlog`): the second column of `/proc/net/softnet_stat`.
-pub fn dropped_between_hosts() -> u64 {
+pub(crate) fn dropped_between_hosts() -> u64 {
     let text = std::fs::read_to_string("/proc/net/softnet_stat").unwrap_or_default();
     let dropped = text.lines().filter_map(|line| u64::from_str_radix(line.split_whitespace().nth(1)?, 16).ok());
     dropped.sum()
