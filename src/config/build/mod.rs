@@ -162,6 +162,7 @@ impl Builder<'_> {
                 "vrrp_delay_after_boot" => config.global.boot_delay = item.seconds().unwrap_or_default(),
                 "enable_script_security" => config.global.script_security = item.is_on(),
                 "script_user" => config.global.script_user = self.user(item.words()),
+                "fifo_write_vrrp_states_on_reload" => config.global.retells_roles = true,
                 "dynamic_interfaces" => config.global.dynamic_interfaces = true,
                 "router_id" => config.global.router_id = item.text().map(str::to_owned),
                 "lvs_sync_daemon" => config.global.sync_daemon = self.sync_daemon(&item),
