@@ -41,6 +41,8 @@ mod header_options;
 mod lifetimes;
 #[path = "engine/methods.rs"]
 mod methods;
+#[path = "engine/mixtures.rs"]
+mod mixtures;
 #[path = "engine/mtu.rs"]
 mod mtu;
 #[path = "engine/neighbours.rs"]

@@ -3,7 +3,7 @@
 //! A director without a supervisor does all the same; nobody holds anything for it then. One whose supervisor is gone has
 //! another one started, which is given all that is to be held.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::Path;
@@ -104,6 +104,8 @@ pub(super) struct Keeper {
     /// The supervisor's end of the channel to the spare, for the next supervisor too. While it is here, the spare knows that
     /// it is not alone.
     spare: Option<OwnedFd>,
+    /// What was heard while something else was waited for.
+    wishes: VecDeque<Wish>,
     /// When the present supervisor began, or the next one may.
     since: Duration,
     pause: Duration,
@@ -119,6 +121,7 @@ impl Keeper {
             alone: false,
             held: Estate::default(),
             spare: None,
+            wishes: VecDeque::new(),
             since: Duration::ZERO,
             pause: Duration::ZERO,
         })
@@ -212,13 +215,13 @@ impl Keeper {
             self.spare = None;
         }
         self.say(&Message::Release(beginning.to_owned()), None);
-        let Some(Line { channel, .. }) = &self.line else { return };
-        // What else it may have to say now is about an upgrade, which is not the time for this.
-        while let Ok(Some(Letter { message, .. })) = channel.wait(PATIENCE) {
-            self.alone |= message == Message::Gone;
-            if message == Message::Released {
+        while let Some(Ok(Some(letter))) = self.line.as_ref().map(|line| line.channel.wait(PATIENCE)) {
+            if letter.message == Message::Released {
                 return;
             }
+            // Not now, but it is heard.
+            let wish = self.heed(letter);
+            self.wishes.extend(wish);
         }
     }
 
@@ -241,6 +244,9 @@ impl Keeper {
     /// waiting; nothing is lost.
     pub(super) async fn next(&mut self) -> Wish {
         loop {
+            if let Some(wish) = self.wishes.pop_front() {
+                return wish;
+            }
             let Some(line) = &self.line else {
                 if !self.supervised {
                     return std::future::pending().await;
@@ -250,18 +256,26 @@ impl Keeper {
                 continue;
             };
             match line.next().await {
-                Ok(Letter { message, thing, sender }) => match (message, thing) {
-                    (Message::GiveWay, _) => return Wish::GiveWay,
-                    (Message::NotUpgraded(why), _) => return Wish::NotUpgraded(why),
-                    (Message::Hold(name), Some(end)) if name == SPARE_END => self.spare = Some(end),
-                    (Message::Adopt, _) => {
-                        self.supervisor = sender.map(|id| id.as_raw_nonzero().get().cast_unsigned());
-                    }
-                    _ => {}
-                },
+                Ok(letter) => {
+                    let wish = self.heed(letter);
+                    self.wishes.extend(wish);
+                }
                 Err(error) => self.is_gone(&error),
             }
         }
+    }
+
+    /// Takes in what the supervisor says while the director is at work, and gives what it wants.
+    fn heed(&mut self, Letter { message, thing, sender }: Letter) -> Option<Wish> {
+        match (message, thing) {
+            (Message::GiveWay, _) => return Some(Wish::GiveWay),
+            (Message::NotUpgraded(why), _) => return Some(Wish::NotUpgraded(why)),
+            (Message::Hold(name), Some(end)) if name == SPARE_END => self.spare = Some(end),
+            (Message::Adopt, _) => self.supervisor = sender.map(|id| id.as_raw_nonzero().get().cast_unsigned()),
+            (Message::Gone, _) => self.alone = true,
+            _ => {}
+        }
+        None
     }
 
     /// Has another supervisor started, and gives it what is to be held.
@@ -275,14 +289,14 @@ impl Keeper {
         match line {
             Ok(line) => {
                 self.line = Some(line);
-                let Ok(held) = self.held.copy() else { return };
+                let (held, spare) = (std::mem::take(&mut self.held), self.spare.take());
                 for (name, thing) in &held.0 {
                     self.say(&Message::Hold(name.clone()), Some(thing.as_fd()));
                 }
-                if let Some(spare) = self.spare.take() {
+                if let Some(spare) = &spare {
                     self.say(&Message::Hold(SPARE_END.to_owned()), Some(spare.as_fd()));
-                    self.spare = Some(spare);
                 }
+                (self.held, self.spare) = (held, spare);
                 self.ready();
             }
             Err(error) => self.is_gone(&error),
@@ -350,5 +364,18 @@ mod tests {
         drop(theirs);
         keeper.ready();
         assert!(!keeper.is_there());
+    }
+
+    #[tokio::test(flavor = "current_thread")]
+    async fn what_is_said_while_something_is_let_go_of_is_heard() {
+        let (ours, theirs) = Channel::pair().unwrap();
+        let mut keeper = Keeper::new(Some(ours)).unwrap();
+        let end = tempfile::tempfile().unwrap();
+        theirs.send(&Message::Hold(SPARE_END.to_owned()), Some(end.as_fd())).unwrap();
+        theirs.send(&Message::GiveWay, None).unwrap();
+        theirs.send(&Message::Released, None).unwrap();
+        keeper.release("rings.");
+        assert!(keeper.spare.is_some());
+        assert_eq!(keeper.next().await, Wish::GiveWay);
     }
 }

@@ -18,8 +18,10 @@ use crate::sys::memfd;
 use crate::wire::Family;
 use crate::{bfd, vrrp};
 
-/// Bytes of a slot: JSON, and spaces.
-const SLOT: usize = 768;
+/// Bytes of a slot: JSON, and spaces. A part of a page, for the kernel writes page by page: a process that is killed between
+/// two of them would leave half of the one standing and half of the other.
+const SLOT: usize = 1024;
+const _: () = assert!(4096 % SLOT == 0, "no slot is on two pages");
 /// Of a file: more subjects than any director has.
 const LONGEST: usize = SLOT << 16;
 

@@ -2,6 +2,7 @@
 
 use std::hint::select_unpredictable as select;
 
+use super::eclipse::is_eclipsed;
 use super::lifecycle::{self, NO_OUTPUT};
 use super::look::{Look, Way};
 use super::onward::{Onward, find_hop, known_hop};
@@ -14,10 +15,16 @@ use crate::service::{Hop, Method, NextHop, Pair, PairFlags, PairId, Side};
 use crate::wire::checksum::Delta;
 use crate::wire::{Family, Protocol, SctpEvent};
 
-/// Whether the entry is the connection this packet belongs to: its pair is alive under the generation it was opened
-/// with, and the packet's other end is the pair's.
+/// Whether the entry is the connection this packet belongs to.
 #[inline(always)]
 pub(super) fn belongs(turn: &Turn<'_>, entry: &Entry, look: &Look) -> bool {
+    ends_agree(turn, entry, look) && !((look.way == Way::Out) & is_eclipsed(entry))
+}
+
+/// Whether the packet could be of the connection in the entry: its pair is alive under the generation it was opened with,
+/// and the packet's other end is the pair's.
+#[inline(always)]
+pub(super) fn ends_agree(turn: &Turn<'_>, entry: &Entry, look: &Look) -> bool {
     let Some(pair) = turn.services.pairs.get(entry.pair() as usize) else { return false };
     // Servers answer through the director in NAT only, from their own address. What one behind DR or TUN sends this way
     // comes from the virtual address: the kernel finds that address its own, and drops the packet.

@@ -19,6 +19,8 @@ pub const SETTLED: u8 = 4;
 pub const FULL: u8 = 16;
 /// Entry flag of that other entry, which is no connection by itself.
 pub const LOCAL_END: u8 = 32;
+/// Entry flag: a later connection looks like this one to the server, and replies are the later one's ([`super::eclipse`]).
+pub const ECLIPSED: u8 = 64;
 
 /// The kernel's steps for a template that outlives its timeout (`ip_vs_conn.c: ip_vs_conn_expire`).
 const TEMPLATE_EXTENSION: Ticks = Ticks::from_secs(60);

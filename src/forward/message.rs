@@ -187,7 +187,7 @@ impl Turn<'_> {
     }
 
     /// The connection that `look` finds, unless its time has run out: then it ends here, as it would with a packet of it.
-    fn find_lasting(&self, look: &Look) -> Option<Slot> {
+    pub(super) fn find_lasting(&self, look: &Look) -> Option<Slot> {
         let found = self.table.find(&look.key, look.hash, |entry| established::belongs(self, entry, look))?;
         let entry = self.table.entry(found);
         if entry.is_expired(self.now) {

@@ -29,6 +29,7 @@ mod counters;
 mod culling;
 mod decision;
 mod defence;
+mod eclipse;
 mod established;
 pub mod farewell;
 mod ftp;

@@ -1,5 +1,7 @@
 //! A packet of no known connection: whether it opens one, and on which server.
 
+use std::cell::Cell;
+
 use super::lifecycle::{self, FULL, NO_OUTPUT};
 use super::look::{Look, Way};
 use super::persistence::{Client, Held};
@@ -211,7 +213,12 @@ impl Turn<'_> {
                 _ => wide::own_vip(service, virtual_.addr),
             },
         };
-        let same = |entry: &_| established::belongs(self, entry, look);
+        let others = Cell::new(false);
+        let same = |entry: &_| {
+            let same = established::belongs(self, entry, look);
+            others.set(others.get() | !same);
+            same
+        };
         let inserted = self.table.insert_or_find(&look.key, look.hash, same, &new);
         if let (Some(held), false) = (held, matches!(inserted, Insert::Inserted(_))) {
             self.release_template(held);
@@ -222,6 +229,9 @@ impl Turn<'_> {
                 if let Err(reason) = self.take_local(service, pair, &new, look, slot) {
                     lifecycle::end(self.shared, self.lane, slot, self.table.entry(slot).state_word());
                     return Err(Decision::drop(reason).for_pair(server.pair));
+                }
+                if others.get() && server.method == Method::Nat {
+                    self.eclipse_older(look, pair, slot);
                 }
                 self.count_connection(server.pair, pair);
                 if pair.flags.has(PairFlags::FTP) {

@@ -18,6 +18,9 @@ impl Turn<'_> {
     #[cold]
     #[inline(never)]
     pub(super) fn stray_of_server(&self, packet: &mut Packet<'_>, look: &Look) -> Option<Decision> {
+        if let Some(decision) = self.uncovered(packet, look) {
+            return Some(decision);
+        }
         let (service, server) = self.services.served_from(look.protocol, look.other)?;
         if let Some(decision) = self.begun_by(packet, look, (service, server)) {
             return Some(decision);

@@ -6,7 +6,7 @@
 
 use super::look::{Look, Way};
 use super::message::{Message, Quote};
-use super::{Decision, Packet, Reason, Turn, Verdict, answer, established};
+use super::{Decision, Packet, Reason, Turn, Verdict, answer};
 use crate::conn::FlowKey;
 use crate::service::{HopTo, Method, Pair, PairId, Side, Tunnel};
 use crate::wire::{Family, Protocol, TcpFlags};
@@ -34,7 +34,7 @@ impl Turn<'_> {
             way: Way::In,
             family: inner_family,
         };
-        let found = self.table.find(&key, look.hash, |entry| established::belongs(self, entry, &look))?;
+        let found = self.find_lasting(&look)?;
         let id = PairId(self.table.entry(found).pair());
         let pair = self.services.pair(id)?;
         if !is_kind(pair.method, tunnel) || pair.ends[Side::Real as usize] != message.quote.destination {

@@ -267,3 +267,47 @@ fn a_full_table_refuses_new_connections_and_keeps_the_old() {
         assert_eq!(server_of(&mut director, client, "A", at(1)), *server);
     }
 }
+
+/// A director of two services that lead to one server port, which cannot tell their connections of one client port apart.
+fn of_two_services_alike() -> Offline<MemIo> {
+    let services = [VIP, OTHER_VIP].map(|vip| Wanted::tcp(vip, Method::Nat, &THREE[..1]));
+    director(snapshot(&services, Options::RINGMASTER), 1000)
+}
+
+const OTHER_VIP: &str = "192.0.2.10:8080";
+
+/// The port from which the client sees a reply come; `None` if it is nobody's.
+fn port_of_reply(director: &mut Offline<MemIo>, client: &str, flags: &str, at: Tick) -> Option<u16> {
+    let out = pass(director, SERVERS, &tcp(THREE[0], client, flags).bytes(), at);
+    out.first().filter(|(port, _)| *port == CLIENTS).map(|(_, frame)| u16::from_be_bytes([frame[34], frame[35]]))
+}
+
+/// In `ip_vs_conn.c`, new connections stand first in their bucket.
+#[test]
+fn replies_are_to_the_latest_of_two_connections_that_look_alike_to_the_server() {
+    let mut director = of_two_services_alike();
+    for client in (1..50).map(|n| format!("198.51.100.{n}:40000")) {
+        for (vip, port) in [(VIP, 80), (OTHER_VIP, 8080), (VIP, 80)] {
+            pass(&mut director, CLIENTS, &tcp(&client, vip, "S").bytes(), at(0));
+            assert_eq!(port_of_reply(&mut director, &client, "SA", at(0)), Some(port), "{client}");
+            pass(&mut director, CLIENTS, &tcp(&client, vip, "A").bytes(), at(0));
+            pass(&mut director, CLIENTS, &tcp(&client, vip, "FA").bytes(), at(0));
+            assert_eq!(port_of_reply(&mut director, &client, "FA", at(0)), Some(port), "{client}");
+        }
+    }
+}
+
+#[test]
+fn replies_are_to_the_older_again_when_the_later_one_has_ended() {
+    let (mut director, client) = (of_two_services_alike(), "198.51.100.7:40000");
+    for vip in [VIP, OTHER_VIP] {
+        pass(&mut director, CLIENTS, &tcp(client, vip, "S").bytes(), at(0));
+        port_of_reply(&mut director, client, "SA", at(0));
+        pass(&mut director, CLIENTS, &tcp(client, vip, "A").bytes(), at(0));
+    }
+    assert_eq!(port_of_reply(&mut director, client, "A", at(1)), Some(8080));
+    pass(&mut director, CLIENTS, &tcp(client, OTHER_VIP, "R").bytes(), at(1));
+    director.sweep(at(200));
+    assert_eq!(port_of_reply(&mut director, client, "A", at(202)), Some(80));
+    assert_eq!(port_of_reply(&mut director, client, "A", at(203)), Some(80));
+}

@@ -158,6 +158,18 @@ fn an_error_about_a_connection_whose_time_has_run_out_is_nobodys() {
         assert_eq!(director.counters.passed.get(), 1 - sent as u64);
         assert_eq!(director.shared.loads.load(PairId(0)).total(), sent as u32);
     }
+    let [vip, client, _, router, own] = ENDS[0];
+    for (after, sent) in [(Ticks::from_secs(900), 1), (Ticks(900 * 64 + 1), 0)] {
+        let mut director = connected(0, Method::IPIP, false);
+        let about = tunnelled(&mut director, &tcp(client, vip, "A"));
+        let came = error(router, own, UNREACHABLE[0], 0, &about, 68);
+        assert_eq!(
+            pass(&mut director, SERVERS, &came, NOW.plus(after)).len(),
+            sent,
+            "about a tunnel packet: {after:?}"
+        );
+        assert_eq!(director.shared.table.is_empty(), sent == 0);
+    }
 }
 
 #[test]

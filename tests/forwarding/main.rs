@@ -36,6 +36,7 @@ mod takeover;
 mod textbook;
 mod tun;
 mod virtual_mac;
+mod vlan;
 mod wide;
 
 use std::collections::BTreeMap;

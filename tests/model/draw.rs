@@ -34,6 +34,9 @@ pub fn sequence(seed: u64, length: usize) -> Vec<Step> {
     let mut favourites: Vec<usize> = (0..3).map(|_| draw.below(services().len())).collect();
     favourites.dedup();
     let mut steps = Vec::new();
+    if draw.chance(50) {
+        steps.push(Step::Change(Change::Set { option: "cache_bypass", value: 1 }));
+    }
     for &service in &favourites {
         steps.push(Step::Change(Change::AddService { service, shape: shape(&mut draw) }));
         for server in 0..2 + draw.below(3) {
@@ -176,6 +179,7 @@ fn setting(draw: &mut Draw) -> Change {
         ("sloppy_tcp", 2),
         ("sloppy_sctp", 2),
         ("secure_tcp", 2),
+        ("cache_bypass", 2),
     ]);
     let value = draw.below(most) as u32;
     // 3: always.

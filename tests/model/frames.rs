@@ -44,13 +44,15 @@ pub enum Outcome {
     ToServer { server: IpAddr, tunnel: bool, from: End, to: End },
     /// It left for its client.
     ToClient { from: End, to: End },
+    /// It left for where it was sent, past all servers.
+    ToOrigin,
     /// A reset.
     Reset,
     /// Port unreachable.
     PortUnreachable,
     /// Protocol unreachable.
     ProtocolUnreachable,
-    /// The kernel's, or passed on as it was.
+    /// The kernel's.
     Untouched,
     /// It is gone.
     Dropped,
@@ -71,7 +73,7 @@ pub fn outcome(sent: &Sent, to_servers: bool, server: Option<IpAddr>, frame: &[u
             }
             same_beside_ends(sent, &packet).then_some(())?;
             Some(match (to_servers, server) {
-                _ if !to_servers && (from, to) == (sent.from, sent.to) => Outcome::Untouched,
+                _ if !to_servers && (from, to) == (sent.from, sent.to) => Outcome::ToOrigin,
                 (true, Some(server)) => {
                     let tunnel = outer.is_some();
                     (outer.is_none_or(|outer| outer == server)).then_some(())?;

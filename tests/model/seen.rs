@@ -31,7 +31,7 @@ impl Seen {
     /// Whether every outcome and every state that can be reached was there, if there was time for them.
     pub fn is_rich(&self, sequences: u64) -> bool {
         const STATES: usize = 23;
-        sequences < 100 || (self.outcomes.len() == 7 && self.states.len() >= STATES)
+        sequences < 100 || (self.outcomes.len() == 8 && self.states.len() >= STATES)
     }
 }
 
@@ -46,6 +46,7 @@ fn name(outcome: &Outcome) -> &'static str {
     match outcome {
         Outcome::ToServer { .. } => "to server",
         Outcome::ToClient { .. } => "to client",
+        Outcome::ToOrigin => "to origin",
         Outcome::Reset => "reset",
         Outcome::PortUnreachable => "port unreachable",
         Outcome::ProtocolUnreachable => "protocol unreachable",

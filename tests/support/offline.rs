@@ -8,7 +8,7 @@ use std::sync::Arc;
 use ringmaster::conn::HashSeed;
 use ringmaster::io::PortId;
 use ringmaster::io::mem::MemIo;
-use ringmaster::sched::{Kind, Member, Scheduler};
+use ringmaster::sched::{Kind, Member, Scheduler, Setup};
 use ringmaster::service::{
     Admission, Engine, FullNat, Hop, HopId, Limits, MarkRule, Method, Network, NextHop, Options, PairId, Persistence,
     Port, Route, Server, Service, ServiceId, ServicesBuilder, Snapshot, Thresholds,
@@ -45,7 +45,7 @@ pub fn server_mac(index: u32) -> Mac {
 pub struct Wanted {
     pub protocol: u8,
     pub virtual_: Endpoint,
-    pub scheduler: Kind,
+    pub scheduler: Setup,
     pub method: Method,
     pub persistence: Option<Persistence>,
     pub engine: Option<Engine>,
@@ -64,7 +64,7 @@ impl Wanted {
         Self {
             protocol: 6,
             virtual_: end(virtual_),
-            scheduler: Kind::Rr,
+            scheduler: Kind::Rr.into(),
             method,
             persistence: None,
             engine: None,
@@ -115,8 +115,8 @@ impl Wanted {
         Self { limits: Limits { connections, rate }, ..self }
     }
 
-    pub fn scheduled(self, scheduler: Kind) -> Self {
-        Self { scheduler, ..self }
+    pub fn scheduled(self, scheduler: impl Into<Setup>) -> Self {
+        Self { scheduler: scheduler.into(), ..self }
     }
 }
 

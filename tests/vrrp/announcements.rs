@@ -59,11 +59,19 @@ fn the_answer_to_a_lower_master_has_its_own_knobs() {
     lab.start(1, Program::Ringmaster, &form.config(1, 90));
     let begun = lab.advert(0, 100, Duration::ZERO).at;
     eventually("the burst of taking over", || !lab.announcements(0, begun).is_empty());
-    lab.partition(true);
-    eventually("both lead", || lab.holds(1, "192.168.146.100"));
-    let healed = lab.last(1).at;
-    lab.partition(false);
-    eventually("the burst, and the second one", || lab.announcements(0, healed).len() >= 6);
+    // Whose advert comes first after the healing is a matter of phase: the lower one must be heard before it gives way. Right
+    // after an advert of the higher master there is time for that.
+    let answered = (0..10).find_map(|_| {
+        lab.partition(true);
+        eventually("both lead", || lab.holds(1, "192.168.146.100"));
+        lab.advert(0, 100, lab.last(0).at);
+        let healed = lab.last(1).at;
+        lab.partition(false);
+        eventually("the lower one gives way", || !lab.holds(1, "192.168.146.100"));
+        (!lab.announcements(0, healed).is_empty()).then_some(healed)
+    });
+    let healed = answered.expect("of ten lower masters one is heard");
+    eventually("the second burst", || lab.announcements(0, healed).len() >= 6);
     eventually("two more seconds", || lab.last(0).at > healed + Duration::from_secs(4));
     let bursts = bursts(&lab.announcements(0, healed), healed, Duration::from_millis(300));
     assert_eq!(bursts.iter().map(|(_, count)| *count).collect::<Vec<_>>(), [3, 3], "{bursts:?}");

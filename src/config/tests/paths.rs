@@ -142,6 +142,9 @@ fn what_a_route_cannot_be_is_refused() {
         "from 10.0.0.0/8 to fd00::/8 table 9",
         "goto 8 priority 8",
         "table 9 sport 9-8",
+        "table 9 sport 0-5",
+        "table 9 dport 65535",
+        "table 9 uidrange 0-4294967295",
         "tun_id 7 table 9",
         "inet6 realms 3 nop",
     ] {

@@ -8,7 +8,7 @@ use crate::config::Config;
 use crate::config::model::{RealServer, VirtualServer};
 use crate::control::PAIRS;
 use crate::control::view::Forward;
-use crate::service::{ServiceId, Services};
+use crate::service::{Method, ServiceId, Services};
 use crate::time::Ticks;
 use crate::wire::{Endpoint, ServiceKey};
 
@@ -28,6 +28,10 @@ pub fn apply(config: &mut Config, change: &Change) -> Result<(), Refusal> {
             let key = key_of(&spec.name)?;
             let at = at(services, &key).ok_or(Refusal::NoSuchService)?;
             let edited = virtual_server(key, spec)?;
+            if edited.one_packet && services[at].full.is_some() {
+                // Replies could not be told apart.
+                return Err(Refusal::Invalid);
+            }
             // Servers stay, and what only the file can say.
             let VirtualServer { servers, sorry, limits, full, .. } = services.swap_remove(at);
             services.push(VirtualServer { servers, sorry, limits, full, ..edited });
@@ -65,7 +69,7 @@ pub fn apply(config: &mut Config, change: &Change) -> Result<(), Refusal> {
 
 fn add_server(services: &mut [VirtualServer], service: &ServiceName, spec: &ServerSpec) -> Result<(), Refusal> {
     let at = find(services, service).ok_or(Refusal::ServiceNotDefined)?;
-    check(services[at].key, spec)?;
+    check(&services[at], spec)?;
     if position(&services[at].servers, Endpoint::from(spec.address)).is_some() {
         return Err(Refusal::DestinationExists);
     }
@@ -83,20 +87,22 @@ fn add_server(services: &mut [VirtualServer], service: &ServiceName, spec: &Serv
 
 fn edit_server(services: &mut [VirtualServer], service: &ServiceName, spec: &ServerSpec) -> Result<(), Refusal> {
     let at = find(services, service).ok_or(Refusal::ServiceNotDefined)?;
-    check(services[at].key, spec)?;
+    check(&services[at], spec)?;
     let server = position(&services[at].servers, Endpoint::from(spec.address)).ok_or(Refusal::NoSuchDestination)?;
     let edited = model::real_server(spec);
     let server = &mut services[at].servers[server];
-    // How its health is found out is the file's business.
+    // Full NAT, for which there is no option, and how its health is found out are the file's business.
+    let method = if server.method == Method::Full { Method::Full } else { edited.method };
     let (checks, inhibit_on_failure) = (std::mem::take(&mut server.checks), server.inhibit_on_failure);
-    *server = RealServer { checks, inhibit_on_failure, ..edited };
+    *server = RealServer { method, checks, inhibit_on_failure, ..edited };
     Ok(())
 }
 
 /// What both kinds of change to a server are tested for first (`ip_vs_ctl.c: ip_vs_add_dest, ip_vs_edit_dest`).
-fn check(service: ServiceKey, spec: &ServerSpec) -> Result<(), Refusal> {
-    let other_family = Endpoint::from(spec.address).addr.family() != service.family();
-    if other_family && spec.method != Forward::Tun {
+fn check(service: &VirtualServer, spec: &ServerSpec) -> Result<(), Refusal> {
+    let other_family = Endpoint::from(spec.address).addr.family() != service.key.family();
+    let without_ends = spec.method == Forward::Full && service.full.is_none();
+    if (other_family && spec.method != Forward::Tun) || without_ends {
         return Err(Refusal::Invalid);
     }
     if spec.weight > i32::MAX as u32 || spec.lower > spec.upper {
@@ -138,6 +144,63 @@ fn position(servers: &[RealServer], real: Endpoint) -> Option<usize> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::control::admin::difference;
+
+    const FULL: &str = "local_address_group L {\n10.0.0.5\n}\n\
+        virtual_server 192.0.2.10 80 {\nlb_algo rr\nlb_kind FNAT\nprotocol TCP\nladdr_group_name L\n\
+        real_server 10.0.0.11 80 {\nweight 1\n}\n}\n\
+        virtual_server 192.0.2.10 81 {\nlb_algo rr\nlb_kind NAT\nprotocol TCP\n\
+        real_server 10.0.0.12 80 {\nweight 1\n}\n}\n";
+
+    /// What ipvsadm says of a server that it does not name the method of.
+    fn plain(method: &str, port: u16, weight: u32) -> Change {
+        let text = format!(
+            r#"{{"edit-server":{{"service":{{"protocol":"tcp","address":"192.0.2.10:{port}"}},
+                "server":{{"address":"10.0.0.11:80","method":"{method}","weight":{weight}}}}}}}"#
+        );
+        serde_json::from_str(&text).unwrap()
+    }
+
+    fn added(edit: Change) -> Change {
+        let Change::EditServer { service, server } = edit else { unreachable!() };
+        Change::AddServer { service, server }
+    }
+
+    #[test]
+    fn a_server_by_full_nat_stays_one_when_its_weight_is_edited() {
+        let file = crate::config::parse_str("x.conf", FULL).expect("it loads").config;
+        let mut config = file.clone();
+        apply(&mut config, &plain("dr", 80, 0)).unwrap();
+        let server = &config.services[0].servers[0];
+        assert_eq!((server.method, server.weight), (Method::Full, 0));
+        // Another server of that address may have another method, for the next director too.
+        let Change::EditServer { service, server } = plain("nat", 80, 1) else { unreachable!() };
+        let address = server.address;
+        for change in [Change::DeleteServer { service, address }, Change::AddServer { service, server }] {
+            apply(&mut config, &change).unwrap();
+        }
+        let mut next = file.clone();
+        difference(&file, &config).iter().for_each(|change| apply(&mut next, change).unwrap());
+        assert_eq!(next, config);
+        assert_eq!(next.services[0].servers[0].method, Method::Nat);
+    }
+
+    #[test]
+    fn what_full_nat_cannot_do_is_refused() {
+        let mut config = crate::config::parse_str("x.conf", FULL).expect("it loads").config;
+        let one_packet =
+            r#"{"edit-service":{"protocol":"tcp","address":"192.0.2.10:PORT","scheduler":"rr","one_packet":true}}"#;
+        let edit = |port: &str| serde_json::from_str(&one_packet.replace("PORT", port)).unwrap();
+        let before = config.clone();
+        assert_eq!(apply(&mut config, &edit("80")), Err(Refusal::Invalid));
+        assert_eq!(
+            apply(&mut config, &added(plain("full", 81, 1))),
+            Err(Refusal::Invalid),
+            "it has no local addresses"
+        );
+        assert!(config == before);
+        assert_eq!(apply(&mut config, &edit("81")), Ok(()));
+    }
 
     /// What the socket may bring, though ipvsadm would not.
     #[test]

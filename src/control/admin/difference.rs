@@ -9,6 +9,7 @@ use super::model::{name_of, server_spec, service_spec};
 use crate::config::Config;
 use crate::config::model::{RealServer, VirtualServer};
 use crate::conn::Timeouts;
+use crate::service::Method;
 
 /// The changes that make of the services and timeouts `from` those of `to`.
 pub fn difference(from: &Config, to: &Config) -> Vec<Change> {
@@ -60,7 +61,9 @@ fn same_service(from: &VirtualServer, to: &VirtualServer) -> bool {
 
 /// See [`same_service`].
 fn same_server(from: &RealServer, to: &RealServer) -> bool {
-    from.real == to.real && from.checks == to.checks && from.inhibit_on_failure == to.inhibit_on_failure
+    let full = |server: &RealServer| server.method == Method::Full;
+    let same_checks = from.checks == to.checks && from.inhibit_on_failure == to.inhibit_on_failure;
+    from.real == to.real && same_checks && full(from) == full(to)
 }
 
 /// For each of `to` its place in `from`, up to the first that has none: whatever comes, or comes back, goes to the end.

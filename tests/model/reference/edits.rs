@@ -1,7 +1,7 @@
 //! What changes services and servers.
 
 use super::sched::Sched;
-use super::services::{Server, Service};
+use super::services::{self, Server, Service};
 use super::{Book, Counts, Name, Reference};
 use crate::frames::End;
 use crate::places::{self, Key};
@@ -92,6 +92,7 @@ impl Reference {
             "sloppy_tcp" => settings.sloppy_tcp = value != 0,
             "sloppy_sctp" => settings.sloppy_sctp = value != 0,
             "secure_tcp" => settings.secure_tcp = value != 0,
+            "cache_bypass" => settings.cache_bypass = value != 0,
             other => panic!("no option {other}"),
         }
         true
@@ -104,7 +105,8 @@ impl Reference {
         let sched = Sched::new(shape.scheduler, (shape.fallback, shape.port), self.seed(key), &[]);
         let persistence = persistence(key, shape);
         let (one_packet, counts) = (shape.one_packet, Counts::default());
-        self.services.push(Service { key, sched, persistence, one_packet, servers: Vec::new(), counts });
+        let (servers, origin) = (Vec::new(), services::origin(key));
+        self.services.push(Service { key, sched, persistence, one_packet, servers, origin, counts });
     }
 
     /// What `twos` draws its lots from.

@@ -84,6 +84,7 @@ pub struct Settings {
     sloppy_sctp: bool,
     last_service_ends_all: bool,
     secure_tcp: bool,
+    cache_bypass: bool,
 }
 
 impl Settings {
@@ -100,6 +101,7 @@ impl Settings {
             sloppy_sctp: false,
             last_service_ends_all: kernel,
             secure_tcp: false,
+            cache_bypass: false,
         }
     }
 }
@@ -125,6 +127,11 @@ fn is_over(now: u64, last: u64, timeout: u64) -> bool {
 impl Connection {
     pub fn ends(&self) -> u64 {
         self.last + self.timeout
+    }
+
+    /// Whether it goes to where it was sent, and to no server.
+    pub fn is_past_all(&self) -> bool {
+        self.real.0.is_unspecified()
     }
 }
 
@@ -228,9 +235,10 @@ impl Reference {
             false => (self.schedule(at, sent), None),
             true => self.persistent(at, sent),
         };
-        let Some(server) = server else { return Outcome::PortUnreachable };
+        let Some(server) = server.or_else(|| self.origin(key)) else { return Outcome::PortUnreachable };
+        let past_all = server.real.0.is_unspecified();
         let translated = server.real.1 != 0 && (!persistent || own_port);
-        let real = (server.real.0, if translated { server.real.1 } else { sent.to.1 });
+        let real = if past_all || translated { server.real } else { (server.real.0, sent.to.1) };
         let name = (key, server.real);
         let its = (sent.protocol, sent.from, sent.to);
         self.books.entry(name).or_default().counts.connections += 1;
@@ -238,7 +246,7 @@ impl Reference {
             self.count(name, 0, length);
             return outcome(server.method, real, server.real.0, sent);
         }
-        let (state, input_only) = (first(sent.protocol), server.method != Method::Nat);
+        let (state, input_only) = (first(sent.protocol), server.method != Method::Nat && !past_all);
         let timeout = self.timeout(sent.protocol, state);
         let (method, last) = (server.method, self.now);
         let new = Connection { real, server: name, method, state, input_only, last, timeout, control };
@@ -264,9 +272,9 @@ impl Reference {
         outcome(known.method, known.real, known.server.1.0, sent)
     }
 
-    /// Counts a packet, unless its server is removed.
+    /// Counts a packet, unless its server is removed, or there is none.
     fn count(&mut self, name: Name, way: usize, length: u64) {
-        if self.server(name).is_none() {
+        if self.server(name).is_none() || name.1.0.is_unspecified() {
             return;
         }
         let book = self.books.entry(name).or_default();
@@ -326,6 +334,9 @@ fn first(protocol: u8) -> &'static str {
 }
 
 fn outcome(method: Method, real: End, server: IpAddr, sent: &Sent) -> Outcome {
+    if server.is_unspecified() {
+        return Outcome::ToOrigin;
+    }
     let to = if method == Method::Nat { real } else { sent.to };
     Outcome::ToServer { server, tunnel: method == Method::Tun, from: sent.from, to }
 }

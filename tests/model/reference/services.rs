@@ -1,6 +1,6 @@
 //! Services and servers, and what changes them.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use super::sched::{Candidate, Sched};
 use super::{Counts, Name, Reference, TemplateKey, states};
@@ -25,6 +25,8 @@ pub struct Service {
     pub one_packet: bool,
     /// The latest first.
     pub servers: Vec<Server>,
+    /// Stands for the destination itself, where there is no server.
+    pub origin: Server,
     /// What has been counted for it, beside what its servers have now.
     pub counts: Counts,
 }
@@ -38,6 +40,12 @@ pub struct Shown {
     pub inactive: u32,
     pub persistent: u32,
     pub counts: Counts,
+}
+
+/// What stands for the destinations of a service's packets.
+pub fn origin(key: Key) -> Server {
+    let any = if key.is_v6() { IpAddr::V6(Ipv6Addr::UNSPECIFIED) } else { IpAddr::V4(Ipv4Addr::UNSPECIFIED) };
+    Server { real: (any, 0), method: Method::Dr, weight: 1, lasting: 1 }
 }
 
 impl Counts {
@@ -85,10 +93,21 @@ impl Reference {
         (active.len() as u32, inactive.len() as u32)
     }
 
-    /// A server that is in its service's list.
+    /// A server that is in its service's list, or the origin where that may be asked.
     pub(super) fn server(&self, (key, real): Name) -> Option<&Server> {
         let service = self.services.iter().find(|service| service.key == key)?;
-        service.servers.iter().find(|server| server.real == real)
+        let origin = Some(&service.origin).filter(|_| self.asks_origins(key));
+        service.servers.iter().chain(origin).find(|server| server.real == real)
+    }
+
+    /// The origin, where it is asked for want of a server.
+    pub(super) fn origin(&self, key: Key) -> Option<Server> {
+        let service = self.services.iter().find(|service| service.key == key && self.asks_origins(key))?;
+        Some(service.origin.clone())
+    }
+
+    fn asks_origins(&self, key: Key) -> bool {
+        self.settings.cache_bypass && matches!(key, Key::Mark(..))
     }
 
     /// A server's number of connections or its thresholds have changed: whether it is full. While it is removed nobody

@@ -84,7 +84,7 @@ impl Builder<'_> {
             "oif" => rule.outgoing = Some(self.next_word(line, word)?.text.clone()),
             "tos" | "dsfield" => rule.tos = self.named_after(line, word, Names::Services, 0, 255)? as u8,
             "fwmark" => rule.mark = Some(self.read(line, word, "a number, perhaps with a mask as 0x10/0xff", mark)?),
-            "uidrange" => rule.users = Some(self.range_after(line, word, u32::MAX)?),
+            "uidrange" => rule.users = Some(self.range_after(line, word, 0, u32::MAX - 1)?),
             "ipproto" => rule.transport = Some(self.read(line, word, "a protocol over IP", transport)?),
             "sport" => rule.source_ports = Some(self.ports_after(line, word)?),
             "dport" => rule.destination_ports = Some(self.ports_after(line, word)?),
@@ -93,15 +93,16 @@ impl Builder<'_> {
         Some(())
     }
 
+    /// The kernel knows neither port 0 nor the last one here (`fib_rules.h: fib_rule_port_range_valid`).
     fn ports_after(&mut self, line: &mut Line<'_>, keyword: &Word) -> Option<(u16, u16)> {
-        self.range_after(line, keyword, 0xffff).map(|(first, last)| (first as u16, last as u16))
+        self.range_after(line, keyword, 1, 0xfffe).map(|(first, last)| (first as u16, last as u16))
     }
 
     /// `FIRST-LAST`, or one number.
-    fn range_after(&mut self, line: &mut Line<'_>, keyword: &Word, most: u32) -> Option<(u32, u32)> {
-        self.read(line, keyword, &format!("FIRST-LAST, up to {most}"), |text| {
+    fn range_after(&mut self, line: &mut Line<'_>, keyword: &Word, least: u32, most: u32) -> Option<(u32, u32)> {
+        self.read(line, keyword, &format!("FIRST-LAST, {least} to {most}"), |text| {
             let (first, last) = text.split_once('-').unwrap_or((text, text));
-            let range = (in_range(first, 0, most)?, in_range(last, 0, most)?);
+            let range = (in_range(first, least, most)?, in_range(last, least, most)?);
             (range.0 <= range.1).then_some(range)
         })
     }

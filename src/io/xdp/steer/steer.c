@@ -122,7 +122,6 @@ struct packet {
 	__u8 protocol;
 	__u8 family; // 4 or 6
 	__u8 fragment;
-	__u8 to_us; // to one station and not to many
 };
 
 struct vlan_tag {
@@ -305,7 +304,7 @@ static OUT_OF_LINE int is_marked(const struct packet *packet, __u32 ports)
 	struct rules *all = map_lookup(&marks, &zero);
 	__u32 is_own = map_lookup(&own_addresses, &packet->destination) ? 1 : 0;
 
-	if (!all || !packet->to_us)
+	if (!all)
 		return 0;
 	for (__u32 i = 0; i < MOST_RULES && i < all->count; i++) {
 		const struct rule *rule = &all->rule[i];
@@ -325,7 +324,7 @@ static OUT_OF_LINE int is_to_marked_address(const struct packet *packet)
 	if (!(kinds_there_are() & MARKS))
 		return 0;
 	all = map_lookup(&marks, &zero);
-	if (!all || !packet->to_us)
+	if (!all)
 		return 0;
 	for (__u32 i = 0; i < MOST_RULES && i < all->count; i++) {
 		const struct rule *rule = &all->rule[i];
@@ -444,8 +443,9 @@ static ALWAYS_INLINE int is_ours(void *at, void *end, __u32 interface)
 	__be16 protocol;
 
 	READ(ethernet, at);
+	if (ethernet->h_dest[0] & 1) // to many stations: LVS leaves such frames alone (ip_vs_core.c: ip_vs_in_hook)
+		return 0;
 	packet.interface = interface;
-	packet.to_us = !(ethernet->h_dest[0] & 1);
 	protocol = ethernet->h_proto;
 	at = ethernet + 1;
 	if (UNLIKELY(protocol == be16(ETH_P_8021Q) || protocol == be16(ETH_P_8021AD))) {
