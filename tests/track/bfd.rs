@@ -162,6 +162,29 @@ fn a_neighbour_sees_nothing_of_a_director_that_is_followed() {
     eventually("keepalived was told", || theirs.log().contains("Remote diagnostic - Administratively Down"));
 }
 
+/// Also to whoever has asked before it was ready.
+#[test]
+fn the_first_answer_is_the_truth() {
+    let Some(lab) = Lab::new() else { return };
+    let socket = lab.place("ours-0").join("ringmaster.sock");
+    let ask = |what: &str| loop {
+        let answer = std::process::Command::new(program()).args([what, "--json", "--socket"]).arg(&socket).output();
+        let answer = answer.expect("the binary is built");
+        if answer.status.success() {
+            return String::from_utf8_lossy(&answer.stdout).into_owned();
+        }
+        std::thread::sleep(Duration::from_millis(5));
+    };
+    for _ in 0..3 {
+        std::thread::scope(|scope| {
+            let first = ["vrrp", "bfd"].map(|what| scope.spawn(move || ask(what)));
+            let _ours = lab.ours(0, &config(0, V4, ""));
+            let [instances, sessions] = first.map(|answer| answer.join().expect("it answers"));
+            assert!(instances.contains("\"VI_0\"") && sessions.contains("\"peer\""), "{instances}{sessions}");
+        });
+    }
+}
+
 /// With adverts every second, a master's silence takes three of them and more to be noticed.
 #[test]
 fn a_dead_master_is_replaced_at_once() {
@@ -185,6 +208,38 @@ fn a_dead_master_is_replaced_at_once() {
     backup.says("MASTER with priority 100: BFD has lost the master");
     println!("a dead master was replaced after {replaced:?}");
     assert!(replaced < shared(Duration::from_millis(800)), "{replaced:?} where 226 ms are due");
+}
+
+/// RFC 5882, 4.2, and keepalived: what `track_bfd` made of a neighbour holds when that ends the session on purpose, and through
+/// a reload and a crash; it fails as any other once it has come back.
+#[test]
+fn a_neighbour_that_says_admin_down_has_not_failed() {
+    let Some(lab) = Lab::new() else { return };
+    let tracking = config(0, V4, "").replace(" peer weight 5\n", " peer\n");
+    let ours = lab.ours(0, &tracking);
+    eventually("it waits for its neighbour", || ours.vrrp().contains("FAULT"));
+    let mut other = lab.ours(1, &config(1, V4, ""));
+    eventually("it leads", || is_up(&ours) && ours.vrrp().contains("MASTER"));
+
+    other.end_by(Signal::TERM);
+    eventually("it was told", || session(&ours)["remote_state"] == "AdminDown" && session(&ours)["excused"] == true);
+    // Longer than a neighbour may be silent, and than one may take to come up after a reload.
+    let patience = Duration::from_millis(4500);
+    std::thread::sleep(patience);
+    ours.reload(&format!("{}ringmaster {{\n interfaces eth0\n}}\n", tracking.replace("priority 100", "priority 101")));
+    eventually("the reload holds", || priority(&ours) == 101);
+    std::thread::sleep(patience);
+    eventually("a spare waits", || ours.has_logged("waits as a spare"));
+    kill_process(ours.process(), Signal::KILL).expect("it is there");
+    eventually("the next director is ready", || ours.log().matches("ready:").count() == 2);
+    std::thread::sleep(patience);
+    assert!(session(&ours)["excused"] == true && ours.vrrp().contains("MASTER"), "{}", ours.log());
+    assert!(!ours.has_logged("FAULT"), "{}", ours.log());
+
+    let mut other = lab.ours(1, &config(1, V4, ""));
+    eventually("it is back", || is_up(&ours) && session(&ours)["excused"] == false);
+    other.end_by(Signal::KILL);
+    eventually("it has failed", || ours.vrrp().contains("FAULT"));
 }
 
 /// Packets that anybody could have sent change nothing.
