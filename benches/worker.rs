@@ -117,7 +117,7 @@ impl Case {
         let of = |vip| Wanted {
             protocol: 6,
             virtual_: self.vip(vip),
-            scheduler: ringmaster::sched::Kind::Rr,
+            scheduler: ringmaster::sched::Kind::Rr.into(),
             method: self.method,
             persistence: None,
             thresholds: Default::default(),

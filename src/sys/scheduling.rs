@@ -13,6 +13,8 @@ use std::time::Duration;
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
+use super::clock;
+
 /// How long a thread that goes first may work without a pause.
 const ENDURANCE: Duration = Duration::from_millis(500);
 
@@ -34,6 +36,13 @@ pub fn go_first() -> io::Result<()> {
 pub fn go_sooner() -> io::Result<()> {
     const NICE: i32 = -10;
     Ok(rustix::process::setpriority_process(None, NICE)?)
+}
+
+/// Leaves the core to others of the same session or control group that want it (sched_yield(2)), and tells for how long.
+pub fn give_way() -> Duration {
+    let start = clock::now();
+    rustix::thread::sched_yield();
+    clock::now().saturating_sub(start)
 }
 
 /// Puts the calling thread among the others again.
@@ -87,7 +96,6 @@ fn set(thread: i32, policy: i32, priority: i32) -> io::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::sys::clock;
 
     fn goes_first() -> bool {
         // SAFETY: takes and changes nothing.

@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use crate::lab::Lab;
 use crate::support::director::{Director, program};
-use crate::support::{eventually, keepalived};
+use crate::support::{eventually, keepalived, shared};
 
 /// Host `number`'s configuration; an instance of its own besides, whose priority follows the session.
 fn config(number: usize, addresses: [&str; 2], extra: &str) -> String {
@@ -40,7 +40,7 @@ fn is_up(director: &Director) -> bool {
 /// From `begin` until `holds`, looked at as often as can be.
 fn took(begin: Duration, what: &str, mut holds: impl FnMut() -> bool) -> Duration {
     while !holds() {
-        assert!(clock::now() - begin < Duration::from_secs(10), "waited in vain: {what}");
+        assert!(clock::now() - begin < shared(Duration::from_secs(10)), "waited in vain: {what}");
         std::thread::sleep(Duration::from_millis(2));
     }
     clock::now() - begin
@@ -66,7 +66,7 @@ fn with_keepalived(addresses: [&str; 2], extra: &str) {
     let dead = clock::now();
     theirs.kill();
     let noticed = took(dead, "the neighbour is dead", || ours.has_logged("bfd peer: down"));
-    assert!(noticed < Duration::from_millis(700), "{noticed:?} where 200 ms are due");
+    assert!(noticed < shared(Duration::from_millis(700)), "{noticed:?} where 200 ms are due");
     println!("a dead keepalived was noticed after {noticed:?}");
     eventually("the priority has sunk", || priority(&ours) == 100);
     assert_eq!(session(&ours)["diagnostic"], 1);
@@ -119,7 +119,7 @@ fn between_ourselves_and_in_the_form_of_the_rfc() {
     other.end_by(Signal::KILL);
     let noticed = took(dead, "the neighbour is dead", || one.has_logged("bfd peer: down"));
     println!("a dead director was noticed after {noticed:?}");
-    assert!(noticed < Duration::from_millis(700), "{noticed:?} where 200 ms are due");
+    assert!(noticed < shared(Duration::from_millis(700)), "{noticed:?} where 200 ms are due");
 }
 
 /// Nor of one that makes way for another program: the session has the same name, and its sockets have never been closed.
@@ -205,9 +205,9 @@ fn a_dead_master_is_replaced_at_once() {
     let dead = clock::now();
     master.end_by(Signal::KILL);
     let replaced = took(dead, "the backup leads", || backup.has_logged("addresses in place"));
-    assert!(backup.has_logged("MASTER with priority 100: BFD has lost the master"), "{}", backup.log());
+    backup.says("MASTER with priority 100: BFD has lost the master");
     println!("a dead master was replaced after {replaced:?}");
-    assert!(replaced < Duration::from_millis(800), "{replaced:?} where 226 ms are due");
+    assert!(replaced < shared(Duration::from_millis(800)), "{replaced:?} where 226 ms are due");
 }
 
 /// RFC 5882, 4.2, and keepalived: what `track_bfd` made of a neighbour holds when that ends the session on purpose, and through

@@ -59,6 +59,7 @@ pub(super) fn build(statements: &[Statement], reports: &mut Reports) -> Config {
         tracked: Vec::new(),
         tracked_by_groups: Vec::new(),
         delayed: Vec::new(),
+        unordered_rules: BTreeMap::new(),
     };
     builder.config(statements)
 }
@@ -96,6 +97,8 @@ struct Builder<'a> {
     tracked_by_groups: Vec<(usize, Vec<tracking::Line>)>,
     /// Interfaces of `interface_up_down_delays`, and where each stands.
     delayed: Vec<(String, Span)>,
+    /// How many rules of each family have said nothing of their priority.
+    unordered_rules: BTreeMap<Family, u32>,
 }
 
 impl Builder<'_> {
