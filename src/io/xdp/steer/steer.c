@@ -489,7 +489,7 @@ static ALWAYS_INLINE enum fate judge(void *at, void *end, __u32 interface)
 
 	READ(ethernet, at);
 	if (ethernet->h_dest[0] & 1) // to many stations: LVS leaves such frames alone (ip_vs_core.c: ip_vs_in_hook)
-		return 0;
+		return KERNELS;
 	packet.interface = interface;
 	protocol = ethernet->h_proto;
 	at = ethernet + 1;
