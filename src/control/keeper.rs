@@ -13,10 +13,10 @@ use tokio::time::{sleep, timeout};
 
 use super::helper;
 use super::line::Line;
-use crate::supervisor::{self, Channel, Letter, Message, SPARE_END};
+use crate::supervisor::{self, Channel, ENTRUSTED, Letter, Message, SPARE_END};
 use crate::sys::clock;
 
-/// How long the supervisor may take to let go of what it holds, and a dead director to go.
+/// How long the supervisor may take to let go of what it holds, and a dead director to go: less than the supervisor allows it.
 const PATIENCE: Duration = Duration::from_secs(5);
 /// After a supervisor that came to nothing: the first pause, each is twice as long as the one before, and the longest.
 const PAUSE: Duration = Duration::from_secs(1);
@@ -37,6 +37,18 @@ impl Estate {
     /// Puts a thing in, instead of what had its name.
     fn put(&mut self, name: String, thing: OwnedFd) {
         self.0.insert(name, thing);
+    }
+
+    /// Puts in, or throws away, what the supervisor wants kept for the next one; gives a letter about anything else back.
+    fn entrust(&mut self, letter: Letter) -> Option<Letter> {
+        match letter {
+            Letter { message: Message::Hold(name), thing: Some(thing), .. } if name.starts_with(ENTRUSTED) => {
+                self.put(name, thing);
+            }
+            Letter { message: Message::Release(name), .. } if name.starts_with(ENTRUSTED) => self.release(&name),
+            letter => return Some(letter),
+        }
+        None
     }
 
     /// Throws away what has a name that begins so.
@@ -158,7 +170,8 @@ impl Keeper {
     pub(super) async fn receive(&mut self, estate: &mut Estate) -> io::Result<Gift> {
         loop {
             let Some(line) = &self.line else { return Ok(Gift::Begin) };
-            let Letter { message, thing, sender } = line.next().await?;
+            let letter = line.next().await?;
+            let Some(Letter { message, thing, sender }) = self.held.entrust(letter) else { continue };
             match (message, thing) {
                 (Message::Hold(name), Some(thing)) => {
                     estate.put(name.clone(), thing);
@@ -189,8 +202,14 @@ impl Keeper {
 
     /// Waits until the director before this one is gone, within reason: its sockets are free then.
     pub(super) async fn alone(&mut self) {
-        let Some(line) = self.line.as_ref().filter(|_| !self.alone) else { return };
-        let gone = async { while !matches!(line.next().await, Ok(Letter { message: Message::Gone, .. }) | Err(_)) {} };
+        let gone = async {
+            while !self.alone {
+                let Some(line) = &self.line else { return };
+                let Ok(letter) = line.next().await else { return };
+                let wish = self.heed(letter);
+                self.wishes.extend(wish);
+            }
+        };
         // If it does not go, what it still has is missed one by one.
         let _ = timeout(PATIENCE, gone).await;
     }
@@ -266,7 +285,8 @@ impl Keeper {
     }
 
     /// Takes in what the supervisor says while the director is at work, and gives what it wants.
-    fn heed(&mut self, Letter { message, thing, sender }: Letter) -> Option<Wish> {
+    fn heed(&mut self, letter: Letter) -> Option<Wish> {
+        let Letter { message, thing, sender } = self.held.entrust(letter)?;
         match (message, thing) {
             (Message::GiveWay, _) => return Some(Wish::GiveWay),
             (Message::NotUpgraded(why), _) => return Some(Wish::NotUpgraded(why)),

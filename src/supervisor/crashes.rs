@@ -3,6 +3,8 @@
 
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 /// A director that forwarded for so long was not killed by what it began with.
 const LIFE: Duration = Duration::from_secs(1);
 /// So many short lives within [`WINDOW`] are a loop.
@@ -60,7 +62,7 @@ impl Next {
 }
 
 /// The deaths of late.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(super) struct Crashes {
     /// When directors died that had not lived long.
     short: Vec<Duration>,
@@ -86,13 +88,26 @@ impl Crashes {
         } else if self.short.is_empty() {
             self.pause = Duration::ZERO;
         }
-        if self.short.len() >= LOOP {
+        if self.is_loop() {
             self.short.clear();
             self.pause = (self.pause * 2).clamp(PAUSE, LONGEST);
             return Next { pause: self.pause, estate: self.estate(), resign: true };
         }
         let estate = self.estate();
         Next { pause: Duration::ZERO, estate, resign: estate == Estate::Nothing }
+    }
+
+    /// A director has died while nobody looked, and the spare has taken over.
+    pub(super) fn missed(&mut self, now: Duration, life: Life) {
+        self.short.retain(|&at| now < at + WINDOW);
+        if life.is_shorter_than(LIFE) {
+            self.short.push(now);
+        }
+    }
+
+    /// Whether so many have died that something must be done about it at the next death.
+    pub(super) fn is_loop(&self) -> bool {
+        self.short.len() >= LOOP
     }
 
     /// How long a director has to live before a spare is worth while.
@@ -145,6 +160,19 @@ mod tests {
         let got = follow(&mut Crashes::default(), &[long, late, late, late, long, late, none, long]);
         let expected = [All, All, Connections, Nothing, All, All, Connections, All];
         assert_eq!(got, expected.map(|estate| (estate, estate == Nothing)));
+    }
+
+    #[test]
+    fn what_was_missed_counts() {
+        let mut crashes = Crashes::default();
+        (0..4).for_each(|at| crashes.missed(ms(at * 1000), Life::Forwarded(ms(900))));
+        crashes.missed(ms(4000), Life::Forwarded(ms(1900)));
+        assert!(!crashes.is_loop());
+        crashes.missed(ms(5000), Life::Forwarded(ms(900)));
+        assert!(crashes.is_loop());
+        assert!(crashes.died(ms(5001), Life::Forwarded(ms(1))).resign);
+        crashes.missed(ms(5002), Life::None);
+        assert!(!crashes.is_loop());
     }
 
     #[test]

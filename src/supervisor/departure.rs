@@ -6,7 +6,7 @@ use std::process::ExitCode;
 
 use super::channel::Message;
 use super::process::{Phase, Process};
-use super::{BEFORE, CONFIGURATION, Supervisor};
+use super::{BEFORE, CONFIGURATION, ENTRUSTED, Supervisor};
 use crate::sys::clock;
 
 /// The exit code that says: start another, even if nobody has asked for it (EX_TEMPFAIL of sysexits.h).
@@ -35,6 +35,8 @@ impl Supervisor {
         if let Some(configuration) = self.held.take(CONFIGURATION) {
             self.held.put(BEFORE.to_owned(), configuration);
         }
+        // It is no death, either.
+        self.held.retain(|name| !name.starts_with(ENTRUSTED));
         let Err(error) = self.held.store_all() else { return Ok(Some(ExitCode::from(RESTART))) };
         tracing::error!("the service manager does not say that it keeps what is held: {error}");
         self.leaving = false;

@@ -37,6 +37,7 @@ pub mod channel;
 mod crashes;
 mod departure;
 mod held;
+mod history;
 mod patience;
 mod process;
 mod renewal;
@@ -65,6 +66,8 @@ use alarm::Alarm;
 pub use channel::{Channel, Letter, Message};
 use crashes::Crashes;
 use held::Held;
+pub use history::ENTRUSTED;
+use history::History;
 use process::{Phase, Process, Program};
 use renewal::Renewal;
 pub use renewal::answer_trial;
@@ -95,6 +98,8 @@ pub const SPARE_END: &str = "spare";
 
 /// How long an old one may take to make way.
 const TO_GIVE_WAY: Duration = Duration::from_secs(1);
+/// How long a dead one may take to be gone; nobody waits for it for longer.
+const TO_BE_GONE: Duration = Duration::from_secs(6);
 /// How often deadlines are looked at.
 const IDLE: Duration = Duration::from_millis(250);
 /// How long a new program must live before the one before it is forgotten.
@@ -172,9 +177,14 @@ impl Supervisor {
         let _ = scheduling::go_first();
         let (program, arguments) = (Program::own()?, arguments());
         let proven = !matches!(beginning, Beginning::Anew(_));
+        let mut crashes = Crashes::default();
         let (held, director, spare) = match beginning {
             Beginning::Anew(mut inherited) => {
-                let held = Held::new(service_manager::given_back(&mut inherited).into_iter().collect());
+                let mut held = Held::new(service_manager::given_back(&mut inherited).into_iter().collect());
+                let now = clock::now();
+                if let Some(history) = History::of(&held, now) {
+                    crashes = history.after_all(&mut held, now);
+                }
                 let director = Process::start(&program, &arguments, held.get(CONFIGURATION), clock::now())?;
                 (held, director, Spare::default())
             }
@@ -190,7 +200,7 @@ impl Supervisor {
             director,
             successor: None,
             spare,
-            crashes: Crashes::default(),
+            crashes,
             proven,
             ending: false,
             leaving: false,
@@ -201,6 +211,7 @@ impl Supervisor {
             alarm: Alarm::of_environment(),
         };
         if proven {
+            supervisor.recall(clock::now());
             supervisor.watch = supervisor.held.get(PULSES).and_then(|pages| supervisor.begin_watch(pages));
             supervisor.entrust_spare();
             supervisor.held.say(&format!("MAINPID={}", std::process::id()));
@@ -244,6 +255,7 @@ impl Supervisor {
         let looks = self.watch.is_some() || !matches!(self.director.phase, Phase::Ready(_));
         let turn = if looks { LOOK } else { IDLE };
         let turn = Timespec::try_from(turn).map_err(io::Error::other)?;
+        scheduling::rest(clock::now());
         match poll(&mut fds, Some(&turn)) {
             Ok(_) | Err(Errno::INTR) => Ok(()),
             Err(error) => Err(error.into()),
@@ -291,6 +303,7 @@ impl Supervisor {
                 (Message::Ready, _) => {
                     self.proven = true;
                     self.director.enter(Phase::Ready(now), now);
+                    self.remember();
                     self.spare.begin_after(now, self.crashes.trial());
                     self.held.take(BEFORE);
                     self.held.say(&format!("READY=1\nSTATUS=process {} forwards", self.director.id()));
@@ -300,6 +313,12 @@ impl Supervisor {
                 _ => {}
             }
         }
+    }
+
+    /// Whether the director may be waiting for the one before it to go: how long the kernel takes to put away what that had
+    /// open is not its fault.
+    fn waits_for_the_dead(&self, now: Duration) -> bool {
+        !self.dying.is_empty() && now < self.director.since + TO_BE_GONE
     }
 
     fn begin_watch(&self, pages: &OwnedFd) -> Option<Watch> {
@@ -359,12 +378,14 @@ impl Supervisor {
         let now = clock::now();
         let (phase, to_begin) = (self.director.phase, self.to_begin);
         let why = match phase {
-            Phase::Preparing | Phase::Beginning if self.proven && self.director.is_late(to_begin, now) => {
+            Phase::Preparing | Phase::Beginning
+                if self.proven && !self.waits_for_the_dead(now) && self.director.is_late(to_begin, now) =>
+            {
                 "does not begin"
             }
             Phase::GivingWay if self.director.is_late(TO_GIVE_WAY, now) => "does not make way",
             Phase::Ready(since) => {
-                if now > since + PROBATION && self.previous.take().is_some() {
+                if now > since + PROBATION && self.end_probation().is_some() {
                     self.renewal = Renewal::Due;
                 }
                 let Some((thread, hang)) = self.watch.as_mut().and_then(|watch| watch.look(now)) else { return };

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use rustix::fs::fstat;
 
-use super::watch::{Condition, LOOK, State};
+use super::watch::{Condition, NAP, State};
 
 /// Whatever the machine gives it: others have taken over long before.
 const AT_MOST: u32 = 3;
@@ -34,8 +34,7 @@ impl Patience {
     pub(super) fn is_over(&mut self, limit: Duration, now: Duration, condition: Option<Condition>) -> bool {
         let Some(Condition { used, state }) = condition else { return false };
         let begun = self.begun.get_or_insert(Begun { at: now, looked: now, used, asleep: Duration::ZERO });
-        // What is longer than two looks is the supervisor's own sleep.
-        let passed = now.saturating_sub(begun.looked).min(LOOK * 2);
+        let passed = now.saturating_sub(begun.looked).min(NAP);
         begun.looked = now;
         if state == State::Asleep {
             begun.asleep += passed;

@@ -2,9 +2,10 @@
 
 use std::ffi::OsString;
 use std::fmt;
-use std::fs::File;
+use std::fs::{File, OpenOptions};
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::os::unix::fs::OpenOptionsExt;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::Path;
 use std::process::{Command, ExitStatus};
@@ -36,7 +37,14 @@ impl Program {
 
     /// The one of this name now, if it can be trusted.
     pub(super) fn at(path: &Path) -> io::Result<Self> {
-        let file = File::open(path)?;
+        // What is no file must not keep the supervisor waiting.
+        let file = OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK).open(path)?;
+        Self::of(file.into())
+    }
+
+    /// The one of this descriptor, if it can be trusted.
+    pub(super) fn of(file: OwnedFd) -> io::Result<Self> {
+        let file = File::from(file);
         trust::check_program(&file)?;
         Ok(Self(file))
     }

@@ -13,7 +13,7 @@ use super::channel::{Letter, Message};
 use super::crashes::{Estate, Life, Next};
 use super::patience;
 use super::process::{Ended, Phase, Process};
-use super::{CONFIGURATION, IDLE, PROBATION, RESIGN, RINGS, Supervisor};
+use super::{CONFIGURATION, IDLE, PROBATION, RESIGN, Supervisor};
 use crate::sys::clock;
 
 /// How long a spare may take to go on with what is held, besides the time that a large table takes. Backups give a master three
@@ -45,8 +45,9 @@ impl Supervisor {
             return Ok(Some(self.exit_code(ended)));
         }
         if let Some((successor, program)) = self.successor.take() {
-            self.previous = Some(std::mem::replace(&mut self.program, program));
             self.spare.dismiss();
+            let previous = std::mem::replace(&mut self.program, program);
+            self.put_on_probation(previous);
             self.follow(successor, now);
             return Ok(None);
         }
@@ -86,7 +87,7 @@ impl Supervisor {
             Phase::Preparing | Phase::Beginning if self.director.late => Life::Late,
             Phase::Preparing | Phase::Waiting | Phase::Beginning | Phase::GivingWay => Life::None,
         };
-        if let Some(previous) = self.previous.take()
+        if let Some(previous) = self.end_probation()
             && life.is_shorter_than(PROBATION)
         {
             tracing::error!("the new program died at once: the one before it takes over");
@@ -94,6 +95,7 @@ impl Supervisor {
             self.spare.dismiss();
         }
         let next = self.crashes.died(now, life);
+        self.remember();
         if let Some(ended) = ended {
             tracing::error!("director {} died ({ended}): the next one takes over", self.director.id());
         }
@@ -108,11 +110,7 @@ impl Supervisor {
         if next.resign {
             self.resign();
         }
-        match next.estate {
-            Estate::All => {}
-            Estate::Connections => self.held.retain(|name| !name.starts_with(RINGS)),
-            Estate::Nothing => self.held.retain(|name| name == CONFIGURATION),
-        }
+        self.held.bequeath(next.estate);
         let least = if next.estate == Estate::Nothing { TO_BEGIN_ANEW } else { TO_BEGIN };
         self.to_begin = least + patience::to_look_through(self.held.iter());
         if !next.pause.is_zero() {

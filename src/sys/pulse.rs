@@ -29,7 +29,7 @@ const WAITERS: u32 = 0x8000_0000;
 /// The holder (FUTEX_TID_MASK).
 const HOLDER: u32 = 0x3fff_ffff;
 
-/// In the count of turns: the thread waits for something to do.
+/// In the count of turns: the thread is in the kernel's hands.
 const WAITING: u64 = 1;
 /// One turn.
 const TURN: u64 = 2;
@@ -38,7 +38,7 @@ const TURN: u64 = 2;
 #[repr(C, align(128))]
 struct Page {
     magic: AtomicU64,
-    /// Turns, and whether it waits.
+    /// Turns, and whether it waits for the kernel.
     turns: AtomicU64,
     /// The thread that has the page, by the kernel's number; and what the kernel adds.
     holder: AtomicU32,
@@ -66,7 +66,7 @@ unsafe impl Sync for Pulses {}
 pub struct Sign {
     /// Changes with every turn.
     pub turns: u64,
-    /// The thread waits for something to do, or is about to.
+    /// The thread is in the kernel's hands, or about to be: it waits for something to do, or has it send.
     pub waits: bool,
     /// The thread, by the kernel's number; `None` if nobody has the page.
     pub thread: Option<u32>,
@@ -189,7 +189,7 @@ impl Pulse {
         turns.store((turns.load(Ordering::Relaxed) & !WAITING) + TURN, Ordering::Relaxed);
     }
 
-    /// The thread is about to wait; its next turn says that it does not any more.
+    /// The thread is about to leave itself to the kernel, for as long as that takes; its next turn says that it is back.
     #[inline(always)]
     pub fn wait(&self) {
         let turns = &self.page().turns;

@@ -82,6 +82,8 @@ pub struct Worker<I, O = ()> {
     gathering: Gathering,
     /// The identification of the next IPv6 packet that is cut.
     next_id: u32,
+    /// Where it gives signs of life, while it runs.
+    pulse: Option<Pulse>,
 }
 
 impl<I: PacketIo> Worker<I> {
@@ -109,6 +111,7 @@ impl<I: PacketIo, O: Observer> Worker<I, O> {
             waiting: Waiting::default(),
             gathering: Gathering::default(),
             next_id,
+            pulse: None,
         }
     }
 
@@ -185,7 +188,19 @@ impl<I: PacketIo, O: Observer> Worker<I, O> {
                 Verdict::Drop(_) | Verdict::Gather => desk.outbox.discard(desk.io, frame),
             }
         }
+        self.send_all();
+    }
+
+    /// Sends and frees everything. While it sends, the kernel may do work of its own for a few of its ticks, at this thread's
+    /// cost: nobody must think that it loops.
+    fn send_all(&mut self) {
+        if let Some(pulse) = &self.pulse {
+            pulse.wait();
+        }
         self.outbox.empty(&mut self.io, self.forwarder.counters());
+        if let Some(pulse) = &self.pulse {
+            pulse.turn();
+        }
     }
 
     /// Decides once more about frames whose neighbour was missing, and gives up those that waited too long.
@@ -200,7 +215,7 @@ impl<I: PacketIo, O: Observer> Worker<I, O> {
             self.received.push(frame);
             self.handle(now, since);
         }
-        self.outbox.empty(&mut self.io, self.forwarder.counters());
+        self.send_all();
     }
 
     /// Gives up datagrams whose time is up, and tries again with those whose neighbour was missing, once there is news.
@@ -220,7 +235,7 @@ impl<I: PacketIo, O: Observer> Worker<I, O> {
             }
             at = desk.gathering.next_waiting(Some(whole));
         }
-        self.outbox.empty(&mut self.io, self.forwarder.counters());
+        self.send_all();
     }
 
     /// Turns until `stop` says so, and tells `pulse`. `clock` is read once a turn.
@@ -232,6 +247,7 @@ impl<I: PacketIo, O: Observer> Worker<I, O> {
         pulse: &Pulse,
     ) -> Self {
         let mut rest = Rest::default();
+        self.pulse = Some(pulse.clone());
         self.member.unpark();
         while !stop.load(std::sync::atomic::Ordering::Relaxed) {
             pulse.turn();

@@ -99,7 +99,7 @@ fn a_configuration_is_taken_from_nobody_without_all_rights() {
     };
     for (file, refusals) in [(by_nobody(words.clone()), 1), (open_to_changes(&words), 2)] {
         leave(file);
-        let refused = "wants held as configuration is not: it was not read by somebody with all rights";
+        let refused = "wants held as configuration is not: it was not made by somebody with all rights";
         director.says_times(refused, refusals);
         assert!(!mark.exists());
     }
@@ -118,6 +118,10 @@ fn a_program_that_is_not_roots_is_no_successor() {
     let (process, path) = (director.process(), lab.directory().join("another"));
     support::copy_program(&program(), &path);
     chown(&path, Some(NOBODY), None).expect("root may");
+    for odd in ["/usr/bin/env", "/dev/zero"] {
+        let told = director.upgrade(Path::new(odd));
+        assert!(told.contains("cannot start"), "{told}");
+    }
     let told = director.upgrade(&path);
     assert!(told.contains("others than root may write to it"), "{told}");
     assert_eq!(director.process(), process);

@@ -18,7 +18,9 @@ mod supervisor;
 mod thousand;
 mod traffic;
 
+use std::fs::Permissions;
 use std::net::SocketAddr;
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 use rustix::process::{Pid, Signal, kill_process};
@@ -195,8 +197,13 @@ fn a_program_that_does_not_start_replaces_nothing() {
     }
     let scene = Scene::new(Lab::nat(), V4, 2);
     let process = scene.director.process();
-    for (program, why) in [("/bin/false", "ended before"), ("/etc/hostname", "cannot start")] {
-        let told = scene.director.upgrade(Path::new(program));
+    // One of ours, as far as can be seen, that does nothing.
+    let idle = scene.lab.directory().join("idle");
+    std::fs::write(&idle, "#!/bin/false\nthis program is a director, and its supervisor: Ringmaster")
+        .expect("it is ours");
+    std::fs::set_permissions(&idle, Permissions::from_mode(0o755)).expect("it is ours");
+    for (program, why) in [(&*idle, "ended before"), (Path::new("/bin/false"), "no program of Ringmaster")] {
+        let told = scene.director.upgrade(program);
         assert!(told.contains(why), "{told}");
         scene.flow();
     }

@@ -2,11 +2,12 @@
 //! is only kept waiting.
 
 use std::net::{IpAddr, SocketAddr, SocketAddrV4, UdpSocket};
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::{Pid, Signal, kill_process, setpriority_process};
 
 use crate::pace::{Pace, now};
 use crate::support::config::Service;
@@ -110,6 +111,12 @@ fn a_spare_that_does_not_get_on_is_followed_with_the_rings() {
     scene.end_without_reckoning();
 }
 
+/// How often a worker is to hang: as often as it takes to measure the pause, or to see that there is one.
+fn hangs(word: &str) -> usize {
+    let wanted = std::env::var("SURVIVE_HANGS").ok().and_then(|number| number.parse().ok());
+    wanted.filter(|_| word == "spin").unwrap_or(3)
+}
+
 #[test]
 fn a_worker_that_hangs_is_replaced() {
     if !netns::available() {
@@ -117,10 +124,11 @@ fn a_worker_that_hangs_is_replaced() {
     }
     for (word, told, family) in [("spin", "loops", V6), ("block", "is blocked", V4)] {
         let scene = scene(Lab::dr(), family, 1);
-        let gaps = gaps(&scene, 3, |_| scene.cast(word));
-        scene.director.says_times(told, 3);
+        let faults = hangs(word);
+        let gaps = gaps(&scene, faults, |_| scene.cast(word));
+        scene.director.says_times(told, faults);
         let limit = if word == "spin" { 100 } else { 1500 };
-        assert!(gaps[1] < shared(Duration::from_millis(limit)), "half of them");
+        assert!(gaps[faults / 2] < shared(Duration::from_millis(limit)), "half of them");
         scene.end_without_reckoning();
     }
 }
@@ -148,6 +156,17 @@ fn watched() -> Duration {
     Duration::from_secs(seconds.unwrap_or(10))
 }
 
+/// How long the workers of a process have been ready to run, and have not run (`/proc/PID/task/TID/schedstat`).
+fn kept_waiting(process: Pid) -> Vec<Duration> {
+    let tasks = std::fs::read_dir(format!("/proc/{}/task", process.as_raw_nonzero())).expect("it is there");
+    let read = |task: &Path, name: &str| std::fs::read_to_string(task.join(name)).expect("it is there");
+    let workers = tasks.map(|task| task.expect("it can be read").path());
+    let workers = workers.filter(|task| read(task, "comm").starts_with("worker-"));
+    let waited = |task: &Path| read(task, "schedstat").split(' ').nth(1)?.parse().ok().map(Duration::from_nanos);
+    workers.map(|task| waited(&task).expect("it is a number")).collect()
+}
+
+/// Sixteen threads that take each core from whoever wants it, but for a hundredth.
 #[test]
 fn a_director_that_is_kept_waiting_does_not_hang() {
     if !netns::available() {
@@ -155,20 +174,27 @@ fn a_director_that_is_kept_waiting_does_not_hang() {
     }
     let scene = scene(Lab::nat(), V6, 2);
     let process = scene.director.process();
+    let before = kept_waiting(process);
     let stop = Arc::new(AtomicBool::new(false));
-    let loops: Vec<_> = (0..8)
-        .map(|_| {
-            let stop = Arc::clone(&stop);
-            std::thread::spawn(move || while !stop.load(Ordering::Relaxed) {})
+    let greedy = |_| {
+        let stop = Arc::clone(&stop);
+        std::thread::spawn(move || {
+            setpriority_process(None, -20).expect("root may");
+            while !stop.load(Ordering::Relaxed) {}
         })
-        .collect();
+    };
+    let loops: Vec<_> = (0..16).map(greedy).collect();
     std::thread::sleep(watched());
+    let after = kept_waiting(process);
     for signal in [Signal::STOP, Signal::CONT] {
         kill_process(process, signal).expect("it is there");
         std::thread::sleep(Duration::from_millis(1500));
     }
     stop.store(true, Ordering::Relaxed);
     loops.into_iter().for_each(|each| each.join().expect("it does nothing"));
+    let waited: Vec<_> = after.iter().zip(&before).map(|(&after, &before)| after - before).collect();
+    println!("the workers were kept waiting for {waited:?} of {:?}", watched());
+    assert!(waited.len() == 2 && waited.iter().all(|&waited| waited > watched() / 8), "they have not starved");
     assert_eq!(scene.director.process(), process);
     assert!(!scene.director.has_logged("hangs"));
     scene.end();

@@ -139,6 +139,47 @@ fn the_supervisor_becomes_a_program_that_has_proved_itself() {
     scene.end();
 }
 
+#[test]
+fn the_next_supervisor_knows_how_directors_have_died() {
+    if !netns::available() {
+        return;
+    }
+    let scene = Scene::new(Lab::dr(), V4, 1);
+    // A life of more than a second.
+    scene.until_spare_waits(0);
+    std::thread::sleep(std::time::Duration::from_millis(1100));
+    let die = || {
+        let begun = scene.begun();
+        kill(scene.director.process());
+        eventually("the next director forwards", || scene.begun() > begun);
+    };
+    (0..4).for_each(|_| die());
+    assert!(!scene.director.has_logged("again and again"));
+    scene.director.kill_supervisor();
+    // Either of these may be the fifth short life, by how long another supervisor takes.
+    (0..2).for_each(|_| die());
+    assert!(scene.director.has_logged("again and again"));
+    scene.end_without_reckoning();
+}
+
+#[test]
+fn a_new_program_stays_on_probation_under_the_next_supervisor() {
+    if !netns::available() {
+        return;
+    }
+    let scene = Scene::new(Lab::nat(), V6, 1);
+    let first = runs(scene.director.process());
+    let mortal = another(scene.lab.directory(), "mortal");
+    let told = scene.director.upgrade(&mortal);
+    assert!(told.contains("has taken over"), "{told}");
+    assert_eq!(runs(scene.director.process()), mortal);
+    scene.director.kill_supervisor();
+    scene.until_followed(kill);
+    assert!(scene.director.has_logged("the one before it takes over"));
+    assert_eq!(runs(scene.director.process()), first);
+    scene.end();
+}
+
 /// Zombies among its children.
 fn children_left(process: Pid) -> usize {
     let id = process.as_raw_nonzero();

@@ -132,7 +132,9 @@ impl Turns {
 
     /// Until a deadline, a packet or a command.
     fn wait(&self) {
-        let left = self.sessions.deadline().map(|deadline| deadline.saturating_sub(clock::now()));
+        let now = clock::now();
+        scheduling::rest(now);
+        let left = self.sessions.deadline().map(|deadline| deadline.saturating_sub(now));
         let left = left.and_then(|left| Timespec::try_from(left).ok());
         let mut fds = vec![PollFd::new(&*self.wake, PollFlags::IN)];
         fds.extend(self.sockets.ears().map(|ear| PollFd::from_borrowed_fd(ear, PollFlags::IN)));

@@ -117,7 +117,9 @@ impl Turns {
     }
 
     fn wait_for(&self, deadline: Option<Duration>) {
-        let left = deadline.map(|deadline| deadline.saturating_sub(clock::now()));
+        let now = clock::now();
+        scheduling::rest(now);
+        let left = deadline.map(|deadline| deadline.saturating_sub(now));
         let left = left.and_then(|left| Timespec::try_from(left).ok());
         let mut fds = vec![
             PollFd::new(&*self.wake, PollFlags::IN),
