@@ -49,7 +49,6 @@ fn requests_and_replies_stay_in_their_vlan() {
 
 /// Has a host send a tagged segment to this MAC address until another one sees something of the VLAN; gives the line of
 /// `tcpdump` about that.
-#[expect(clippy::disallowed_methods, reason = "how long a crossing is waited for is real time")]
 fn crossing((from, source, destination, flags): (&Namespace, &str, &str, &str), to: &str, at: &Namespace) -> String {
     let octet = |text: &str| u8::from_str_radix(text, 16).expect("MAC addresses are written so");
     let mut frame = tcp(source, destination, flags).bytes();
