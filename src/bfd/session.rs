@@ -36,6 +36,8 @@ pub struct Session {
     expires_at: Option<Duration>,
     detection: Duration,
     since: Duration,
+    /// It was up until the neighbour said AdminDown.
+    excused: bool,
     random: u32,
     out: Vec<Packet>,
     change: Option<Change>,
@@ -47,11 +49,13 @@ const UNHEARD: Remote =
 
 /// The session went up, or is up no longer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Change {
-    /// Whether it is up.
-    pub up: bool,
-    /// Why not.
-    pub diagnostic: Diagnostic,
+pub enum Change {
+    /// It is up.
+    Up,
+    /// It has failed, or was ended here.
+    Down(Diagnostic),
+    /// The neighbour has ended it on purpose, which says nothing of neighbour or path (RFC 5882, 4.2).
+    Excused,
 }
 
 impl Session {
@@ -69,6 +73,7 @@ impl Session {
             expires_at: None,
             detection: Duration::ZERO,
             since: now,
+            excused: false,
             random: seed.max(1),
             out: Vec::new(),
             change: None,
@@ -84,7 +89,8 @@ impl Session {
         if !standing.is_sound(now) {
             return None;
         }
-        let Standing { state, diagnostic, since, discriminator, remote, times, before, polling, detection } = standing;
+        let Standing { state, diagnostic, since, excused, discriminator, remote, times, before, polling, detection } =
+            standing;
         let heard = remote.discriminator != 0;
         let mut session = Self {
             state,
@@ -95,6 +101,7 @@ impl Session {
             expires_at: heard.then(|| now + detection),
             detection,
             since,
+            excused,
             ..Self::new(spec, discriminator, seed, now)
         };
         if session.is_up() && times != session.times() {
@@ -111,6 +118,7 @@ impl Session {
             state: self.state,
             diagnostic: self.diagnostic,
             since: self.since,
+            excused: self.excused,
             discriminator: self.discriminator,
             remote: self.remote,
             times: self.times(),
@@ -168,6 +176,11 @@ impl Session {
     /// Since when it has its state.
     pub fn since(&self) -> Duration {
         self.since
+    }
+
+    /// Whether it was up until the neighbour ended it on purpose, and has not been up again.
+    pub fn is_excused(&self) -> bool {
+        self.excused
     }
 
     /// Our name for it.
@@ -247,6 +260,9 @@ impl Session {
 
     /// The director ends: the neighbour is told, so that it does not wait in vain.
     pub fn stop(&mut self, now: Duration) {
+        if std::mem::take(&mut self.excused) {
+            self.change = Some(Change::Down(Diagnostic::Administrative));
+        }
         self.enter(State::AdminDown, Diagnostic::Administrative, now);
         (self.send_at, self.expires_at) = (None, None);
     }
@@ -275,7 +291,12 @@ impl Session {
         // Our interval changes with it, and is confirmed only between two that are up.
         (self.polling, self.before) = (up, None);
         if up != was_up {
-            self.change = Some(Change { up, diagnostic });
+            self.excused = !up && self.remote.state == State::AdminDown;
+            self.change = Some(match self.excused {
+                true => Change::Excused,
+                false if up => Change::Up,
+                false => Change::Down(diagnostic),
+            });
         }
         if self.speaks() {
             self.emit(false, now);

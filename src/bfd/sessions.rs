@@ -160,8 +160,9 @@ impl Sessions {
         let mut changes = Vec::new();
         for (number, Counted { session, counters }) in self.sessions.iter_mut().enumerate() {
             let Some(change) = session.take_change() else { continue };
-            counters.ups += u64::from(change.up);
-            counters.downs += u64::from(!change.up);
+            let up = change == Change::Up;
+            counters.ups += u64::from(up);
+            counters.downs += u64::from(!up);
             changes.push((number, change));
         }
         changes

@@ -15,6 +15,9 @@ pub struct Standing {
     pub(super) state: State,
     pub(super) diagnostic: Diagnostic,
     pub(super) since: Duration,
+    /// It was up until the neighbour ended it on purpose.
+    #[serde(default)]
+    pub(super) excused: bool,
     /// Our name for it.
     pub(super) discriminator: u32,
     pub(super) remote: Remote,
@@ -47,9 +50,9 @@ pub(super) struct Remote {
 const LONGEST: Duration = Duration::from_micros(u32::MAX as u64);
 
 impl Standing {
-    /// Whether the session is up.
-    pub fn is_up(&self) -> bool {
-        self.state == State::Up
+    /// Whether the session is up, or would be, had the neighbour not ended it on purpose.
+    pub fn counts_as_up(&self) -> bool {
+        self.state == State::Up || self.excused
     }
 
     /// Whether a session can stand so: whoever wrote it may have been dying, or mean harm.

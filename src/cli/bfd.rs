@@ -59,6 +59,7 @@ mod tests {
             neighbour: [192, 0, 2, 9].into(),
             state: "Up".into(),
             remote_state: "Up".into(),
+            excused: false,
             diagnostic: 0,
             seconds: 61,
             interval: 33_250,

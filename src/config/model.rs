@@ -80,6 +80,8 @@ pub struct Global {
     pub script_user: Option<User>,
     /// `notify_fifo` and `vrrp_notify_fifo`.
     pub pipes: Vec<Pipe>,
+    /// `fifo_write_vrrp_states_on_reload`: they are told all roles after a reload.
+    pub retells_roles: bool,
     /// `smtp_server` and `notification_email`: where mails go, if both are given.
     pub post: Option<Post>,
 }
@@ -93,6 +95,8 @@ pub struct VrrpInstance {
     pub addresses: Vec<VirtualAddress>,
     /// What its addresses are on that name no other interface: its interface, or the one with its virtual MAC address.
     pub device: String,
+    /// Whether its addresses take what no service is for, as any address of the host does (`no_accept`).
+    pub accepts: bool,
     /// `promote_secondaries`: removing one address of a network leaves the others.
     pub promotes: bool,
     /// `virtual_routes`.

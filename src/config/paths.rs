@@ -214,8 +214,8 @@ pub struct VirtualRule {
     pub source_ports: Option<(u16, u16)>,
     /// `dport`, first and last.
     pub destination_ports: Option<(u16, u16)>,
-    /// `priority`.
-    pub priority: Option<u32>,
+    /// `priority`: rules with lower ones are asked first.
+    pub priority: u32,
     /// `realms`. IPv4 only.
     pub realms: Option<Realms>,
     /// `suppress_prefixlength`: routes that are not longer do not count.

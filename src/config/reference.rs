@@ -23,6 +23,7 @@ fn row(page: &mut String, keyword: &Keyword) {
     let status = match keyword.support {
         Support::Acts | Support::Tunes => String::new(),
         Support::Later => " (no effect yet)".to_owned(),
+        Support::Otherwise(instead) => format!(" (no effect: {instead})"),
         Support::Unchecked => " (not checked yet: counts as up)".to_owned(),
         Support::Refused(reason) => format!(" (refused: {reason})"),
         Support::Removed(advice) => format!(" (ignored: {advice})"),

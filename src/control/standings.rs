@@ -207,7 +207,7 @@ mod tests {
         record.note(0, Some(session.standing())).unwrap();
         let found = read(&record).standing(&spec).unwrap();
         assert_eq!(found, session.standing());
-        assert!(found.is_up());
+        assert!(found.counts_as_up());
         assert_eq!(bfd::Session::resume(slow, found, 1, now).unwrap().standing(), found);
     }
 

@@ -96,6 +96,12 @@ impl Herald {
         }
     }
 
+    /// The roles as they are, in lines: of groups first, as keepalived tells them after a reload.
+    pub fn standing(&self) -> Vec<String> {
+        let everybody = self.groups.iter().map(|(group, _)| group).chain(&self.instances);
+        everybody.filter_map(|subject| subject.role.map(|role| subject.words(role.name()))).collect()
+    }
+
     /// A group has a role when all its members have it.
     fn groups_after(&mut self, instance: usize, to: Role) -> Vec<Notice> {
         let Self { instances, groups } = self;
@@ -187,7 +193,11 @@ impl Subject {
     }
 
     fn line(&self, word: &str) -> Notice {
-        Notice::Line(format!("{} \"{}\" {word} {}", self.kind, self.name, self.priority))
+        Notice::Line(self.words(word))
+    }
+
+    fn words(&self, word: &str) -> String {
+        format!("{} \"{}\" {word} {}", self.kind, self.name, self.priority)
     }
 }
 
@@ -305,6 +315,17 @@ mod tests {
             herald.instance("VI_1", &hooks, 100);
             assert_eq!(hear(&mut herald, 0, gone.clone()), expected);
         }
+    }
+
+    #[test]
+    fn roles_that_are_known_can_be_told_again() {
+        let mut herald = herald();
+        assert_eq!(herald.standing(), [""; 0]);
+        for instance in [0, 1] {
+            hear(&mut herald, instance, role(Role::Backup, 70));
+        }
+        let lines = ["GROUP \"G1\" BACKUP 0", "INSTANCE \"VI_1\" BACKUP 70", "INSTANCE \"VI_2\" BACKUP 70"];
+        assert_eq!(herald.standing(), lines);
     }
 
     #[test]

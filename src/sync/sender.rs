@@ -110,7 +110,7 @@ impl Sender {
         untimely.then(|| self.record(facts, slot, Ticks(0))).flatten()
     }
 
-    /// An entry, live or just ended, as a record. `None` if it is not for others: its server is gone, its template spent,
+    /// An entry, live or just ended, as a record. `None` if it is not for others: its server is gone (unless it has ended), its template spent,
     /// its client's port not known yet, its sequence numbers moved by what only this director has seen, its local
     /// end this director's own (full NAT), its two sides of different families, which records cannot tell, or the text of its
     /// call is not known at the moment.
@@ -126,7 +126,9 @@ impl Sender {
         };
         let real = Endpoint { port: entry.rport(), ..pair.end(Side::Real) };
         let family = key.client.family();
-        let told = pair.counts()
+        // Of a removed server there is nothing more to tell but that its connections have ended.
+        let has_server = if word.is_live() { pair.counts() } else { !pair.flags.has(PairFlags::BYPASS) };
+        let told = has_server
             && word.flags() & SPENT == 0
             && (is_template || key.port() != 0)
             && !(pair.flags.has(PairFlags::FTP) && facts.table.helper_word(slot) != 0)

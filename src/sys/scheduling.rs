@@ -88,6 +88,13 @@ pub fn go_sooner() -> io::Result<()> {
     Ok(rustix::process::setpriority_process(None, NICE)?)
 }
 
+/// Leaves the core to others of the same session or control group that want it (sched_yield(2)), and tells for how long.
+pub fn give_way() -> Duration {
+    let start = clock::now();
+    rustix::thread::sched_yield();
+    clock::now().saturating_sub(start)
+}
+
 /// Puts the calling thread among the others again.
 pub fn go_along() -> io::Result<()> {
     PLACE.with(Seat::leave);

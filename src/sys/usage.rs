@@ -1,11 +1,12 @@
 //! Who has used how much of the processors: `/proc/stat` and `/proc/PID/task/TID/schedstat` (proc(5)).
 
+use std::collections::HashMap;
 use std::fs;
 use std::time::Duration;
 
 /// How long each core has been busy since boot, with whatever it was, by the core's number. It counts in the kernel's
 /// ticks (`USER_HZ`, mostly of 10 ms). Empty if the kernel does not say.
-pub fn busy_cores() -> Vec<(usize, Duration)> {
+pub fn busy_cores() -> HashMap<usize, Duration> {
     let ticks_per_second = rustix::param::clock_ticks_per_second().max(1);
     let busy = |line: &str| {
         let (core, ticks) = busy_ticks(line)?;

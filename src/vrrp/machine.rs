@@ -335,7 +335,7 @@ impl Machine {
         if !respected {
             return Backup { preempt_at, ..backup };
         }
-        let interval = if self.version == Version::V3 { heard.interval } else { self.interval };
+        let interval = self.interval_of(heard);
         Backup {
             interval,
             down_at: Some(now + self.down_after(interval)),
@@ -390,7 +390,7 @@ impl Machine {
             if self.manners.answers_higher {
                 actions.push(Action::Send(self.priority));
             }
-            let interval = if self.version == Version::V3 { heard.interval } else { self.interval };
+            let interval = self.interval_of(heard);
             self.state = self.backup(master.own, interval, now);
             actions.push(Action::Leave);
             actions.push(Action::Entered(Role::Backup, Cause::Higher(heard.from, heard.priority)));
@@ -430,6 +430,12 @@ impl Machine {
     fn backup(&self, own: Addr, interval: Duration, now: Duration) -> State {
         let down_at = Some(now + self.down_after(interval));
         State::Backup(Backup { own, interval, down_at, preempt_at: None, down_by: Cause::Silence })
+    }
+
+    /// The interval to expect adverts of this master at. One of 0 cannot be meant: it would count as down at once.
+    fn interval_of(&self, heard: Heard) -> Duration {
+        let tells = self.version == Version::V3 && !heard.interval.is_zero();
+        if tells { heard.interval } else { self.interval }
     }
 
     fn down_after(&self, interval: Duration) -> Duration {

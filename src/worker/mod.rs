@@ -32,6 +32,7 @@ use crate::io::options::Poll;
 use crate::io::{BATCH, Batch, Frame, PacketIo, PortId};
 use crate::service::Snapshot;
 use crate::sys::pulse::Pulse;
+use crate::sys::scheduling;
 use crate::time::Tick;
 use crate::wire::parse;
 use outbox::Outbox;
@@ -250,26 +251,28 @@ impl<I: PacketIo, O: Observer> Worker<I, O> {
         self.member.unpark();
         while !stop.load(std::sync::atomic::Ordering::Relaxed) {
             pulse.turn();
-            if self.turn(clock()) != 0 {
-                rest.end();
-                continue;
+            let in_vain = self.turn(clock()) == 0;
+            match rest.next(in_vain, poll, self.inbox.shares_core()) {
+                Next::GoOn => {}
+                Next::Look => std::hint::spin_loop(),
+                Next::GiveWay => rest.gave_way(scheduling::give_way()),
+                Next::Doze => self.sleep(pulse, |io| io.doze(DOZE)),
+                Next::Sleep => {
+                    let at_most = if self.waiting.is_empty() { SLEEP } else { SHORT_SLEEP };
+                    self.sleep(pulse, |io| io.wait(at_most));
+                }
             }
-            let next = rest.next(poll, self.inbox.shares_core());
-            if next == Next::Look {
-                std::hint::spin_loop();
-                continue;
-            }
-            self.member.park();
-            pulse.wait();
-            if next == Next::Doze {
-                self.io.doze(DOZE);
-            } else {
-                self.io.wait(if self.waiting.is_empty() { SLEEP } else { SHORT_SLEEP });
-            }
-            self.member.unpark();
         }
         self.member.park();
         self
+    }
+
+    /// Sleeps by `how`. Nobody waits for this worker meanwhile.
+    fn sleep(&mut self, pulse: &Pulse, how: impl FnOnce(&mut I)) {
+        self.member.park();
+        pulse.wait();
+        how(&mut self.io);
+        self.member.unpark();
     }
 
     /// Gives all frames back that were held: the worker is about to end.

@@ -16,7 +16,9 @@ use ringmaster::sys::interface::Interface;
 use ringmaster::wire::Mac;
 use rustix::io::{FdFlags, fcntl_setfd};
 
-use super::{BACK, CLIENT, Network, VIP, assert_conserved, collect, forward};
+use super::{
+    BACK, CLIENT, Network, PATIENCE, QUIET, VIP, assert_conserved, collect, forward, forward_within, full_batch,
+};
 
 const FRAMES: usize = 256;
 const SLOTS: usize = 2 * FRAMES * 2;
@@ -79,15 +81,7 @@ fn what_waits_in_rings_is_met_by_the_next_worker() {
         // When it dies, 10 frames of a batch are in the transmit ring, of which the kernel was not told, and 54 are in hand;
         // 36 wait, and 50 more arrive while nobody is there.
         let end = send(100);
-        let mut hand = Batch::new();
-        for _ in 0..1000 {
-            io.receive(&mut hand);
-            if hand.is_full() {
-                break;
-            }
-            io.wait(Duration::from_millis(1));
-        }
-        assert!(hand.is_full());
+        let mut hand = full_batch(&mut io);
         let held = hand.len() as u32;
         let mut given: Batch = hand.drain(..10).collect();
         for frame in &given {
@@ -116,6 +110,9 @@ fn what_waits_in_rings_is_met_by_the_next_worker() {
 #[test]
 fn a_killed_process_takes_nothing_with_it_but_what_was_in_its_hands() {
     const KILLS: u32 = 12;
+    if let Ok(inherited) = std::env::var(INHERITED) {
+        return relay(&inherited);
+    }
     let Some((scene, io)) = Scene::new() else { return };
     let (client, server) = (scene.network.client(), scene.network.server());
     let front = scene.ports[0].interface.mac;
@@ -129,8 +126,8 @@ fn a_killed_process_takes_nothing_with_it_but_what_was_in_its_hands() {
         sent += count;
         sent
     };
-    let mut receive = || {
-        let number = server.receive(80)?;
+    let mut receive_within = |patience| {
+        let number = server.receive_within(patience, 80)?;
         assert!(last < Some(number), "{number} after {last:?}");
         last = Some(number);
         arrived += 1;
@@ -140,7 +137,7 @@ fn a_killed_process_takes_nothing_with_it_but_what_was_in_its_hands() {
         let mut relay = relay_over(&scene.network, &kept, server.mac);
         let first = send(10) - 10;
         // At least one of these passes it; then it is alive.
-        while receive().expect("the relay forwards") < first {}
+        while receive_within(PATIENCE).expect("the relay forwards") < first {}
         send(100);
         // Anywhere from at once to a millisecond later.
         let until = clock::now() + Duration::from_micros(u64::from(kill) * 90);
@@ -151,21 +148,19 @@ fn a_killed_process_takes_nothing_with_it_but_what_was_in_its_hands() {
     }
     let mut io = scene.attach(kept);
     let total = send(0);
-    for _ in 0..100 {
-        if forward(&mut io, server.mac, 1) == 0 {
-            break;
-        }
-    }
-    while receive().is_some() {}
+    while forward_within(QUIET, &mut io, server.mac, 1) > 0 {}
+    while receive_within(QUIET).is_some() {}
     assert!(total - arrived <= KILLS * BATCH as u32, "{arrived} of {total} in {KILLS} kills");
     assert!(arrived > KILLS * 20, "{arrived}: what came while nobody was there has arrived, for one");
     assert_conserved(&mut io, SLOTS);
 }
 
-/// Where the test above tells its relay which descriptors it has inherited, and where to send: `slots ledger d0 s0 MAC`.
+/// The test above.
+const RELAYED: &str = "attach::a_killed_process_takes_nothing_with_it_but_what_was_in_its_hands";
+/// Where it tells its relay which descriptors it has inherited, and where to send: `slots ledger d0 s0 MAC`.
 const INHERITED: &str = "RINGMASTER_TEST_INHERITED";
 
-/// Another process: this very program, in the part of `relay`.
+/// Another process: this very test, in the part of the relay.
 fn relay_over(network: &Network, kept: &Descriptors, to: Mac) -> Child {
     let files = [&kept.slots, &kept.ledger, &kept.sockets[0], &kept.sockets[1]];
     for file in files {
@@ -175,24 +170,22 @@ fn relay_over(network: &Network, kept: &Descriptors, to: Mac) -> Child {
     let program = std::env::current_exe().unwrap();
     network
         .director
-        .command(&format!("{} --exact attach::relay --ignored", program.display()))
+        .command(&format!("{} --exact {RELAYED}", program.display()))
         .env(INHERITED, format!("{} {to}", numbers.join(" ")))
         .stdout(Stdio::null())
         .spawn()
         .unwrap()
 }
 
-#[test]
-#[ignore = "a part of another test, in a process of its own"]
-fn relay() {
-    let Ok(inherited) = std::env::var(INHERITED) else { return };
+/// Forwards until it is killed.
+fn relay(inherited: &str) {
     let words: Vec<_> = inherited.split(' ').collect();
     // SAFETY: these descriptors were inherited for this, and nothing else here knows of them.
     let file = |at: usize| unsafe { OwnedFd::from_raw_fd(words[at].parse().unwrap()) };
     let kept = Descriptors { slots: file(0), ledger: file(1), sockets: vec![file(2), file(3)] };
     let octets: Vec<_> = words[4].split(':').map(|octet| u8::from_str_radix(octet, 16).unwrap()).collect();
     let mut io = XdpIo::attach(&ports(), FRAMES, kept).unwrap();
-    // Killed long before that.
+    // It is killed, or else ends when nobody needs it any more.
     forward(&mut io, Mac(octets.try_into().unwrap()), usize::MAX);
 }
 

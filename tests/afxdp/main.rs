@@ -7,7 +7,8 @@
 //!
 //! Every test runs over our own rings and over those of xsk-rs.
 //!
-//! Waits here are for the kernel to hand over frames that were already sent; all are bounded.
+//! Waits here are for the kernel to hand over frames that were already sent; all are bounded, by far more than it takes: on a busy
+//! machine it does so when a thread of its own gets a turn.
 
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
@@ -26,6 +27,7 @@ use ringmaster::io::options::{Attach, RingOptions, Transfer};
 use ringmaster::io::xdp::steer::{AttachMode, Counters, Fallback, Rules, Steering};
 use ringmaster::io::xdp::{Faults, Losses, Own, PortSetup, Rings, SetupError, XdpIo, XskRs};
 use ringmaster::io::{BATCH, Batch, HEADROOM, PacketIo, PortId};
+use ringmaster::sys::clock;
 use ringmaster::sys::interface::Interface;
 use ringmaster::wire::{Endpoint, Mac, ServiceKey};
 
@@ -59,6 +61,10 @@ const VIP: [u8; 4] = [10, 1, 0, 100];
 const SERVER: [u8; 4] = [10, 2, 0, 2];
 const DIRECTOR: [u8; 4] = [10, 2, 0, 1];
 const UDP: u8 = 17;
+/// How long may be waited for what must come.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// For so long nothing comes any more.
+const QUIET: Duration = Duration::from_millis(500);
 const FRONT: PortId = PortId(0);
 const BACK: PortId = PortId(1);
 
@@ -131,9 +137,14 @@ impl Station {
         self.link.send(&udp(self.mac, to, (source, source_port), (destination, port), number));
     }
 
-    /// The number in the next UDP packet to `port`.
+    /// The number in the next UDP packet to `port`, which must come.
     fn receive(&self, port: u16) -> Option<u32> {
-        let frame = self.link.next(Duration::from_millis(500), |frame| destination_port(frame) == Some(port))?;
+        self.receive_within(PATIENCE, port)
+    }
+
+    /// The same, if it comes before it has been quiet for so long.
+    fn receive_within(&self, patience: Duration, port: u16) -> Option<u32> {
+        let frame = self.link.next(patience, |frame| destination_port(frame) == Some(port))?;
         number(&frame)
     }
 }
@@ -175,10 +186,15 @@ fn number(frame: &[u8]) -> Option<u32> {
     }
 }
 
-/// Waits for `count` frames, for a second at most, and returns the numbers in them; the frames go back.
+/// Waits for `count` frames and returns the numbers in them; the frames go back.
 fn collect<R: Rings>(io: &mut XdpIo<R>, count: usize) -> Vec<u32> {
-    let mut numbers = Vec::new();
-    for _ in 0..1000 {
+    collect_within(PATIENCE, io, count)
+}
+
+/// The same, but for so long at most.
+fn collect_within<R: Rings>(patience: Duration, io: &mut XdpIo<R>, count: usize) -> Vec<u32> {
+    let (mut numbers, begin) = (Vec::new(), clock::now());
+    while clock::now() < begin + patience {
         let mut batch = Batch::new();
         io.receive(&mut batch);
         for frame in &batch {
@@ -194,6 +210,25 @@ fn collect<R: Rings>(io: &mut XdpIo<R>, count: usize) -> Vec<u32> {
     numbers
 }
 
+/// Receives until a batch is full.
+fn full_batch<R: Rings>(io: &mut XdpIo<R>) -> Batch {
+    let mut batch = Batch::new();
+    until("a batch is full", || {
+        io.receive(&mut batch);
+        batch.is_full()
+    });
+    batch
+}
+
+/// Looks every millisecond whether `holds`, and panics with `what` when patience ends.
+fn until(what: &str, mut holds: impl FnMut() -> bool) {
+    let begin = clock::now();
+    while !holds() {
+        assert!(clock::now() < begin + PATIENCE, "waited in vain: {what}");
+        std::thread::sleep(Duration::from_millis(1));
+    }
+}
+
 /// Nothing is in hand, nothing is being sent, nothing is missing.
 fn assert_conserved<R: Rings>(io: &mut XdpIo<R>, slots: usize) {
     io.flush();
@@ -207,8 +242,13 @@ const MODES: [(Attach, AttachMode); 3] =
 
 /// Forwards what has come in to the back port, with its destination MAC changed to `to`, until `count` were received.
 fn forward<R: Rings>(io: &mut XdpIo<R>, to: Mac, count: usize) -> usize {
-    let mut received = 0;
-    for _ in 0..2000 {
+    forward_within(PATIENCE, io, to, count)
+}
+
+/// The same, but for so long at most.
+fn forward_within<R: Rings>(patience: Duration, io: &mut XdpIo<R>, to: Mac, count: usize) -> usize {
+    let (mut received, begin) = (0, clock::now());
+    while clock::now() < begin + patience {
         let mut batch = Batch::new();
         io.receive(&mut batch);
         received += batch.len();
@@ -251,7 +291,7 @@ fn served_packets_come_to_the_ring_and_the_rest_to_the_kernel<R: Rings + Send>()
         server.send(back, (SERVER, 8080), (CLIENT, 40000), 7);
         assert_eq!(collect(&mut io, 1), [7]);
         let check = network.director.enter(|| std::net::UdpSocket::bind("10.2.0.1:40000").unwrap());
-        check.set_read_timeout(Some(Duration::from_secs(1))).unwrap();
+        check.set_read_timeout(Some(PATIENCE)).unwrap();
         server.send(back, (SERVER, 8080), (DIRECTOR, 40000), 8);
         let mut answer = [0; 64];
         check.recv(&mut answer).expect("the reply of a health check comes to the kernel");
@@ -269,7 +309,7 @@ fn rules_can_be_changed_and_what_no_socket_takes_falls_back<R: Rings + Send>() {
     let (mut steering, mut io) = network.start::<R>(Attach::Auto, Transfer::Copy, &[0], 256);
     let front = network.director.enter(|| Interface::query("d0").unwrap().mac);
     let kernel = network.director.enter(|| std::net::UdpSocket::bind("10.1.0.100:80").unwrap());
-    kernel.set_read_timeout(Some(Duration::from_millis(200))).unwrap();
+    kernel.set_read_timeout(Some(PATIENCE)).unwrap();
     let mut buffer = [0; 64];
 
     client.send(front, (CLIENT, 40000), (VIP, 80), 1);
@@ -285,12 +325,10 @@ fn rules_can_be_changed_and_what_no_socket_takes_falls_back<R: Rings + Send>() {
     drop(io);
     let before = steering.counters().unwrap().dropped;
     client.send(front, (CLIENT, 40000), (VIP, 80), 4);
-    // On a busy machine the kernel may take its time.
-    let all_dropped = (0..10).any(|_| {
-        assert!(kernel.recv(&mut buffer).is_err(), "dropped");
-        steering.counters().unwrap().dropped == before + 1
-    });
-    assert!(all_dropped, "{:?}", steering.counters());
+    until("it is dropped", || steering.counters().unwrap().dropped == before + 1);
+    kernel.set_read_timeout(Some(Duration::from_millis(200))).unwrap();
+    assert!(kernel.recv(&mut buffer).is_err(), "dropped");
+    kernel.set_read_timeout(Some(PATIENCE)).unwrap();
     steering.set_fallback(Fallback::Pass).unwrap();
     client.send(front, (CLIENT, 40000), (VIP, 80), 5);
     kernel.recv(&mut buffer).expect("passed");
@@ -325,15 +363,7 @@ fn slots_come_round_in_the_order_in_which_they_went<R: Rings + Send>() {
         for number in 0..BATCH as u32 {
             client.send(front, (CLIENT, 40000), (VIP, 80), number);
         }
-        let mut batch = Batch::new();
-        for _ in 0..1000 {
-            io.receive(&mut batch);
-            if batch.is_full() {
-                break;
-            }
-            io.wait(Duration::from_millis(1));
-        }
-        assert!(batch.is_full(), "round {round}: {} frames", batch.len());
+        let mut batch = full_batch(&mut io);
         let places: Vec<_> = batch.iter().map(|frame| io.slot_mut(frame).as_ptr() as usize).collect();
         let ascending = places.windows(2).filter(|pair| pair[1].wrapping_sub(pair[0]) == 2048).count();
         // Kernels that send 32 frames a call give them back in two pieces.
@@ -379,7 +409,8 @@ fn a_worker_can_own_several_queues_and_workers_can_share_a_port<R: Rings + Send>
     });
     second.connect(&mut steering).unwrap();
     send();
-    let mut numbers = collect(&mut first, 64);
+    // How many come to each is not known: none of them any more when it has been quiet.
+    let mut numbers = collect_within(QUIET, &mut first, 64);
     let of_first = numbers.len();
     numbers.extend(collect(&mut second, 64 - of_first));
     assert!((1..64).contains(&of_first), "both queues were met, not {of_first} of 64 frames on one");
@@ -403,7 +434,7 @@ fn packets_may_grow_into_the_headroom_and_shrink<R: Rings + Send>() {
         assert_eq!(io.in_hand(), 1);
         io.transmit(BACK, &mut batch);
         io.flush();
-        let sent = server.link.next(Duration::from_millis(500), |frame| destination_port(frame) == Some(9));
+        let sent = server.link.next(PATIENCE, |frame| destination_port(frame) == Some(9));
         assert_eq!(sent.as_ref(), Some(&packet), "shifted by {shift}");
     }
     assert_conserved(&mut io, 2 * 256 * 2);
@@ -444,6 +475,12 @@ fn what_finds_no_room_is_counted<R: Rings + Send>() {
     for number in 0..BATCH as u32 + 10 {
         client.send(front, (CLIENT, 40000), (VIP, 80), number);
     }
+    // All of it before the worker looks, who would make room.
+    let lost = || {
+        let Losses { ring_full, no_slot, .. } = gauge.losses().unwrap();
+        ring_full + no_slot
+    };
+    until("the rest has found no room", || lost() == 10);
     assert_eq!(collect(&mut io, BATCH), (0..BATCH as u32).collect::<Vec<_>>());
     let Losses { ring_full, no_slot, dropped, invalid } = gauge.losses().unwrap();
     assert_eq!((ring_full + no_slot, dropped, invalid), (10, no_slot, 0), "{ring_full} {no_slot}");

@@ -14,11 +14,11 @@ use ringmaster::sys::memfd;
 use rustix::fs::{MemfdFlags, memfd_create};
 use rustix::process::{Pid, PidfdFlags, PidfdGetfdFlags, Signal, kill_process, pidfd_getfd, pidfd_open};
 
-use crate::support::director::{Director, program};
-use crate::support::eventually;
+use crate::support::director::{Director, own_settings, program};
 use crate::support::hosts::Family::V4;
 use crate::support::lab::Lab;
 use crate::support::netns;
+use crate::support::{self, eventually};
 
 /// Whom a director runs as.
 const NOBODY: u32 = 65534;
@@ -54,9 +54,9 @@ fn words(lab: &Lab, mark: &Path) -> Vec<u8> {
     let config = lab.config(&[lab.service(V4)]);
     let at = config.find("vrrp_instance ").expect("it has one");
     let at = at + config[at..].find('\n').expect("as above") + 1;
-    let socket = format!("ringmaster {{\n    socket {}\n}}\n", lab.directory().join("ringmaster.sock").display());
+    let settings = own_settings(lab.directory(), &config);
     let file = lab.directory().join("planted.conf");
-    std::fs::write(&file, format!("{}{told}{}\n{socket}", &config[..at], &config[at..])).expect("it is ours");
+    std::fs::write(&file, format!("{}{told}{}\n{settings}", &config[..at], &config[at..])).expect("it is ours");
     let (_, reading) = Reading::load(&file, &LoadOptions::default()).expect("it is sound");
     serde_json::to_vec(&reading).expect("it is plain data")
 }
@@ -100,7 +100,7 @@ fn a_configuration_is_taken_from_nobody_without_all_rights() {
     for (file, refusals) in [(by_nobody(words.clone()), 1), (open_to_changes(&words), 2)] {
         leave(file);
         let refused = "wants held as configuration is not: it was not made by somebody with all rights";
-        assert_eq!(director.log().matches(refused).count(), refusals);
+        director.says_times(refused, refusals);
         assert!(!mark.exists());
     }
     // From somebody with all rights it would have been: what is above has not been refused for another reason.
@@ -116,7 +116,7 @@ fn a_program_that_is_not_roots_is_no_successor() {
     let lab = Lab::nat();
     let director = lab.start(&[lab.service(V4)]);
     let (process, path) = (director.process(), lab.directory().join("another"));
-    std::fs::copy(program(), &path).expect("it is ours");
+    support::copy_program(&program(), &path);
     chown(&path, Some(NOBODY), None).expect("root may");
     for odd in ["/usr/bin/env", "/dev/zero"] {
         let told = director.upgrade(Path::new(odd));

@@ -114,6 +114,29 @@ fn the_tcp_option_names_client_and_port() {
     }
 }
 
+/// Two addresses with a port each, and one server: there is room for two.
+#[test]
+fn who_finds_no_local_end_left_is_counted_and_told_of() {
+    if !netns::available() {
+        return;
+    }
+    let lab = lab();
+    let one = lab.service(V4);
+    let service = Service { method: TOA, servers: one.servers[..1].to_vec(), ..one };
+    let config = lab.config(&[service]) + "ringmaster {\n    local_ports 2000 2000\n}\n";
+    let director = Director::start(&lab.director, lab.directory(), &(LOCALS.to_owned() + &config));
+    let open = || lab.client.enter(|| http::connect(lab.clients(V4)[0], (lab.vip(V4), 80).into()));
+    let held = [open(), open()];
+    assert!(held.iter().all(Result::is_ok), "{held:?}");
+    assert!(open().is_err(), "{}", director.connections());
+    eventually("the log says that it began", || director.has_logged("no local address and port left"));
+    eventually("the log says that it is over", || director.has_logged("local addresses and ports again"));
+    let status = director.status();
+    let counted = status.lines().find(|line| line.contains("no-local-end")).expect("it is counted");
+    assert_eq!(director.connections().matches("ESTABLISHED").count(), 2, "{counted}: {}", director.connections());
+    drop(held);
+}
+
 #[test]
 fn datagrams_are_translated_at_both_ends_too() {
     if !netns::available() {

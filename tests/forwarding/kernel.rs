@@ -1,9 +1,11 @@
 //! What is not the director's stays with the kernel, on the same interfaces.
 
+use std::fmt::Display;
 use std::io::{Read, Write};
 use std::net::{IpAddr, SocketAddr, TcpListener, TcpStream};
 
 use crate::support::config::{QUICK_TCP_CHECK, Service};
+use crate::support::director::Director;
 use crate::support::hosts::Family::{V4, V6};
 use crate::support::http;
 use crate::support::lab::Lab;
@@ -22,6 +24,36 @@ fn ping_of_the_vip_and_of_the_director_is_answered() {
     }
     for address in ["198.51.100.1", "2001:db8:1::1"] {
         lab.client.exec(&format!("ping -q -c 3 -i 0.1 -W 2 {address}"));
+    }
+}
+
+/// `no_accept`, the Accept_Mode of RFC 9568: services are reached and neighbours find the address, and that is all.
+#[test]
+fn an_address_that_accepts_nothing_serves_all_the_same() {
+    if !netns::available() {
+        return;
+    }
+    let lab = Lab::nat();
+    let open = lab.config(&[lab.service(V4), lab.service(V6)]).replace("priority 255", "priority 200");
+    let director =
+        Director::start(&lab.director, lab.directory(), &open.replace("priority 200", "priority 200\n    no_accept"));
+    let answers = |address: &dyn Display| {
+        let ping = lab.client.command(&format!("ping -q -c 1 -W 1 {address}")).output();
+        ping.expect("ping is installed").status.success()
+    };
+    lab.client.exec("ip neighbour flush all");
+    for family in [V4, V6] {
+        assert_eq!(shares(&lab.ask(family, 80, 0, 6)), alike(2), "{family:?}");
+        assert!(!answers(&lab.vip(family)), "{family:?}");
+    }
+    assert!(answers(&"198.51.100.1") && answers(&"2001:db8:1::1"), "the director's own addresses are not closed");
+    let refused = director.status();
+    assert!(refused.contains("\"refused-no-accept\":2"), "{refused}");
+
+    director.reload(&open);
+    for family in [V4, V6] {
+        eventually("it is open", || answers(&lab.vip(family)));
+        assert_eq!(lab.ask(family, 80, 0, 3).len(), 3);
     }
 }
 

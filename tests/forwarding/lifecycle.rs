@@ -67,7 +67,7 @@ fn a_hangup_reloads_services_and_loses_no_connection() {
         director.reload(&lab.config(&[two.clone(), lab.service(V6)]));
         download.join().expect("the download arrives unchanged");
     });
-    assert!(director.has_logged("reloaded, 2 virtual services"), "{}", director.log());
+    director.says("reloaded, 2 virtual services");
     assert_eq!(shares(&lab.ask(V4, 80, 0, 4)), [("server-2", 2), ("server-3", 2)].into());
     assert_eq!(shares(&lab.ask(V6, 80, 0, 3)), alike(1));
     // A file with an error, and one that asks for what only a start can do, change nothing.
@@ -76,7 +76,7 @@ fn a_hangup_reloads_services_and_loses_no_connection() {
         (format!("{}ringmaster {{\n    frames 512\n}}\n", lab.config(&[two])), "restart it"),
     ] {
         director.reload(&config);
-        assert!(director.has_logged(why), "{}", director.log());
+        director.says(why);
         assert_eq!(shares(&lab.ask(V6, 80, 0, 3)), alike(1));
     }
     assert!(director.end_by(Signal::TERM).success());

@@ -87,6 +87,16 @@ fn a_worker_knows_whether_others_use_its_core() {
     drop(other);
 }
 
+#[test]
+fn workers_on_one_core_are_each_others_company() {
+    if !netns::available() {
+        return;
+    }
+    let lab = Lab::nat();
+    let director = forwards(&lab, "workers 2\ncpus 0\npoll spin");
+    eventually("both have company", || director.ask("status").contains("2 on a core that others use too"));
+}
+
 /// A process that uses all of a core that it gets, as long as the value lives.
 struct Busy(Child);
 

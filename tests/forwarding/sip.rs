@@ -38,8 +38,14 @@ impl Telephony {
     fn asks(&self, call: &str) -> usize {
         let invite = message("INVITE", call);
         self.phone.send_to(&invite, self.vip).expect("there is a route");
-        let heard = self.proxies.iter().position(|proxy| heard(proxy).is_some_and(|(text, _)| text == invite));
-        let proxy = heard.unwrap_or_else(|| panic!("nobody hears of {call}"));
+        let mut proxy = 0;
+        eventually(&format!("a proxy hears of {call}"), || {
+            let hears = |socket: &UdpSocket| heard(socket).is_some_and(|(text, _)| text == invite);
+            self.proxies.iter().position(hears).is_some_and(|number| {
+                proxy = number;
+                true
+            })
+        });
         assert_eq!(self.is_told(proxy, call), self.vip, "{call}");
         proxy
     }
@@ -49,8 +55,14 @@ impl Telephony {
         let told = message("NOTIFY", call);
         let to = self.phone.local_addr().expect("it is bound");
         self.proxies[proxy].send_to(&told, to).expect("there is a route");
-        let (text, from) = heard(&self.phone).unwrap_or_else(|| panic!("the phone is not told of {call}"));
-        assert_eq!(text, told);
+        let mut from = to;
+        eventually(&format!("the phone is told of {call}"), || {
+            heard(&self.phone).is_some_and(|(text, sender)| {
+                assert_eq!(text, told);
+                from = sender;
+                true
+            })
+        });
         from
     }
 }

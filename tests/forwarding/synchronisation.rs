@@ -7,7 +7,7 @@ use std::os::unix::net::UnixStream;
 use rustix::process::Signal;
 
 use crate::support::config::Service;
-use crate::support::director::Director;
+use crate::support::director::{Director, program};
 use crate::support::eventually;
 use crate::support::hosts::Family::{self, V4, V6};
 use crate::support::http;
@@ -74,6 +74,36 @@ fn who_returns_with_a_higher_priority_learns_all_before_it_preempts() {
     connections.into_iter().for_each(Connection::finish);
 }
 
+/// Its server goes here alone: the other director would keep the connection for a quarter of an hour, and tell of it again.
+#[test]
+fn what_ends_before_its_time_ends_everywhere_and_does_not_come_back() {
+    if !netns::available() {
+        return;
+    }
+    let scene = Scene::new();
+    let key = "sync_key a-secret-of-sixteen-letters";
+    let (first, second) = (scene.start_first(V4, key), scene.start_second(V4, key));
+    let is_in_sync = |director: &Director| status(director).contains("\"in_sync\":true");
+    eventually("they know each other", || is_in_sync(&first) && is_in_sync(&second));
+    scene.give_address(V4, &scene.lab.director);
+    let (mut gone, kept) = (scene.connect(V4), scene.connect(V4));
+    eventually("the other director knows of both", || knows(&second, &gone) && knows(&second, &kept));
+
+    scene.remove_server_of(&first, &gone);
+    gone.stream.write_all(b"Host: ").expect("the connection was open");
+    eventually("it has ended here", || !knows(&first, &gone));
+    eventually("it has ended there", || !knows(&second, &gone));
+    assert!(knows(&second, &kept) && status(&second).contains("\"sync-deleted\":1,"), "{}", second.connections());
+    drop(second);
+    let second = scene.start_second(V4, key);
+    eventually("who joins anew is told everything", || is_in_sync(&second) && knows(&second, &kept));
+    assert!(!knows(&second, &gone), "{}", second.connections());
+
+    kept.finish();
+    eventually("an orderly end is told, too", || !second.connections().contains("ESTABLISHED"));
+    assert!(!first.connections().contains("ESTABLISHED"));
+}
+
 #[test]
 fn who_has_another_key_is_told_nothing_and_says_so() {
     if !netns::available() {
@@ -86,6 +116,7 @@ fn who_has_another_key_is_told_nothing_and_says_so() {
     let connection = scene.connect(V4);
     eventually("strange messages are counted", || !status(&second).contains("\"sync-forged\":0"));
     assert!(!knows(&second, &connection));
+    assert_eq!(second.log().matches("has another `sync_key`").count(), 1, "{}", second.log());
 }
 
 #[test]
@@ -163,6 +194,18 @@ impl Scene {
         stream.write_all(b"GET / HTTP/1.0\r\n").expect("the connection is open");
         let port = stream.local_addr().expect("it is connected").port();
         Connection { stream, port }
+    }
+
+    /// Removes the server that the connection leads to from one director's service.
+    fn remove_server_of(&self, director: &Director, connection: &Connection) {
+        let port = format!(":{} ", connection.port);
+        let listed = director.connections();
+        let line = listed.lines().find(|line| line.contains(&port)).expect("the connection is there");
+        let server = line.split_whitespace().last().expect("the server comes last");
+        let mut command = std::process::Command::new(program());
+        command.args(["ipvsadm", "-d", "-t", &format!("{}:80", self.lab.vip(V4)), "-r", server]);
+        let status = command.env("RINGMASTER_SOCKET", director.socket()).status();
+        assert!(status.is_ok_and(|status| status.success()), "{command:?}");
     }
 
     fn give_address(&self, family: Family, host: &Namespace) {

@@ -3,7 +3,6 @@
 
 use std::io::{BufRead, BufReader};
 use std::process::{Child, Stdio};
-use std::time::{Duration, Instant};
 
 use ringmaster::sys::packet::FrameSender;
 use tempfile::TempDir;
@@ -11,6 +10,7 @@ use tempfile::TempDir;
 use crate::packets::tcp;
 use crate::support::config::{Service, instance};
 use crate::support::director::Director;
+use crate::support::eventually;
 use crate::support::hosts::host;
 use crate::support::netns::{self, Namespace, veth};
 
@@ -49,6 +49,7 @@ fn requests_and_replies_stay_in_their_vlan() {
 
 /// Has a host send a tagged segment to this MAC address until another one sees something of the VLAN; gives the line of
 /// `tcpdump` about that.
+#[expect(clippy::disallowed_methods, reason = "how long a crossing is waited for is real time")]
 fn crossing((from, source, destination, flags): (&Namespace, &str, &str, &str), to: &str, at: &Namespace) -> String {
     let octet = |text: &str| u8::from_str_radix(text, 16).expect("MAC addresses are written so");
     let mut frame = tcp(source, destination, flags).bytes();
@@ -56,12 +57,11 @@ fn crossing((from, source, destination, flags): (&Namespace, &str, &str, &str), 
     frame.splice(12..12, [[0x81, 0], VLAN.to_be_bytes()].concat());
     let (sender, link) = from.enter(|| (FrameSender::open().expect("root may"), index(from)));
     let mut seen = Watch::begin(at);
-    let (line, end) = (seen.line(), Instant::now() + Duration::from_secs(20));
-    while !line.is_finished() && Instant::now() < end {
+    let line = seen.line();
+    eventually("a frame of the VLAN arrives", || {
         sender.send(link, &frame).expect("the interface is up");
-        std::thread::sleep(Duration::from_millis(50));
-    }
-    seen.end();
+        line.is_finished()
+    });
     line.join().expect("it only reads")
 }
 
@@ -96,8 +96,10 @@ impl Watch {
         let mut said = BufReader::new(self.0.stdout.take().expect("it was piped")).lines();
         std::thread::spawn(move || said.next().and_then(Result::ok).unwrap_or_default())
     }
+}
 
-    fn end(&mut self) {
+impl Drop for Watch {
+    fn drop(&mut self) {
         let _ = self.0.kill();
         let _ = self.0.wait();
     }

@@ -200,6 +200,18 @@ impl Director {
         self.log.lock().expect("no holder panics").join("\n")
     }
 
+    /// Waits until it has written this to standard error: its words come by a pipe, and may come late.
+    pub fn says(&self, text: &str) {
+        eventually(&format!("the director says `{text}`"), || self.has_logged(text));
+    }
+
+    /// Waits until it has written this so many times, and panics if it was more often.
+    pub fn says_times(&self, text: &str, times: usize) {
+        let count = || self.log().matches(text).count();
+        eventually(&format!("the director says `{text}`, {times} times"), || count() >= times);
+        assert_eq!(count(), times, "the director says `{text}`");
+    }
+
     /// Where its control socket is.
     pub fn socket(&self) -> &Path {
         &self.socket
@@ -265,10 +277,17 @@ fn status_id(status: &str, name: &str) -> Option<Pid> {
     id.and_then(Pid::from_raw)
 }
 
-/// Writes the configuration with a control socket of its own (namespaces share the file system), and gives both paths.
+/// Writes the configuration with what each test's director has of its own, and gives the paths of file and control socket.
 fn write_config(directory: &Path, config: &str) -> (PathBuf, PathBuf) {
-    let (file, socket) = (directory.join("keepalived.conf"), directory.join("ringmaster.sock"));
-    let settings = format!("ringmaster {{\n    socket {}\n}}\n", socket.display());
-    std::fs::write(&file, format!("{config}\n{settings}")).expect("the lab's directory is writable");
-    (file, socket)
+    let file = directory.join("keepalived.conf");
+    std::fs::write(&file, format!("{config}\n{}", own_settings(directory, config)))
+        .expect("the lab's directory is writable");
+    (file, directory.join("ringmaster.sock"))
+}
+
+/// A control socket (namespaces share the file system), and a small connection table unless the configuration asks for another:
+/// without optimisation the usual one takes most of a start to make.
+pub fn own_settings(directory: &Path, config: &str) -> String {
+    let room = if config.contains("connections ") { "" } else { "    connections 50000\n" };
+    format!("ringmaster {{\n    socket {}\n{room}}}\n", directory.join("ringmaster.sock").display())
 }

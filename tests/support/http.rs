@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use socket2::{Domain, Socket, Type};
 
+use super::shared;
+
 /// What the test servers answer to `GET /`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Answer {
@@ -44,9 +46,10 @@ pub fn connect(from: IpAddr, to: SocketAddr) -> io::Result<TcpStream> {
     let socket = Socket::new(Domain::for_address(to), Type::STREAM, None)?;
     socket.bind(&SocketAddr::new(from, 0).into())?;
     // Time for a SYN that is lost three times.
-    socket.connect_timeout(&to.into(), Duration::from_secs(8))?;
+    socket.connect_timeout(&to.into(), shared(Duration::from_secs(8)))?;
     let stream = TcpStream::from(socket);
-    stream.set_read_timeout(Some(Duration::from_secs(10)))?;
-    stream.set_write_timeout(Some(Duration::from_secs(10)))?;
+    let patience = shared(Duration::from_secs(10));
+    stream.set_read_timeout(Some(patience))?;
+    stream.set_write_timeout(Some(patience))?;
     Ok(stream)
 }

@@ -17,6 +17,16 @@ pub fn available() -> bool {
     available
 }
 
+/// keepalived's own processes go first, as our threads do that hold elections and BFD sessions: else it would be a busy machine
+/// that decides about roles.
+pub const GOES_FIRST: &str = "global_defs {
+    vrrp_rt_priority 1
+    vrrp_rlimit_rttime 1000000
+    bfd_rt_priority 1
+    bfd_rlimit_rttime 1000000
+}
+";
+
 /// A running keepalived with its children for VRRP and BFD. Dropped, it is asked to end.
 pub struct Keepalived {
     child: Child,
@@ -27,7 +37,7 @@ impl Keepalived {
     /// Starts it; its files are put into `place`.
     pub fn start(host: &Namespace, place: &Path, config: &str) -> Self {
         let file = |name: &str| place.join(name).display().to_string();
-        std::fs::write(file("ka.conf"), config).expect("the test's directory is writable");
+        std::fs::write(file("ka.conf"), format!("{GOES_FIRST}{config}")).expect("the test's directory is writable");
         let pids = ["p", "r", "c", "b"].map(|which| format!("-{which} {}", file(&format!("ka.{which}.pid")))).join(" ");
         let line = format!("keepalived -n -l -D -f {} {pids}", file("ka.conf"));
         let log = std::fs::File::create(place.join("ka.log")).expect("as above");

@@ -7,6 +7,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use super::netns::Namespace;
+use super::shared;
 
 /// The longest datagram.
 const LONGEST: usize = 65536;
@@ -48,7 +49,7 @@ impl Drop for Echo {
 /// inside the client's namespace.
 pub fn ask(from: SocketAddr, to: SocketAddr, text: &str) -> std::io::Result<String> {
     let socket = UdpSocket::bind(from)?;
-    socket.set_read_timeout(Some(Duration::from_secs(3)))?;
+    socket.set_read_timeout(Some(shared(Duration::from_secs(3))))?;
     socket.connect(to)?; // the kernel then refuses answers from elsewhere
     socket.send(text.as_bytes())?;
     let mut buffer = vec![0; LONGEST];

@@ -4,7 +4,6 @@
 use std::io::IoSliceMut;
 use std::mem::MaybeUninit;
 use std::os::fd::OwnedFd;
-use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixDatagram;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -57,7 +56,7 @@ impl Said {
 /// See the module documentation.
 pub(crate) struct Manager {
     place: PathBuf,
-    starter: PathBuf,
+    starter: String,
     said: Arc<Mutex<Said>>,
     stop: Arc<AtomicBool>,
     listener: Option<JoinHandle<()>>,
@@ -66,10 +65,10 @@ pub(crate) struct Manager {
 impl Manager {
     /// Listens in this directory.
     pub(crate) fn new(directory: &Path) -> Self {
-        let (place, starter) = (directory.join("notify"), directory.join("start"));
+        let (place, script) = (directory.join("notify"), directory.join("start"));
         // Only the process itself knows its id before it is another program.
-        std::fs::write(&starter, "#!/bin/sh\nexport LISTEN_PID=$$\nexec \"$@\"\n").expect("it is writable");
-        std::fs::set_permissions(&starter, PermissionsExt::from_mode(0o755)).expect("it is ours");
+        std::fs::write(&script, "export LISTEN_PID=$$\nexec \"$@\"\n").expect("it is writable");
+        let starter = format!("sh {}", script.display());
         let socket = UnixDatagram::bind(&place).expect("nobody listens there");
         socket.set_read_timeout(Some(Duration::from_millis(100))).expect("it is not zero");
         let (said, stop) = (Arc::new(Mutex::new(Said::default())), Arc::new(AtomicBool::new(false)));
@@ -90,7 +89,7 @@ impl Manager {
 
     /// What a service is to be started by.
     pub(crate) fn starter(&self) -> &str {
-        self.starter.to_str().expect("names are plain")
+        &self.starter
     }
 
     /// Prepares a process to be its service, and gives back what it has kept.

@@ -11,11 +11,11 @@ use rustix::process::{Pid, Signal, kill_process};
 
 use crate::clients::visit;
 use crate::support::director::program;
-use crate::support::eventually;
 use crate::support::hosts::Family::{V4, V6};
 use crate::support::http;
 use crate::support::lab::Lab;
 use crate::support::netns;
+use crate::support::{self, eventually};
 use crate::{Scene, kill};
 
 /// Whoever breaks the file hears of it when he asks for something, and not because a director has died.
@@ -33,7 +33,7 @@ fn a_broken_configuration_keeps_nobody_from_being_followed() {
         scene.until_followed(kill);
         eventually("it says so", || scene.director.log().matches("does not load any more").count() == deaths);
     }
-    assert!(scene.director.has_logged("keepalived.conf:"), "and says where");
+    scene.director.says("keepalived.conf:");
     let process = scene.director.process();
     let told = scene.director.upgrade(&program());
     assert!(told.contains("ended before it had read its configuration"), "{told}");
@@ -60,7 +60,7 @@ pub(crate) fn runs(process: Pid) -> PathBuf {
 /// Another file with the same program.
 pub(crate) fn another(directory: &Path, name: &str) -> PathBuf {
     let path = directory.join(name);
-    std::fs::copy(program(), &path).expect("the lab's directory is writable");
+    support::copy_program(&program(), &path);
     path
 }
 
@@ -83,7 +83,7 @@ fn a_program_that_dies_at_once_is_followed_by_the_one_before_it() {
     assert_eq!(runs(scene.director.process()), mortal);
     scene.until_followed(|_| scene.cast("abort"));
     assert_eq!(runs(scene.director.process()), first, "back to the one that is known to live");
-    assert!(scene.director.has_logged("the one before it takes over"));
+    scene.director.says("the one before it takes over");
     // A program that has lived is not taken back for a death.
     let proven = upgrade("proven");
     std::thread::sleep(std::time::Duration::from_secs(4));
@@ -143,7 +143,7 @@ fn what_has_another_layout_is_made_anew() {
                 assert!(told.contains("has taken over"), "{told}");
             });
         });
-        assert!(scene.director.has_logged(told), "{name}");
+        scene.director.says(told);
         assert_eq!(scene.director.log().matches("connections are lost").count(), usize::from(!keeps), "{name}");
         assert!(!scene.director.has_logged("died ("), "{name}: the first one that tries copes with it");
         eventually("clients are served", || serves(&scene));
@@ -175,7 +175,7 @@ fn what_cannot_be_read_is_forgotten() {
             kill(process);
         })
     });
-    assert!(scene.director.has_logged("connections are lost: what the last director knew: layout 9 instead of"));
+    scene.director.says("connections are lost: what the last director knew: layout 9 instead of");
     eventually("clients are served", || serves(&scene));
     let outcome = scene.stream.stop();
     assert_eq!(outcome.duplicated, 0);

@@ -69,7 +69,7 @@ fn a_restart_loses_nothing() {
             assert_eq!(status.code(), Some(if start == 2 { 0 } else { 75 }));
             let config = service.config.replace("lb_algo rr", &format!("lb_algo {scheduler}"));
             service.start_again(&config);
-            assert!(service.scene.director.has_logged("goes on where the last director stopped"));
+            service.scene.director.says("goes on where the last director stopped");
             assert!(service.scene.director.list().contains(&format!(" {scheduler}")), "the files are read");
             service.until_told(start);
         }
@@ -77,7 +77,7 @@ fn a_restart_loses_nothing() {
         service.scene.director.end_by(Signal::USR2);
         let broken = format!("{}virtual_server 192.0.2.1 80 {{\nlb_algo none\n", service.config);
         service.start_again(&broken);
-        assert!(service.scene.director.has_logged("the restart is refused"));
+        service.scene.director.says("the restart is refused");
         assert!(service.scene.director.list().contains(" wlc"), "what ran goes on");
         assert!(service.manager.said().alive > 0, "there were signs of life");
         assert_eq!(service.scene.end().lost, 0);
@@ -93,7 +93,7 @@ fn everybody_s_death_loses_what_was_in_hand() {
         let mut service = Service::new(lab, family, workers);
         service.scene.director.end_by(Signal::KILL);
         service.start_again(&service.config.clone());
-        assert!(service.scene.director.has_logged("goes on where the last director stopped"));
+        service.scene.director.says("goes on where the last director stopped");
         service.scene.end();
     }
 }

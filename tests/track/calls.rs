@@ -34,6 +34,7 @@ global_defs {
 vrrp_script works {
     script "/usr/bin/test ! -e DIR/bad"
     interval 1
+    timeout 60
 }
 vrrp_sync_group G1 {
     group {
@@ -102,11 +103,13 @@ global_defs {
 vrrp_script works {
     script "/usr/bin/test ! -e DIR/bad"
     interval 1
+    timeout 60
     weight -20
 }
 vrrp_script extra {
     script "/usr/bin/test -e DIR/extra"
     interval 1
+    timeout 60
     weight 30
     rise 2
     fall 2
@@ -114,6 +117,7 @@ vrrp_script extra {
 vrrp_script turned {
     script "/usr/bin/test -e DIR/turned"
     interval 1
+    timeout 60
     weight 7 reverse
 }
 vrrp_track_file switch {

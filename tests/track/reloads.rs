@@ -29,8 +29,9 @@ fn trackers_come_and_go_without_a_change_of_role() {
         lab.script("counts", &format!("echo >>{}", runs.display())),
     );
     let counts = format!("vrrp_script counts {{\n script {}\n interval 100\n weight 3\n}}\n", counts.display());
-    let flags =
-        |weight: i32| format!("vrrp_script flags {{\n script {}\n interval 1\n weight {weight}\n}}\n", flags.display());
+    let flags = |weight: i32| {
+        format!("vrrp_script flags {{\n script {}\n interval 1\n timeout 60\n weight {weight}\n}}\n", flags.display())
+    };
     let director = lab.ours(0, &config(&counts, "track_script {\n counts\n }"));
     eventually("it leads with its weight", || director.has_logged("addresses in place") && priority(&director) == 103);
 

@@ -11,6 +11,7 @@ use crate::capture::{Capture, Seen};
 use crate::support::director::Director;
 use crate::support::eventually;
 use crate::support::hosts::{Net, Switch, host};
+use crate::support::keepalived::{self, GOES_FIRST};
 use crate::support::netns::{self, Namespace};
 
 /// The hosts' network: `.11`, `.12` and `.13`; the virtual address is `.100`.
@@ -45,8 +46,7 @@ impl Lab {
         if !netns::available() {
             return None;
         }
-        if !Path::new("/usr/sbin/keepalived").exists() {
-            println!("skipped: no keepalived here");
+        if !keepalived::available() {
             return None;
         }
         let directory = TempDir::with_prefix("ringmaster-vrrp-").expect("the temporary directory is writable");
@@ -155,7 +155,7 @@ pub(crate) struct Keepalived {
 impl Keepalived {
     fn start(host: &Namespace, place: &Path, config: &str) -> Self {
         let (file, pid, children) = (place.join("ka.conf"), place.join("ka.pid"), place.join("ka.vrrp.pid"));
-        std::fs::write(&file, config).expect("the lab's directory is writable");
+        std::fs::write(&file, format!("{GOES_FIRST}{config}")).expect("the lab's directory is writable");
         let [file, pid] = [file, pid].map(|path| path.display().to_string());
         let line = format!("keepalived -P -n -l -D -f {file} -p {pid} -r {}", children.display());
         let log = std::fs::File::create(place.join("ka.log")).expect("as above");

@@ -10,7 +10,7 @@ use ringmaster::vrrp::timers::{master_down, skew};
 use rustix::process::Signal;
 
 use crate::lab::{Lab, Program};
-use crate::support::eventually;
+use crate::support::{eventually, shared};
 
 /// A form of VRRP.
 #[derive(Clone, Copy)]
@@ -70,13 +70,16 @@ impl Form {
     }
 }
 
-/// How much later than by theory something may be seen on a machine that has other work; never earlier by more than
-/// the clock's grain.
+/// How much later than by theory something may be seen where nobody else wants the cores; never earlier by more than the clock's
+/// grain.
 const SLACK: Duration = Duration::from_millis(400);
 const GRAIN: Duration = Duration::from_millis(5);
 
 pub(crate) fn assert_about(what: &str, measured: Duration, theory: Duration) {
-    assert!(measured + GRAIN >= theory && measured <= theory + SLACK, "{what}: {measured:?} where {theory:?} is due");
+    assert!(
+        measured + GRAIN >= theory && measured <= theory + shared(SLACK),
+        "{what}: {measured:?} where {theory:?} is due"
+    );
 }
 
 fn row(form: Form, ours: usize) {
@@ -95,11 +98,16 @@ fn row(form: Form, ours: usize) {
 
     // Advert, then announcements: a burst of five rounds.
     let rounds = 5 * form.addresses.iter().filter(|line| !line.is_empty()).count();
-    eventually("the first burst is out", || lab.announcements(0, high.at).len() >= rounds);
-    let burst = lab.announcements(0, high.at);
+    // The next burst is due after five seconds, which a busy machine may have spent already.
+    let first_burst = |since| {
+        let all = lab.announcements(0, since).into_iter();
+        all.filter(|seen| seen.at < high.at + Duration::from_millis(4500)).collect::<Vec<_>>()
+    };
+    eventually("the first burst is out", || first_burst(high.at).len() >= rounds);
+    let burst = first_burst(high.at);
     assert_eq!(burst.len(), rounds, "nothing more for five seconds");
-    assert!(lab.announcements(0, Duration::ZERO).len() == rounds, "nothing before the first advert");
-    assert!(burst[0].at - high.at < SLACK, "{:?} from advert to announcement", burst[0].at - high.at);
+    assert_eq!(first_burst(Duration::ZERO).len(), rounds, "nothing before the first advert");
+    assert!(burst[0].at - high.at < shared(SLACK), "{:?} from advert to announcement", burst[0].at - high.at);
 
     // An orderly end: the backup waits its skew only.
     lab.end(0, Signal::TERM);
@@ -140,7 +148,7 @@ fn assert_spacing(lab: &Lab, form: Form) {
 pub(crate) fn assert_steady(times: &[Duration], interval: Duration) {
     let (first, last) = (times.first().expect("there are some"), times.last().expect("there are some"));
     for pair in times.windows(2) {
-        assert!(pair[1] - pair[0] <= interval + SLACK, "{:?} between adverts", pair[1] - pair[0]);
+        assert!(pair[1] - pair[0] <= interval + shared(SLACK), "{:?} between adverts", pair[1] - pair[0]);
     }
     assert_about("advert to advert", (*last - *first) / (times.len() as u32 - 1), interval);
 }

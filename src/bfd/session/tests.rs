@@ -134,14 +134,14 @@ fn a_dead_neighbour_is_seen_after_its_multiplier_times_the_pace() {
         let died = pair.now;
         pair.run(Duration::from_secs(2));
         let (at, change) = *pair.changes[0].last().expect("it changed");
-        assert_eq!(change, Change { up: false, diagnostic: Diagnostic::Expired });
+        assert_eq!(change, Change::Down(Diagnostic::Expired));
         let took = at - died;
         assert!(
             took <= MS * detection && took >= MS * detection - MS * min_tx.max(min_rx),
             "{took:?} for {detection} ms"
         );
         let (heard, change) = *pair.changes[1].last().expect("it heard of it");
-        assert_eq!(change, Change { up: false, diagnostic: Diagnostic::Neighbour }, "the other way still works");
+        assert_eq!(change, Change::Down(Diagnostic::Neighbour), "the other way still works");
         assert_eq!(heard, at + pair.delay, "and is told at once");
         pair.cut[1] = false;
         pair.run(Duration::from_secs(3));
@@ -166,16 +166,24 @@ fn a_passive_session_waits_to_be_spoken_to() {
 }
 
 #[test]
-fn a_stopped_neighbour_is_down_at_once() {
+fn a_neighbour_that_stops_on_purpose_has_not_failed() {
     let mut pair = Pair::new(spec(50, 50, 3), spec(50, 50, 3));
     pair.run(Duration::from_secs(3));
     let now = pair.now;
     pair.sessions[1].stop(now);
     pair.run(MS);
-    let expected = Change { up: false, diagnostic: Diagnostic::Neighbour };
-    assert_eq!(pair.changes[0].last(), Some(&(now + pair.delay, expected)));
+    assert_eq!(pair.changes[0].last(), Some(&(now + pair.delay, Change::Excused)));
+    assert!(pair.sessions[0].is_excused() && pair.sessions[0].standing().counts_as_up());
     pair.run(Duration::from_secs(3));
     assert_eq!(pair.states(), [State::Down, State::AdminDown], "and stays so");
+    assert_eq!(pair.changes[0].len(), 2, "its silence means nothing");
+    pair.sessions[1] = Session::new(spec(50, 50, 3), 33, 7, pair.now);
+    pair.run(Duration::from_secs(3));
+    assert_eq!(pair.states(), [State::Up, State::Up], "it may come back");
+    assert!(!pair.sessions[0].is_excused());
+    pair.cut = [true; 2];
+    pair.run(Duration::from_secs(3));
+    assert_eq!(pair.changes[0].last().map(|(_, change)| *change), Some(Change::Down(Diagnostic::Expired)));
 }
 
 /// A packet of a neighbour that has heard us.
@@ -293,7 +301,7 @@ fn one_that_was_away_too_long_comes_up_again() {
     die_and_go_on(&mut pair, MS * 400, spec(50, 50, 3));
     pair.run(Duration::from_secs(3));
     assert_eq!(pair.states(), [State::Up, State::Up]);
-    assert_eq!(pair.changes[1].iter().filter(|(_, change)| !change.up).count(), 1);
+    assert_eq!(pair.changes[1].iter().filter(|(_, change)| *change != Change::Up).count(), 1);
 }
 
 fn any_time() -> impl Strategy<Value = Duration> {
@@ -315,13 +323,14 @@ prop_compose! {
         states in [any_state(), any_state()],
         discriminators in any::<[u32; 2]>(),
         times in prop::collection::vec(any_time(), 7..8),
-        flags in any::<[bool; 3]>(),
+        flags in any::<[bool; 4]>(),
     ) -> Standing {
         let of = |at| Times { min_tx: times[at], min_rx: times[at + 1] };
         Standing {
             state: states[0],
             diagnostic: Diagnostic::None,
             since: times[0],
+            excused: flags[3],
             discriminator: discriminators[0],
             remote: Remote { discriminator: discriminators[1], state: states[1], min_rx: times[1], demand: flags[0] },
             times: of(2),
@@ -364,7 +373,7 @@ proptest! {
         pair.run(Duration::from_secs(8));
         prop_assert_eq!(pair.states(), [State::Up, State::Up]);
         for side in 0..2 {
-            let ups = pair.changes[side].iter().filter(|(_, change)| change.up).count();
+            let ups = pair.changes[side].iter().filter(|(_, change)| *change == Change::Up).count();
             let downs = pair.changes[side].len() - ups;
             prop_assert_eq!(ups, downs + 1, "changes take turns");
         }

@@ -140,6 +140,11 @@ impl Builder<'_> {
                     self.reports.note(span, format!("`{name}` is accepted, but has no effect yet"), "");
                 }
             }
+            Support::Otherwise(instead) => {
+                if !self.quiet {
+                    self.reports.warning(span, format!("`{name}` is accepted, but has no effect"), instead);
+                }
+            }
             Support::Unchecked => {
                 if !self.quiet {
                     let hint = "the server counts as up whatever it would find";

@@ -59,6 +59,7 @@ pub(super) fn build(statements: &[Statement], reports: &mut Reports) -> Config {
         tracked: Vec::new(),
         tracked_by_groups: Vec::new(),
         delayed: Vec::new(),
+        unordered_rules: BTreeMap::new(),
     };
     builder.config(statements)
 }
@@ -96,6 +97,8 @@ struct Builder<'a> {
     tracked_by_groups: Vec<(usize, Vec<tracking::Line>)>,
     /// Interfaces of `interface_up_down_delays`, and where each stands.
     delayed: Vec<(String, Span)>,
+    /// How many rules of each family have said nothing of their priority.
+    unordered_rules: BTreeMap<Family, u32>,
 }
 
 impl Builder<'_> {
@@ -159,6 +162,7 @@ impl Builder<'_> {
                 "vrrp_delay_after_boot" => config.global.boot_delay = item.seconds().unwrap_or_default(),
                 "enable_script_security" => config.global.script_security = item.is_on(),
                 "script_user" => config.global.script_user = self.user(item.words()),
+                "fifo_write_vrrp_states_on_reload" => config.global.retells_roles = true,
                 "dynamic_interfaces" => config.global.dynamic_interfaces = true,
                 "router_id" => config.global.router_id = item.text().map(str::to_owned),
                 "lvs_sync_daemon" => config.global.sync_daemon = self.sync_daemon(&item),

@@ -49,7 +49,20 @@ impl Builder<'_> {
         let hooks = self.hooks(&items, defaults);
         self.tracked.push(tracking::lines(&items));
         let promotes = has(&items, "promote_secondaries");
-        instances.push(VrrpInstance { election: spec, addresses, device, promotes, routes, rules, hooks });
+        let accepts = self.accepts(&items, spec.priority);
+        instances.push(VrrpInstance { election: spec, addresses, device, accepts, promotes, routes, rules, hooks });
+    }
+
+    /// Accept_Mode of RFC 9568 6.1. It is not off by default under `strict_mode`: nobody expects that.
+    fn accepts(&mut self, items: &[Item<'_>], priority: u8) -> bool {
+        let said = items.iter().rfind(|item| matches!(item.name, "accept" | "no_accept"));
+        let Some(refusing) = said.filter(|item| item.name == "no_accept") else { return true };
+        let is_owner = priority == u8::MAX;
+        if is_owner {
+            let hint = "an owner takes all that comes for its addresses; lower the priority";
+            self.reports.warning(refusing.span(), "`no_accept` has no effect with priority 255", hint);
+        }
+        is_owner
     }
 
     fn needs(&mut self, name: &Word, keyword: &str, given: bool) {

@@ -140,7 +140,7 @@ pub(super) const GLOBAL_DEFS: &[Keyword] = &[
         "program that reads the pipe, whose name is added; user and group may follow",
     ),
     tunes("vrrp_notify_priority_changes", Takes::Flag, "no", "tell the pipes of changes of priority"),
-    later("fifo_write_vrrp_states_on_reload", "write all states on reload"),
+    acts("fifo_write_vrrp_states_on_reload", Takes::None, "", "write the states that a reload has kept to the pipes"),
     later("nftables", "name of the table of nftables"),
     later("nftables_counters", "count in nftables"),
     later("nftables_ifindex", "interfaces by index in nftables"),

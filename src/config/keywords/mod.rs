@@ -113,6 +113,8 @@ pub enum Support {
     Tunes,
     /// Accepted without effect for now; a note says so once.
     Later,
+    /// Accepted without effect, which may matter: a warning says what happens instead.
+    Otherwise(&'static str),
     /// A check that is accepted but not made: the server may count as up where keepalived would take it out.
     Unchecked,
     /// It would change where packets go, and that cannot be done yet: an error, with the reason.

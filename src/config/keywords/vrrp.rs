@@ -1,6 +1,6 @@
 //! Keywords of VRRP, its trackers and BFD.
 
-use super::Support::Deprecated;
+use super::Support::{Deprecated, Otherwise};
 use super::Takes::{Any, Choice, Number, Text, Words};
 use super::{Block, Keyword, MANY, Takes, acts, later, millis, other, seconds, tunes};
 
@@ -75,13 +75,18 @@ pub(super) const INSTANCE: &[Keyword] = &[
     ),
     later("lvs_sync_daemon_interface", "interface of connection synchronisation"),
     acts("promote_secondaries", Takes::None, "", "the kernel keeps other addresses of a network when one goes"),
-    later("accept", "take packets for the addresses"),
-    later("no_accept", "take no packets for the addresses"),
+    acts("accept", Takes::None, "", "the addresses take what is no service's, as others of the host do"),
+    acts("no_accept", Takes::None, "", "they do not: what comes by a port of the director is dropped"),
     acts("use_vmac", Any, "", "a virtual MAC address, on an interface of this name: name MAC"),
     acts("use_vmac_addr", Takes::None, "", "one too for addresses of other interfaces or of the other family"),
     acts("vmac_xmit_base", Takes::None, "", "adverts without the virtual MAC address"),
-    later("use_ipvlan", "an ipvlan instead of a virtual MAC address"),
-    later("vrf", "the VRF that the instance is in"),
+    other(
+        "use_ipvlan",
+        Any,
+        Otherwise("adverts and addresses are on `interface` itself"),
+        "an interface of its own, without a MAC address of its own",
+    ),
+    other("vrf", Any, Otherwise("put `interface` into the VRF yourself"), "the VRF of the instance's own interface"),
     acts("virtual_routes", Takes::Block(Block::Lines), "", "routes of the master, in the words of `ip route`"),
     acts("virtual_rules", Takes::Block(Block::Lines), "", "rules of the master, in the words of `ip rule`"),
 ];

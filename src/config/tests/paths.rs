@@ -87,7 +87,7 @@ fn rules_are_read_as_by_ip() {
         (first.inverted, first.incoming.as_deref(), first.outgoing.as_deref()),
         (true, Some("eth0"), Some("eth1"))
     );
-    assert_eq!((first.mark, first.tos, first.priority), (Some((7, Some(255))), 8, Some(50)));
+    assert_eq!((first.mark, first.tos, first.priority), (Some((7, Some(255))), 8, 50));
     assert_eq!((first.action, first.realms), (RuleAction::Table(9), Some(Realms { source: 30, destination: 20 })));
     let second = rule("to fd00::/64 l3mdev protocol 12 no_track ipproto UDP sport 10-20 dport 53 uidrange 1000-1999");
     assert_eq!((second.family, second.action, second.protocol), (Family::V6, RuleAction::MasterTable, 12));
@@ -103,6 +103,11 @@ fn rules_are_read_as_by_ip() {
     ] {
         assert_eq!(rule(line).action, action, "{line}");
     }
+    let loaded =
+        load("", "from 192.0.2.0/24 table 9\nto fd00::/8 table 9\npriority 7 table 9\nto 10.0.0.0/8 table 9").unwrap();
+    let priorities: Vec<_> = loaded.config.static_rules.iter().map(|rule| rule.priority).collect();
+    assert_eq!(priorities, [16384, 16384, 7, 16383], "as keepalived numbers them");
+    assert_eq!(loaded.problems.0.len(), 3, "and says so");
     let loaded = load("", "from 192.0.2.0/24").unwrap();
     assert_eq!((loaded.config.static_rules.len(), loaded.problems.0.len()), (0, 1), "as keepalived ignores it");
 }

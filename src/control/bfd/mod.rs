@@ -23,6 +23,7 @@ use std::time::Duration;
 
 use rustix::event::{EventfdFlags, eventfd};
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
+use tokio::sync::oneshot;
 
 use super::standings;
 use super::view::BfdView;
@@ -85,8 +86,8 @@ type Random = Box<dyn FnMut() -> u32 + Send>;
 
 /// What the thread is told.
 enum Command {
-    /// Other sessions, with the sockets that these need and those before did not.
-    Follow { prepared: Prepared, random: Random },
+    /// Other sessions, with the sockets that these need and those before did not; to be told of once they are listed.
+    Follow { prepared: Prepared, random: Random, done: oneshot::Sender<()> },
     /// End.
     Stop,
 }
@@ -150,9 +151,13 @@ impl Neighbours {
         Ok(Self { commands, wake, changes: Some(changes), board, thread: Some(thread) })
     }
 
-    /// Goes over to these sessions; those with a neighbour of before go on. `random` gives numbers that nobody can guess.
-    pub fn follow(&self, prepared: Prepared, random: impl FnMut() -> u32 + Send + 'static) {
-        self.tell(Command::Follow { prepared, random: Box::new(random) });
+    /// Goes over to these sessions; those with a neighbour of before go on. `random` gives numbers that nobody can guess. When
+    /// this returns, [`views`](Self::views) are of these sessions.
+    pub async fn follow(&self, prepared: Prepared, random: impl FnMut() -> u32 + Send + 'static) {
+        let (done, listed) = oneshot::channel();
+        self.tell(Command::Follow { prepared, random: Box::new(random), done });
+        // The thread waits for nothing, and answers within a turn.
+        let _ = listed.await;
     }
 
     /// Where changes arrive. There is one receiver.

@@ -53,7 +53,11 @@ impl Turns {
             let _ = rustix::io::read(&*self.wake, &mut [0; 8]);
             while let Ok(command) = self.commands.try_recv() {
                 match command {
-                    Command::Follow { prepared, random } => self.follow(prepared, random, now),
+                    Command::Follow { prepared, random, done } => {
+                        self.follow(prepared, random, now);
+                        // Nobody may wait any more.
+                        let _ = done.send(());
+                    }
                     Command::Stop => {
                         self.sessions.stop(now);
                         return self.send();
@@ -81,7 +85,8 @@ impl Turns {
         if let Err(error) = self.record.renumber(specs) {
             tracing::error!("the next director cannot be told how sessions of BFD stand: {error}");
         }
-        self.posted = None;
+        let board = Arc::clone(&self.board);
+        self.list(&mut board.lock().expect("no holder panics"), now);
     }
 
     /// Keeps how sessions stand for the next director, before a neighbour is told.
@@ -114,11 +119,15 @@ impl Turns {
         if !changed && self.posted.is_some_and(|posted| now < posted + POST) {
             return;
         }
-        if let Ok(mut board) = self.board.try_lock() {
-            *board =
-                self.sessions.iter().map(|(session, counters)| (view(session, counters), session.since())).collect();
-            self.posted = Some(now);
+        let board = Arc::clone(&self.board);
+        if let Ok(mut board) = board.try_lock() {
+            self.list(&mut board, now);
         }
+    }
+
+    fn list(&mut self, board: &mut Board, now: Duration) {
+        *board = self.sessions.iter().map(|(session, counters)| (view(session, counters), session.since())).collect();
+        self.posted = Some(now);
     }
 
     /// Until a deadline, a packet or a command.
@@ -148,6 +157,7 @@ fn view(session: &Session, counters: &Counters) -> BfdView {
         neighbour: spec.neighbour.into(),
         state: session.state().name().to_owned(),
         remote_state: session.remote_state().name().to_owned(),
+        excused: session.is_excused(),
         diagnostic: session.diagnostic().number(),
         seconds: 0,
         interval: u64::try_from(session.interval().as_micros()).unwrap_or(u64::MAX),

@@ -1,8 +1,9 @@
-//! Who else uses the workers' cores: a worker that has company lets packets gather, and leaves the core to it meanwhile.
+//! Who else uses the workers' cores: a worker that has company leaves the core to it after each batch.
 //!
 //! A worker cannot see it itself without asking the kernel. The control thread compares how busy a core was with what its
-//! workers have used.
+//! worker has used. Workers on one core are each other's company.
 
+use std::collections::HashMap;
 use std::time::Duration;
 
 use super::workers::Workers;
@@ -15,15 +16,16 @@ pub(super) const LOOK: Duration = Duration::from_millis(500);
 #[derive(Debug, Default)]
 pub(super) struct Company {
     looked: Duration,
-    cores: Vec<Core>,
+    /// By the worker's number.
+    views: HashMap<usize, View>,
 }
 
-#[derive(Debug)]
-struct Core {
-    number: usize,
-    /// How long the core has been busy, and how long its workers have run on it.
+/// What is seen from one worker.
+#[derive(Clone, Copy, Debug)]
+struct View {
+    /// How long its core has been busy, and how long the worker has run on it.
     busy: Duration,
-    workers: Duration,
+    used: Duration,
     shared: bool,
 }
 
@@ -31,43 +33,51 @@ impl Company {
     /// Looks, and tells the workers.
     pub(super) fn look(&mut self, workers: &Workers, now: Duration) {
         let elapsed = now.saturating_sub(std::mem::replace(&mut self.looked, now));
-        let used = workers.used_cores();
         let busy = usage::busy_cores();
-        let find = |number| busy.iter().find(|&&(core, _)| core == number).map(|&(_, busy)| busy);
-        let before = std::mem::take(&mut self.cores);
-        for (number, busy) in used.iter().filter_map(|&(number, _)| Some((number, find(number)?))) {
-            if self.cores.iter().any(|core| core.number == number) {
-                continue;
-            }
-            let workers = used.iter().filter(|(core, _)| *core == number).map(|(_, used)| *used).sum();
-            let shared = before.iter().find(|core| core.number == number).is_some_and(|core| {
-                let others = (busy.saturating_sub(core.busy)).saturating_sub(workers - core.workers.min(workers));
-                is_shared(core.shared, others, elapsed)
-            });
-            self.cores.push(Core { number, busy, workers, shared });
-        }
-        workers.share_cores(|number| self.cores.iter().any(|core| core.number == number && core.shared));
+        let seen = workers.used_cores().filter_map(|(worker, core, used)| {
+            let view = View { busy: *busy.get(&core)?, used, shared: false };
+            Some((worker, self.views.get(&worker).map_or(view, |before| view.after(before, elapsed))))
+        });
+        self.views = seen.collect();
+        workers.share_cores(|worker| self.views.get(&worker).is_some_and(|view| view.shared));
     }
 }
 
-/// Whether a core counts as shared of which others have used so much. Between a sixteenth and an eighth of it, it counts as
-/// what it was before.
-fn is_shared(before: bool, others: Duration, elapsed: Duration) -> bool {
-    others > elapsed / if before { 16 } else { 8 }
+impl View {
+    /// The same, judged by what has happened since it was `before`. Between a sixteenth and an eighth of a core that others
+    /// have used, it counts as what it was.
+    fn after(self, before: &Self, elapsed: Duration) -> Self {
+        let used = self.used.saturating_sub(before.used);
+        let others = self.busy.saturating_sub(before.busy).saturating_sub(used);
+        Self { shared: others > elapsed / if before.shared { 16 } else { 8 }, ..self }
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    /// Whether a core is shared that was `busy` for so many of 500 ms, and whose worker has `used` so many.
+    fn is_shared(before: bool, busy: u64, used: u64) -> bool {
+        let (ms, start) = (Duration::from_millis, Duration::from_secs(7));
+        let first = View { busy: start, used: start, shared: before };
+        let second = View { busy: first.busy + ms(busy), used: first.used + ms(used), shared: false };
+        second.after(&first, ms(500)).shared
+    }
+
     #[test]
     fn a_little_of_others_is_no_company_and_a_little_less_no_end_of_it() {
-        let ms = Duration::from_millis;
-        assert!(!is_shared(false, ms(0), ms(500)));
-        assert!(!is_shared(false, ms(50), ms(500)));
-        assert!(is_shared(false, ms(70), ms(500)));
-        assert!(is_shared(true, ms(50), ms(500)));
-        assert!(!is_shared(true, ms(30), ms(500)));
-        assert!(!is_shared(true, ms(0), ms(0)), "nothing has passed, nothing is known");
+        assert!(!is_shared(false, 0, 0));
+        assert!(!is_shared(false, 50, 0));
+        assert!(is_shared(false, 70, 0));
+        assert!(is_shared(true, 50, 0));
+        assert!(!is_shared(true, 30, 0));
+    }
+
+    #[test]
+    fn what_a_worker_uses_itself_is_no_company_and_what_another_worker_uses_is() {
+        assert!(!is_shared(false, 500, 500));
+        assert!(!is_shared(true, 490, 500), "the kernel's ticks are coarser than its thread times");
+        assert!(is_shared(false, 500, 250));
     }
 }

@@ -24,6 +24,7 @@ mod takeover;
 mod turnover;
 mod workers;
 
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -49,7 +50,7 @@ use crate::io::xdp::SetupError;
 use crate::io::xdp::steer::Steering;
 use crate::service::{Network, Services, Snapshot};
 use crate::supervisor::{CONFIGURATION, Channel};
-use crate::sys::pulse::Hold;
+use crate::sys::pulse::{Hold, Pulse};
 use crate::sys::{capabilities, clock, scheduling};
 use crate::worker::stand_still_on_demand;
 use company::Company;
@@ -370,10 +371,23 @@ impl Director {
         self.save();
     }
 
+    /// Stops, and gives signs of life meanwhile: the kernel, programs and mail servers that are waited for may take some seconds,
+    /// which is no hang.
+    async fn stop(self) -> Result<(), DirectorError> {
+        let (pulse, mut beat) = (Pulse::clone(&self.pulse), steady(BEAT));
+        let mut end = pin!(self.take_down());
+        loop {
+            tokio::select! {
+                ended = &mut end => return ended,
+                _ = beat.tick() => pulse.turn(),
+            }
+        }
+    }
+
     /// Stops in an order that loses nothing more than it must: goodbyes to the backups first; once one of them leads, the
     /// addresses, since the kernel would reset the connections to an address of its own, then the program, so that the kernel
     /// has its packets back, then the workers and their way to the kernel.
-    async fn stop(mut self) -> Result<(), DirectorError> {
+    async fn take_down(mut self) -> Result<(), DirectorError> {
         self.roles.tell_elections(Command::Stop);
         let mut beat = steady(BEAT);
         // The others go on to be told of connections until one of them leads.

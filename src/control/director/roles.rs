@@ -58,6 +58,8 @@ pub(super) struct Instance {
     pub(super) name: String,
     pub(super) addresses: Vec<VirtualAddress>,
     pub(super) paths: Paths,
+    /// Whether its addresses take what no service is for.
+    pub(super) accepts: bool,
     pub(super) master: bool,
 }
 
@@ -68,6 +70,7 @@ impl Instance {
             name: instance.election.name.clone(),
             addresses: instance.addresses.clone(),
             paths: Paths { routes: instance.routes.clone(), rules: instance.rules.clone() },
+            accepts: instance.accepts,
             master,
         }
     }
@@ -233,7 +236,8 @@ impl Roles {
         self.instances.iter().any(|instance| instance.master && instance.name == name)
     }
 
-    /// Without what belongs to a master elsewhere: all of it, unless this director `forwards`.
+    /// Without what belongs to a master elsewhere: all of it, unless this director `forwards`. Of its own, those addresses are
+    /// closed that take nothing but services.
     pub(super) fn prune(&self, mut rules: Rules, forwards: bool) -> Rules {
         if !forwards {
             let Rules { local_addresses, own_addresses, .. } = rules;
@@ -245,6 +249,7 @@ impl Roles {
         rules.vips.retain(|vip| !elsewhere.contains(vip));
         rules.ftp.retain(|vip| !elsewhere.contains(vip));
         rules.services.retain(|key| !elsewhere.contains(&key.virtual_.addr));
+        rules.closed_addresses = addresses(&self.instances, |instance| instance.master && !instance.accepts).collect();
         rules
     }
 

@@ -33,9 +33,9 @@ impl Left {
         !self.sockets.is_empty()
     }
 
-    /// The names of the sessions that go on, and are up.
+    /// The names of the sessions that go on, and count as up.
     pub(super) fn up(&self, config: &Config) -> Vec<String> {
-        let is_up = |standing: Standing| standing.is_up() && standing.is_sound(clock::now());
+        let is_up = |standing: Standing| standing.counts_as_up() && standing.is_sound(clock::now());
         let up = config.bfd.iter().filter(|spec| self.legacy.standing(spec).is_some_and(is_up));
         up.map(|spec| spec.name.clone()).collect()
     }
@@ -43,17 +43,22 @@ impl Left {
 
 impl Roles {
     /// Begins to speak BFD, or goes on with it.
-    pub(super) fn start_bfd(&mut self, config: &Config, left: Left, keeper: &mut Keeper) -> Result<(), DirectorError> {
+    pub(super) async fn start_bfd(
+        &mut self,
+        config: &Config,
+        left: Left,
+        keeper: &mut Keeper,
+    ) -> Result<(), DirectorError> {
         if !config.bfd.is_empty() && self.neighbours.is_none() {
             let neighbours = hold_sessions(keeper, &left.legacy)?;
             let prepared = Prepared::resume(&config.bfd, left.legacy, left.sockets)?;
-            self.speak_bfd(prepared, Some(neighbours), keeper);
+            self.speak_bfd(prepared, Some(neighbours), keeper).await;
         }
         Ok(())
     }
 
     /// Speaks BFD with these neighbours from now on, by a thread that there is or by this one.
-    pub(super) fn speak_bfd(&mut self, prepared: Prepared, fresh: Option<Neighbours>, keeper: &mut Keeper) {
+    pub(super) async fn speak_bfd(&mut self, prepared: Prepared, fresh: Option<Neighbours>, keeper: &mut Keeper) {
         for (name, socket) in prepared.sockets() {
             keeper.hold(&format!("{SOCKETS}{name}"), socket);
         }
@@ -62,7 +67,7 @@ impl Roles {
             self.neighbours = Some(fresh);
         }
         if let Some(neighbours) = &self.neighbours {
-            neighbours.follow(prepared, numbers());
+            neighbours.follow(prepared, numbers()).await;
         }
     }
 }

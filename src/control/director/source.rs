@@ -118,9 +118,10 @@ impl Director {
             all.insert(format!("ended-{}", reason.name()), count);
         }
         // A map that cannot be read is not worth the others.
-        if let Ok(steered) = self.steering.counters() {
-            let steered = [("kernel", steered.passed), ("workers", steered.redirected), ("nobody", steered.dropped)];
+        if let Ok(counts) = self.steering.counters() {
+            let steered = [("kernel", counts.passed), ("workers", counts.redirected), ("nobody", counts.dropped)];
             all.extend(steered.map(|(to, count)| (format!("steered-to-{to}"), count)));
+            all.insert("refused-no-accept".to_owned(), counts.refused);
         }
         all
     }

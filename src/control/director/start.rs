@@ -262,13 +262,13 @@ impl Director {
         self.roles.sessions_up = left.up(&self.config);
         let mut left = Some(left);
         if let Some(left) = left.take_if(|left| left.has_sockets()) {
-            self.roles.start_bfd(&self.config, left, &mut self.keeper)?;
+            self.roles.start_bfd(&self.config, left, &mut self.keeper).await?;
         }
         let respectful = self.respect_for_now();
         self.roles.start(&self.config, respectful, &mut self.keeper).await?;
         // All that follows may need it.
         self.keeper.alone().await;
-        self.roles.start_bfd(&self.config, left.unwrap_or_default(), &mut self.keeper)?;
+        self.roles.start_bfd(&self.config, left.unwrap_or_default(), &mut self.keeper).await?;
         self.confirm().await;
         self.learn_before_leading();
         Ok(())

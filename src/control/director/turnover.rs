@@ -108,7 +108,7 @@ impl Director {
             self.roles.elections = elections;
         }
         if self.roles.neighbours.is_some() || neighbours.is_some() {
-            self.roles.speak_bfd(sessions, neighbours, &mut self.keeper);
+            self.roles.speak_bfd(sessions, neighbours, &mut self.keeper).await;
         }
         let mut taken = BTreeSet::new();
         if let Some(plan) = plan {
@@ -148,7 +148,8 @@ impl Director {
     fn follow_trackers(&mut self, was: &[Option<usize>]) -> Vec<Vec<crate::vrrp::Influence>> {
         let sessions = self.roles.neighbours();
         let session = |name: &str| sessions.iter().find(|session| session.name == name);
-        let is_up = |name: &str| session(name).is_some_and(|session| session.state == State::Up.name());
+        let is_up =
+            |name: &str| session(name).is_some_and(|session| session.state == State::Up.name() || session.excused);
         let recall = |tracker: &Tracker| {
             session(&tracker.name).filter(|_| tracker.watch == Watch::Bfd)?;
             Some(if is_up(&tracker.name) { Reading::Up } else { Reading::Down })

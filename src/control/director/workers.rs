@@ -98,11 +98,11 @@ impl Workers {
         }
     }
 
-    /// Each pinned worker's core, and the processor time that the worker has used.
-    pub(super) fn used_cores(&self) -> Vec<(usize, Duration)> {
-        let signs = self.pulses.signs().skip(1);
+    /// Each pinned worker's number, its core, and the processor time that it has used.
+    pub(super) fn used_cores(&self) -> impl Iterator<Item = (usize, usize, Duration)> {
         let used = |thread| usage::used_by(std::process::id(), thread);
-        self.threads.iter().zip(signs).filter_map(|(thread, sign)| Some((thread.core?, used(sign.thread?)?))).collect()
+        let threads = self.threads.iter().zip(self.pulses.signs().skip(1)).enumerate();
+        threads.filter_map(move |(number, (thread, sign))| Some((number, thread.core?, used(sign.thread?)?)))
     }
 
     /// How many of them share their core with others, as far as that is known.
@@ -110,10 +110,10 @@ impl Workers {
         self.threads.iter().filter(|thread| thread.mailbox.shares_core()).count()
     }
 
-    /// Tells each pinned worker whether its core is shared.
+    /// Tells each worker, by its number, whether its core is shared.
     pub(super) fn share_cores(&self, is_shared: impl Fn(usize) -> bool) {
-        for thread in &self.threads {
-            thread.mailbox.share_core(thread.core.is_some_and(&is_shared));
+        for (number, thread) in self.threads.iter().enumerate() {
+            thread.mailbox.share_core(is_shared(number));
         }
     }
 

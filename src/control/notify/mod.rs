@@ -78,6 +78,10 @@ impl Notifier {
             let pipe = same.map(|same| kept.swap_remove(same)).or_else(|| Pipe::open(spec, &self.programs));
             self.pipes.extend(pipe);
         }
+        if config.global.retells_roles {
+            let lines = self.herald.standing();
+            lines.iter().for_each(|line| self.pipes.iter_mut().for_each(|pipe| pipe.write(line)));
+        }
         if config.global.post != self.post {
             self.post.clone_from(&config.global.post);
             let before = std::mem::replace(&mut self.postman, Postman::start(config));

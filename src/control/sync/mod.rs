@@ -13,6 +13,7 @@ mod sealed;
 mod socket;
 
 use std::io;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -67,7 +68,7 @@ pub enum SyncError {
         /// Its interface.
         interface: String,
         /// The group's address.
-        group: std::net::IpAddr,
+        group: IpAddr,
         /// Its port.
         port: u16,
         /// Why.
@@ -367,15 +368,16 @@ impl Synchronisation {
         }
         for _ in 0..TURN {
             let socket = self.sealed.as_ref().map(|sealed| &sealed.intake);
-            let Some(length) = socket.and_then(|socket| socket.try_recv(&mut buffer).ok()) else { break };
-            self.take_sealed(&buffer[..length], now);
+            let received = socket.and_then(|socket| socket.try_recv_from(&mut buffer).ok());
+            let Some((length, from)) = received else { break };
+            self.take_sealed(&buffer[..length], from.ip(), now);
         }
         self.buffer = buffer;
     }
 
-    fn take_sealed(&mut self, bytes: &[u8], now: Duration) {
+    fn take_sealed(&mut self, bytes: &[u8], from: IpAddr, now: Duration) {
         let Some(sealed) = &mut self.sealed else { return };
-        let Some(envelope) = sealed.read(bytes) else { return self.counts.forged += 1 };
+        let Some(envelope) = sealed.read(bytes) else { return self.refuse(from) };
         if !sealed.is_for_us(&envelope) {
             return self.counts.foreign += 1;
         }
@@ -387,6 +389,14 @@ impl Synchronisation {
             Admission::Unproven => self.counts.unproven += 1,
             Admission::Done | Admission::Stale => {}
         }
+    }
+
+    /// Told of once: whoever wishes can send such messages.
+    fn refuse(&mut self, from: IpAddr) {
+        if self.counts.forged == 0 {
+            tracing::warn!("connection synchronisation: {from} has another `sync_key`; its messages do not count");
+        }
+        self.counts.forged += 1;
     }
 
     fn take_plain(&mut self, bytes: &[u8], delivery: Delivery, now: Duration) {

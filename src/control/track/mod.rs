@@ -80,7 +80,7 @@ impl Trackers {
 
     /// Watches what a configuration asks for, and goes on watching what it asked for before. Must be called inside a
     /// `LocalSet`. `recall` knows readings of before that this does not, `takes_part` which instances need not wait for
-    /// what has not been read yet, `is_up` which sessions of BFD are up. Gives what is to be told to each instance.
+    /// what has not been read yet, `is_up` which sessions of BFD count as up. Gives what is to be told to each instance.
     pub fn follow(
         &mut self,
         config: &Config,
@@ -159,18 +159,25 @@ impl Trackers {
     }
 
     fn session_changed(&mut self, change: &SessionChange) -> Vec<Command> {
-        let SessionChange { name, neighbour, change: Change { up, diagnostic } } = change;
-        if *up {
-            tracing::info!("bfd {name}: up");
-        } else {
-            tracing::warn!("bfd {name}: down, {diagnostic}");
-        }
+        let SessionChange { name, neighbour, change } = change;
         self.awaited.remove(name);
+        let reading = match change {
+            Change::Up => {
+                tracing::info!("bfd {name}: up");
+                Reading::Up
+            }
+            Change::Down(diagnostic) => {
+                tracing::warn!("bfd {name}: down, {diagnostic}");
+                Reading::Down
+            }
+            Change::Excused => {
+                tracing::info!("bfd {name}: ended by the neighbour on purpose; counts as before");
+                return Vec::new();
+            }
+        };
         let place = self.session(name);
-        let reading = if *up { Reading::Up } else { Reading::Down };
         let mut commands: Vec<_> = place.into_iter().flat_map(|place| self.read(place, reading)).collect();
-        // Who was stopped on purpose has said goodbye by VRRP.
-        if !up && *diagnostic == Diagnostic::Expired {
+        if *change == Change::Down(Diagnostic::Expired) {
             commands.push(Command::Lost(*neighbour));
         }
         commands

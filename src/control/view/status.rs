@@ -97,6 +97,9 @@ pub struct BfdView {
     pub state: String,
     /// What the neighbour says of its end.
     pub remote_state: String,
+    /// Whether it counts as up, since the neighbour has ended it on purpose.
+    #[serde(default)]
+    pub excused: bool,
     /// Why it went down last, as in RFC 5880 4.1.
     pub diagnostic: u8,
     /// How long it has had its state, in seconds.

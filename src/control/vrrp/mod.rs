@@ -141,15 +141,15 @@ impl Elections {
         let (commands, inbox) = channel();
         let (outbox, reports) = unbounded_channel();
         let board = Arc::new(Mutex::new(Board::default()));
-        let mut turns =
-            Turns::new(interfaces, (inbox, Arc::clone(&wake)), outbox, record).map_err(system("open sockets"))?;
-        let shared = Arc::clone(&board);
+        let turns = Turns::new(interfaces, (inbox, Arc::clone(&wake)), outbox, Arc::clone(&board), record);
+        let mut turns = turns.map_err(system("open sockets"))?;
         let thread = std::thread::Builder::new().name("vrrp".to_owned());
-        let thread = thread.spawn(move || turns.run(&shared)).map_err(system("start a thread"))?;
+        let thread = thread.spawn(move || turns.run()).map_err(system("start a thread"))?;
         Ok(Self { commands, wake, reports, board, thread: Some(thread) })
     }
 
-    /// Goes over to another configuration, and gives what had been reported before, with the numbers of before.
+    /// Goes over to another configuration, and gives what had been reported before, with the numbers of before. From then on
+    /// [`roles`](Self::roles) are those of that configuration.
     pub async fn adopt(&mut self, plan: Plan) -> Vec<Report> {
         self.tell(Command::Adopt(Box::new(plan)));
         let mut before = Vec::new();

@@ -39,6 +39,7 @@ pub(super) struct Turns {
     wake: Arc<OwnedFd>,
     reports: UnboundedSender<Report>,
     record: Record,
+    board: Arc<Mutex<Board>>,
     posted: Duration,
     /// The last send that failed was told of.
     mute: bool,
@@ -50,6 +51,7 @@ impl Turns {
         interfaces: Interfaces,
         (commands, wake): (Receiver<Command>, Arc<OwnedFd>),
         reports: UnboundedSender<Report>,
+        board: Arc<Mutex<Board>>,
         record: Record,
     ) -> io::Result<Self> {
         Ok(Self {
@@ -63,13 +65,14 @@ impl Turns {
             wake,
             reports,
             record,
+            board,
             posted: Duration::ZERO,
             mute: false,
         })
     }
 
     /// Turns until told to stop.
-    pub(super) fn run(&mut self, board: &Mutex<Board>) {
+    pub(super) fn run(&mut self) {
         if let Err(error) = scheduling::go_first() {
             tracing::debug!(%error, "elections run without real-time priority");
         }
@@ -87,7 +90,7 @@ impl Turns {
             self.carry_out(now);
             self.note();
             self.announce(now);
-            self.post(board, now);
+            self.post(now);
             self.wait();
         }
     }
@@ -153,7 +156,6 @@ impl Turns {
         let kept = |spec: &Spec| entries.iter().any(|entry| entry.spec.is_same_router(spec));
         self.routers.retire(kept, now);
         self.carry_out(now);
-        self.report(Report::Renumbered);
         let before: Vec<Spec> = specs(&self.routers).cloned().collect();
         if before.is_empty() {
             self.routers.wait_until(not_before);
@@ -177,8 +179,11 @@ impl Turns {
         if let Err(error) = self.record.renumber(specs(&self.routers)) {
             tracing::error!("the next director cannot be told how elections stand: {error}");
         }
-        self.posted = Duration::ZERO;
         self.interfaces_changed(now);
+        // Whoever asks from now on is answered by what has been adopted.
+        let board = Arc::clone(&self.board);
+        self.list(&mut board.lock().expect("no holder panics"), now);
+        self.report(Report::Renumbered);
     }
 
     fn placed(&mut self, instance: usize, now: Duration) {
@@ -265,14 +270,19 @@ impl Turns {
     }
 
     /// Brings listings up to date, unless someone is just reading them.
-    fn post(&mut self, board: &Mutex<Board>, now: Duration) {
+    fn post(&mut self, now: Duration) {
         if now < self.posted + POST {
             return;
         }
+        let board = Arc::clone(&self.board);
         if let Ok(mut board) = board.try_lock() {
-            board.0 = self.routers.members().iter().map(|member| (view(member), member.since())).collect();
-            self.posted = now;
+            self.list(&mut board, now);
         }
+    }
+
+    fn list(&mut self, board: &mut Board, now: Duration) {
+        board.0 = self.routers.members().iter().map(|member| (view(member), member.since())).collect();
+        self.posted = now;
     }
 }
 

@@ -12,7 +12,7 @@ use std::fmt;
 use std::io;
 use std::os::fd::OwnedFd;
 
-use super::ledger::{Holder, Inlet, Ledger};
+use super::ledger::{Holder, Ledger};
 use super::own::{Own, SharedSlots};
 use super::pool::{Pool, slot_of};
 use super::rings::{Geometry, Marks, Rings};
@@ -83,14 +83,8 @@ impl fmt::Debug for Mapped {
 
 /// Writes into the ledger who holds each slot, now that nobody has any in hand.
 fn settle(ledger: &Ledger, geometry: Geometry, marks: &[Marks], contents: &[(Vec<u64>, Vec<u64>)]) -> io::Result<()> {
-    if let Some(announced) = ledger.announced() {
-        let marks = marks.get(announced.socket as usize).ok_or(io::ErrorKind::InvalidData)?;
-        let mark = if announced.ring == Inlet::Fill { marks.fill } else { marks.transmit };
-        if mark == announced.mark {
-            for slot in announced.slots {
-                ledger.set(valid(slot, geometry)?, Holder::Free);
-            }
-        }
+    for slot in ledger.stranded(marks)?.into_iter().flat_map(|announced| announced.slots) {
+        ledger.set(valid(slot, geometry)?, Holder::Free);
     }
     for slot in 0..geometry.slots {
         if ledger.holder(slot) == Some(Holder::Hand) {
@@ -127,6 +121,7 @@ mod tests {
     use super::*;
     use crate::io::Batch;
     use crate::io::xdp::Faults;
+    use crate::io::xdp::black_box::lost;
     use crate::io::xdp::rings::{Binding, Descriptor, Memory};
     use crate::io::xdp::socket::Scratch;
 
@@ -139,12 +134,17 @@ mod tests {
         marks: Marks,
         fill: Vec<u64>,
         received: Vec<Descriptor>,
+        /// What was taken out of `received`, the last one last.
+        taken: Vec<Descriptor>,
         transmit: Vec<Descriptor>,
         completed: Vec<u64>,
         /// Taken from the fill ring, and not yet received into.
         receiving: Vec<u64>,
         /// Taken from the transmit ring, and not yet completed.
         sending: Vec<u64>,
+        /// How many packets have come, and how many have gone.
+        come: usize,
+        gone: usize,
     }
 
     impl Kernel {
@@ -152,11 +152,13 @@ mod tests {
         fn work(&mut self, count: usize) {
             let take = |from: &mut Vec<u64>| from.drain(..count.min(from.len())).collect::<Vec<_>>();
             let received = take(&mut self.receiving);
+            self.come += received.len();
             let packet = |address| Descriptor { address: address + 320, length: 60, options: 0 };
             self.received.extend(received.into_iter().map(packet));
             self.receiving.extend(take(&mut self.fill));
             self.completed.extend(take(&mut self.sending));
             let sent = self.transmit.drain(..count.min(self.transmit.len()));
+            self.gone += sent.len();
             self.sending.extend(sent.map(|packet| packet.address));
         }
 
@@ -225,7 +227,7 @@ mod tests {
         }
 
         fn release_received(&mut self, count: usize) {
-            self.call(|kernel| drop(kernel.received.drain(..count)));
+            self.call(|kernel| kernel.taken.extend(kernel.received.drain(..count)));
         }
 
         fn send(&mut self, packets: &[Descriptor]) {
@@ -309,7 +311,8 @@ mod tests {
             prop_assert!(catch_unwind(AssertUnwindSafe(work)).unwrap_err().is::<Death>(), "nothing else ends it");
         }
 
-        /// However often and wherever a worker dies, the next one finds the owner of every slot.
+        /// However often and wherever a worker dies, the next one finds the owner of every slot, and knows of every packet that
+        /// will neither be received nor sent any more.
         #[test]
         fn no_death_loses_a_slot(
             lives in prop::collection::vec(0_u32..80, 1..12),
@@ -319,11 +322,16 @@ mod tests {
             let kernel = Arc::new(Mutex::new(Kernel::default()));
             kernel.lock().unwrap().marks = Marks { fill: start, transmit: start };
             let (slots, ledger) = (SharedSlots::create(GEOMETRY).unwrap(), Ledger::create(GEOMETRY, PLACES).unwrap());
+            let mut told = 0;
             for life in lives {
                 let pages = SharedSlots::attach(slots.file().unwrap().try_clone_to_owned().unwrap(), GEOMETRY).unwrap();
                 let marked = Ledger::attach(ledger.file().try_clone_to_owned().unwrap(), GEOMETRY, PLACES).unwrap();
                 let (marks, contents, outstanding) = {
                     let kernel = kernel.lock().unwrap();
+                    let latest: Vec<_> = kernel.taken.iter().rev().copied().collect();
+                    told += lost(&marked, GEOMETRY, &[kernel.marks], &kernel.contents().0, &latest).len();
+                    let waiting = kernel.received.len() + kernel.transmit.len();
+                    prop_assert_eq!(kernel.come, kernel.gone + waiting + told, "none is lost that nobody knows of");
                     (kernel.marks, kernel.contents(), kernel.outstanding())
                 };
                 settle(&marked, GEOMETRY, &[marks], &[contents]).unwrap();

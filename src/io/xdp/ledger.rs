@@ -22,7 +22,7 @@ use std::sync::atomic::{AtomicU8, AtomicU32, Ordering};
 
 use memmap2::MmapRaw;
 
-use super::rings::Geometry;
+use super::rings::{Geometry, Marks};
 use crate::io::BATCH;
 use crate::sys::memfd;
 
@@ -237,6 +237,15 @@ impl Ledger {
         let ring = if place.ring.load(Ordering::Relaxed) == 0 { Inlet::Fill } else { Inlet::Transmit };
         let (socket, mark) = (place.socket.load(Ordering::Relaxed), place.mark.load(Ordering::Relaxed));
         (count > 0).then_some(Announcement { socket, ring, mark, slots })
+    }
+
+    /// What was announced last and never went in, since its ring still stands at that mark. `marks` are those of all sockets;
+    /// an error of kind `InvalidData` says that it is none of them.
+    pub(super) fn stranded(&self, marks: &[Marks]) -> io::Result<Option<Announcement>> {
+        let Some(announced) = self.announced() else { return Ok(None) };
+        let marks = marks.get(announced.socket as usize).ok_or(io::ErrorKind::InvalidData)?;
+        let mark = if announced.ring == Inlet::Fill { marks.fill } else { marks.transmit };
+        Ok((mark == announced.mark).then_some(announced))
     }
 }
 

@@ -144,10 +144,14 @@ fn a_connection_that_goes_on_is_told_of_again_in_time() {
 
 #[test]
 fn an_untimely_end_is_told_of_and_a_timely_one_is_not() {
-    for (passed, told) in [(10, true), (901, false)] {
+    for (passed, removed, told) in [(10, false, true), (10, true, true), (901, false, false)] {
         let mut stage = Stage::new();
         let slot = stage.open(CLIENT, NAT[0], State::Established);
         stage.observe(slot);
+        if removed {
+            let pair = &mut stage.services.pairs[NAT[0].0 as usize];
+            pair.flags = pair.flags.with(PairFlags::REMOVED);
+        }
         stage.pass(passed);
         let Stage { shared, ledger, services, sender, now, .. } = &mut stage;
         let facts = Facts { table: &shared.table, services, calls: &shared.calls };

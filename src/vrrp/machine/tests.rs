@@ -56,6 +56,18 @@ fn a_backup_leads_after_the_master_s_silence() {
     assert_eq!(machine.deadline(), Some(ms(4610)));
 }
 
+/// Version 3: a backup waits by the master's interval, unless that names none.
+#[test]
+fn the_masters_interval_counts_if_it_is_one() {
+    for (interval, waits) in [(ms(100), ms(300)), (ms(0), ms(3000)), (ms(2000), ms(6000))] {
+        let mut machine = backup(&Spec { version: Version::V3, ..spec(100) });
+        let advert = Heard { from: Addr::v4(1), priority: 200, interval, checksum: Checksum::Journey };
+        machine.handle(Input::Heard(advert), ms(0));
+        let skew = waits / 3 * 156 / 256;
+        assert_eq!(machine.deadline(), Some(waits + skew), "{interval:?}");
+    }
+}
+
 #[test]
 fn only_an_owner_told_to_be_master_does_not_wait() {
     for (priority, starts_as_master, role) in

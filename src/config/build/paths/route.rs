@@ -177,12 +177,56 @@ fn preference(word: &str) -> Option<RouterPreference> {
     })
 }
 
-/// As `ip` reads it: with `s` or `ms` a time, which the kernel keeps in parts of a millisecond; without, the kernel's number.
+/// As `ip` reads it (iproute2 `utils.c: get_time_rtt`): with a unit a time, rounded up to milliseconds, which the kernel keeps
+/// in `parts` of them; without one, the kernel's number.
 fn time(text: &str, parts: u64) -> Option<u32> {
-    let (number, unit) = match (text.strip_suffix("ms"), text.strip_suffix('s')) {
-        (Some(number), _) => (number, parts),
-        (None, Some(number)) => (number, parts * 1000),
-        (None, None) => (text, 1),
-    };
-    u32::try_from(whole(number)?.checked_mul(unit)?).ok()
+    const UNITS: [(&str, u64); 6] = [("msecs", 1), ("msec", 1), ("ms", 1), ("secs", 1000), ("sec", 1000), ("s", 1000)];
+    let text = text.to_ascii_lowercase();
+    let timed =
+        UNITS.into_iter().find_map(|(unit, milliseconds)| Some((text.strip_suffix(unit)?, milliseconds, parts)));
+    let (number, unit, parts) = timed.unwrap_or((&text, 1, 1));
+    u32::try_from(times(number, unit)?.checked_mul(parts)?).ok()
+}
+
+/// A number, perhaps with decimals, times `unit`; rounded up.
+fn times(number: &str, unit: u64) -> Option<u64> {
+    let Some((before, behind)) = number.split_once('.') else { return whole(number)?.checked_mul(unit) };
+    let digits = [before, behind].concat();
+    let scale = 10_u64.checked_pow(u32::try_from(behind.len()).ok()?)?;
+    let all = digits.parse::<u64>().ok().filter(|_| !digits.starts_with('+'))?;
+    Some(all.checked_mul(unit)?.div_ceil(scale))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_are_those_of_ip() {
+        for (text, expected) in [
+            ("100ms", Some(800)),
+            ("2s", Some(16_000)),
+            ("3 s", None),
+            ("1.5S", Some(12_000)),
+            ("0.2sec", Some(1600)),
+            ("7msecs", Some(56)),
+            ("7.01msec", Some(64)),
+            (".5s", Some(4000)),
+            ("77", Some(77)),
+            ("0x10", Some(16)),
+            ("0.5", Some(1)),
+            ("0x10ms", Some(128)),
+            ("5m", None),
+            ("s", None),
+            (".", None),
+            ("+1.5s", None),
+            ("1.-5s", None),
+            ("4294967295", Some(u32::MAX)),
+            ("4294967296", None),
+            ("536870912ms", None),
+            ("0.00000000000000000001s", None),
+        ] {
+            assert_eq!(time(text, 8), expected, "{text:?}");
+        }
+    }
 }

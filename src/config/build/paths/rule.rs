@@ -17,10 +17,13 @@ const TRANSPORTS: [(&str, u8); 10] = [
     ("sctp", 132),
 ];
 
+/// Of a rule that says nothing of its priority (keepalived's `vrrp_iprule.c: RULE_START_PRIORITY`).
+const FIRST_PRIORITY: u32 = 16384;
+
 impl Builder<'_> {
     pub(super) fn rule(&mut self, mut line: Line<'_>) -> Option<VirtualRule> {
         let mut rule = empty(&line);
-        let (mut asked, mut action) = (None, None);
+        let (mut asked, mut action, mut priority) = (None, None, None);
         while let Some(word) = line.next() {
             match word.text.as_str() {
                 "inet" => asked = Some(Family::V4),
@@ -28,7 +31,7 @@ impl Builder<'_> {
                 "no_track" => {}
                 "track_group" => self.track_group(&mut line, word)?,
                 "priority" | "preference" | "pref" | "order" => {
-                    rule.priority = Some(self.number_after(&mut line, word, 0, u32::MAX)?);
+                    priority = Some(self.number_after(&mut line, word, 0, u32::MAX)?);
                 }
                 "protocol" => rule.protocol = self.protocol_after(&mut line, word)?,
                 "realms" => rule.realms = Some(self.realms_after(&mut line, word)?),
@@ -58,7 +61,18 @@ impl Builder<'_> {
             return None;
         };
         rule.action = action;
+        rule.priority = priority.unwrap_or_else(|| self.next_priority(&line, rule.family));
         self.sound(&line, &rule).then_some(rule)
+    }
+
+    /// For a rule that says nothing of it: each comes before the one before, as in keepalived.
+    fn next_priority(&mut self, line: &Line<'_>, family: Family) -> u32 {
+        let before = self.unordered_rules.entry(family).or_default();
+        let priority = FIRST_PRIORITY.saturating_sub(*before);
+        *before += 1;
+        let message = format!("the rule says nothing of its priority: it gets {priority}");
+        self.reports.warning(line.all[0].span, message, "write `priority N`: rules with lower ones are asked first");
+        priority
     }
 
     /// What becomes of packets, if `word` is about that. `None` after an error.
@@ -111,7 +125,7 @@ impl Builder<'_> {
     fn sound(&mut self, line: &Line<'_>, rule: &VirtualRule) -> bool {
         let is_v6 = rule.family == Family::V6;
         let strange = [rule.from, rule.to].into_iter().flatten().any(|prefix| prefix.address.is_ipv6() != is_v6);
-        let back = matches!((rule.action, rule.priority), (RuleAction::Goto(to), Some(priority)) if to <= priority);
+        let back = matches!(rule.action, RuleAction::Goto(to) if to <= rule.priority);
         let problem = if strange {
             "the addresses of a rule must be of one family"
         } else if back {
@@ -141,7 +155,7 @@ fn empty(line: &Line<'_>) -> VirtualRule {
         transport: None,
         source_ports: None,
         destination_ports: None,
-        priority: None,
+        priority: FIRST_PRIORITY,
         realms: None,
         suppressed_length: None,
         suppressed_group: None,

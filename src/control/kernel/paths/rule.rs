@@ -30,7 +30,7 @@ pub(super) fn message(rule: &VirtualRule) -> RuleMessage {
     attributes.extend(rule.realms.map(|realms| RuleAttribute::Realm(super::realms(realms))));
     attributes.extend(rule.suppressed_length.map(RuleAttribute::SuppressPrefixLen));
     attributes.extend(rule.suppressed_group.map(RuleAttribute::SuppressIfGroup));
-    attributes.extend(rule.priority.map(RuleAttribute::Priority));
+    attributes.push(RuleAttribute::Priority(rule.priority));
     message
 }
 

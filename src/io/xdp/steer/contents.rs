@@ -21,6 +21,7 @@ pub(super) struct Contents {
     pub(super) tunnels: BTreeSet<EndpointKey>,
     pub(super) local_addresses: BTreeSet<AddressKey>,
     pub(super) own_addresses: BTreeSet<AddressKey>,
+    pub(super) closed_addresses: BTreeSet<AddressKey>,
     pub(super) local_ends: BTreeMap<AddressKey, [u16; 2]>,
 }
 
@@ -38,6 +39,7 @@ impl Contents {
             tunnels: endpoints(&rules.tunnels),
             local_addresses: addresses(&rules.local_addresses),
             own_addresses: addresses(&rules.own_addresses),
+            closed_addresses: addresses(&rules.closed_addresses),
             local_ends: rules.local_ends.iter().map(|(addr, &(first, last))| (addr.octets(), [first, last])).collect(),
         }
     }

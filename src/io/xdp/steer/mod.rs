@@ -4,6 +4,7 @@
 //! its rules. One program serves all ports. Promises:
 //!
 //! - A packet that no rule names takes its ordinary way through the kernel.
+//! - A packet to a closed address that no service takes is dropped ([`Rules::closed_addresses`]).
 //! - A packet of ours that no socket takes is dropped, unless told otherwise ([`Fallback`]): the kernel would answer it
 //!   with a reset and end the client's connection.
 //! - Nothing is pinned. Program, maps and links go when the last process closes their descriptors, also by being killed;
@@ -38,7 +39,7 @@ pub use rules::{Marking, Rules};
 static PROGRAM: &[u8] = aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/steer.o"));
 
 /// All maps of the program.
-const MAPS: [&str; 15] = [
+const MAPS: [&str; 16] = [
     "vips",
     "services",
     "servers",
@@ -46,6 +47,7 @@ const MAPS: [&str; 15] = [
     "tunnels",
     "local_addresses",
     "own_addresses",
+    "closed_addresses",
     "local_ends",
     "kinds",
     "marks",
@@ -101,6 +103,8 @@ pub struct Counters {
     pub redirected: u64,
     /// Ours, but no socket took them.
     pub dropped: u64,
+    /// Dropped, since a closed address takes only what is served.
+    pub refused: u64,
 }
 
 /// The steering program, loaded.
@@ -206,12 +210,13 @@ impl Steering {
 
     /// What the program has counted, over all ports and cores.
     pub fn counters(&mut self) -> Result<Counters, SetupError> {
-        let cores = self.map::<PerCpuArray<_, [u64; 3]>>("counts");
+        let cores = self.map::<PerCpuArray<_, [u64; 4]>>("counts");
         let cores = cores.get(&0, 0).map_err(|error| SetupError::general("read the steering counters", error))?;
-        Ok(cores.iter().fold(Counters::default(), |sum, [passed, redirected, dropped]| Counters {
+        Ok(cores.iter().fold(Counters::default(), |sum, [passed, redirected, dropped, refused]| Counters {
             passed: sum.passed + passed,
             redirected: sum.redirected + redirected,
             dropped: sum.dropped + dropped,
+            refused: sum.refused + refused,
         }))
     }
 

@@ -28,6 +28,8 @@ pub struct Rules {
     pub local_addresses: BTreeSet<Addr>,
     /// The same without the virtual ones. No rule takes packets to these but one that names them.
     pub own_addresses: BTreeSet<Addr>,
+    /// Virtual addresses that take only what is served, and neighbour discovery (`no_accept`).
+    pub closed_addresses: BTreeSet<Addr>,
     /// The rules that give packets their marks, the first that matches first; no more than [`MOST_MARK_RULES`].
     pub marks: Vec<Marking>,
 }
@@ -120,7 +122,8 @@ impl Hints {
         let served = rules.services.iter().map(|key| (key.virtual_.addr, 1));
         let servers = rules.servers.iter().map(|(_, real)| (real.addr, 2));
         let local = rules.local_addresses.iter().map(|&addr| (addr, 4));
-        for (addr, hint) in served.chain(servers).chain(local) {
+        let closed = rules.closed_addresses.iter().map(|&addr| (addr, 8));
+        for (addr, hint) in served.chain(servers).chain(local).chain(closed) {
             hints.0[hash(addr)] |= hint;
         }
         hints
@@ -148,11 +151,12 @@ mod tests {
         let rules = Rules {
             servers: [(6, "10.0.0.11:80".parse().unwrap())].into(),
             local_addresses: [addr("10.0.0.1:0"), addr("[fd00::1]:0")].into(),
+            closed_addresses: [addr("10.0.0.1:0")].into(),
             ..Rules::default()
         };
         let hints = Hints::new(&rules);
         assert_eq!(hints.0[hash(addr("10.0.0.11:0"))] & 2, 2);
-        assert_eq!(hints.0[hash(addr("10.0.0.1:0"))] & 4, 4);
+        assert_eq!(hints.0[hash(addr("10.0.0.1:0"))] & 12, 12);
         assert_eq!(hints.0[hash(addr("[fd00::1]:0"))] & 4, 4);
         assert_eq!(hints.0.iter().filter(|&&hint| hint != 0).count(), 3);
         assert!(hints.with(Hints::NONE) == hints && Hints::NONE.with(hints) == hints);

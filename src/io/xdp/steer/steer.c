@@ -13,7 +13,7 @@
 //   - what such a server sends to one of the director's ends of full NAT, and ICMP errors about packets from there;
 //   - fragments, and ICMP errors, to a destination that a rule for a served mark names.
 // What else comes from the servers' side is not ours if it is for the director itself: its own health checks talk to the very
-// same servers. ARP, neighbour discovery, echo (also in fragments) and all the rest are the kernel's.
+// same servers. To a closed address nothing else gets through at all, but for neighbour discovery. ARP, neighbour discovery, echo (also in fragments) and all the rest are the kernel's.
 //
 // Addresses are 16 bytes, IPv4 as ::ffff:a.b.c.d; ports are in network order.
 
@@ -75,6 +75,7 @@ enum {
 	MAY_BE_SERVED = 1,
 	MAY_BE_SERVER = 2,
 	MAY_BE_LOCAL = 4,
+	MAY_BE_CLOSED = 8,
 	HINT_BITS = 12,
 };
 
@@ -95,7 +96,7 @@ struct port {
 };
 
 struct counters {
-	__u64 passed, redirected, dropped;
+	__u64 passed, redirected, dropped, refused;
 };
 
 SET(services, struct endpoint, 65536);
@@ -105,6 +106,7 @@ SET(server_addresses, struct address, 65536);
 SET(tunnels, struct endpoint, 65536); // where tunnel packets go; the port is GUE's
 SET(local_addresses, struct address, 65536);
 SET(own_addresses, struct address, 65536); // the same without the virtual ones
+SET(closed_addresses, struct address, 65536); // virtual ones that take only what is served
 MAP_WITH_FLAGS(local_ends, BPF_MAP_TYPE_HASH, struct address, struct range, 4096, BPF_F_NO_PREALLOC); // full NAT's
 MAP(kinds, BPF_MAP_TYPE_ARRAY, __u32, __u32, 1);
 MAP(marks, BPF_MAP_TYPE_HASH, __u32, struct rules, 1); // a hash, since its elements are exchanged as a whole
@@ -148,6 +150,12 @@ enum {
 	PARAMETER_PROBLEM = 12,
 	V6_UNREACHABLE = 1,
 	V6_PARAMETER_PROBLEM = 4,
+};
+
+// Of neighbour discovery (RFC 4861).
+enum {
+	NEIGHBOUR_SOLICITATION = 135,
+	NEIGHBOUR_ADVERTISEMENT = 136,
 };
 
 // What ICMP and ICMPv6 begin with. An error quotes the packet that caused it.
@@ -435,7 +443,44 @@ static OUT_OF_LINE int is_our_error(const struct packet *packet, void *end)
 	return map_lookup(&tunnels, &tunnel) != 0;
 }
 
-static ALWAYS_INLINE int is_ours(void *at, void *end, __u32 interface)
+// Whether the packet is for a virtual address that takes only what is served (Accept_Mode of RFC 9568 6.1). Neighbours must
+// find it all the same.
+static OUT_OF_LINE int is_refused(const struct packet *packet, void *end)
+{
+	struct icmp_error *message;
+
+	if (!(hints_of(&packet->destination) & MAY_BE_CLOSED) || !map_lookup(&closed_addresses, &packet->destination))
+		return 0;
+	if (packet->fragment || packet->protocol != IPPROTO_ICMPV6)
+		return 1;
+	READ(message, packet->payload);
+	return message->type != NEIGHBOUR_SOLICITATION && message->type != NEIGHBOUR_ADVERTISEMENT;
+}
+
+static ALWAYS_INLINE int is_ours(const struct packet *packet, void *end)
+{
+	if (UNLIKELY(packet->fragment))
+		return is_our_fragment(packet);
+	switch (packet->protocol) {
+	case IPPROTO_TCP:
+	case IPPROTO_UDP:
+	case IPPROTO_SCTP:
+		return is_served(packet, end);
+	case IPPROTO_ICMP:
+	case IPPROTO_ICMPV6:
+		return is_our_error(packet, end);
+	}
+	return 0;
+}
+
+// What becomes of a frame.
+enum fate {
+	KERNELS,
+	OURS,
+	NOBODYS,
+};
+
+static ALWAYS_INLINE enum fate judge(void *at, void *end, __u32 interface)
 {
 	struct packet packet;
 	struct ethhdr *ethernet;
@@ -455,25 +500,16 @@ static ALWAYS_INLINE int is_ours(void *at, void *end, __u32 interface)
 	}
 	if (protocol == be16(ETH_P_IP)) {
 		if (!read_ipv4(&packet, at, end))
-			return 0;
+			return KERNELS;
 	} else if (protocol == be16(ETH_P_IPV6)) {
 		if (!read_ipv6(&packet, at, end))
-			return 0;
+			return KERNELS;
 	} else {
-		return 0;
+		return KERNELS;
 	}
-	if (UNLIKELY(packet.fragment))
-		return is_our_fragment(&packet);
-	switch (packet.protocol) {
-	case IPPROTO_TCP:
-	case IPPROTO_UDP:
-	case IPPROTO_SCTP:
-		return is_served(&packet, end);
-	case IPPROTO_ICMP:
-	case IPPROTO_ICMPV6:
-		return is_our_error(&packet, end);
-	}
-	return 0;
+	if (is_ours(&packet, end))
+		return OURS;
+	return is_refused(&packet, end) ? NOBODYS : KERNELS;
 }
 
 static ALWAYS_INLINE int hand_over(struct xdp_md *frame)
@@ -500,11 +536,16 @@ SECTION("xdp") int steer(struct xdp_md *frame)
 	int action = XDP_PASS;
 	__u32 zero = 0;
 	struct counters *count = map_lookup(&counts, &zero);
+	enum fate fate = judge((void *)(long)frame->data, (void *)(long)frame->data_end, frame->ingress_ifindex);
 
-	if (is_ours((void *)(long)frame->data, (void *)(long)frame->data_end, frame->ingress_ifindex))
+	if (fate == OURS)
 		action = hand_over(frame);
+	else if (fate == NOBODYS)
+		action = XDP_DROP;
 	if (count) {
-		if (action == XDP_REDIRECT)
+		if (fate == NOBODYS)
+			count->refused++;
+		else if (action == XDP_REDIRECT)
 			count->redirected++;
 		else if (action == XDP_PASS)
 			count->passed++;

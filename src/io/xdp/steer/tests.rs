@@ -151,6 +151,45 @@ fn only_what_belongs_to_a_service_is_taken() {
     assert!(!takes(&mut steering, &ethernet(0x0806, &[0; 28])), "ARP");
 }
 
+/// Clients cannot reach a closed address but for its services; neighbours can find it.
+#[test]
+fn a_closed_address_takes_what_is_served_and_neighbour_discovery_alone() {
+    let Some(mut steering) = loaded() else { return };
+    // What is ours goes to the kernel here, so that only what is refused is dropped.
+    steering.set_fallback(Fallback::Pass).unwrap();
+    let closed = Rules { closed_addresses: [VIP, VIP6].map(|vip| endpoint(vip, 0).addr).into(), ..rules() };
+    let whole = |destination, protocol, payload: &[u8]| ip4(CLIENT, destination, protocol, 0, &[], payload);
+    let cases: Vec<(&str, bool, Vec<u8>)> = vec![
+        ("to the service", false, whole(VIP, TCP, &ports(40000, 80))),
+        ("to another port", true, whole(VIP, TCP, &ports(40000, 81))),
+        ("by another protocol", true, whole(VIP, UDP, &ports(40000, 80))),
+        ("by a protocol without ports", true, whole(VIP, 47, &[0; 8])),
+        ("cut within the ports", true, whole(VIP, TCP, &ports(40000, 80)[..3])),
+        ("echo", true, whole(VIP, ICMP, &icmp(8, &[0; 32]))),
+        ("a fragment of a ping", true, ip4(CLIENT, VIP, ICMP, 0x2000, &[], &[0; 64])),
+        ("an error about a connection", false, whole(VIP, ICMP, &icmp(3, &[0; 32]))),
+        ("to another address", false, whole(DIRECTOR, TCP, &ports(40000, 80))),
+        ("IPv6 to the service", false, ip6(CLIENT6, VIP6, TCP, &ports(40000, 80))),
+        ("IPv6 to another port", true, ip6(CLIENT6, VIP6, TCP, &ports(40000, 81))),
+        ("IPv6 echo", true, ip6(CLIENT6, VIP6, ICMPV6, &icmp(128, &[0; 32]))),
+        ("IPv6 echo to another address", false, ip6(CLIENT6, DIRECTOR6, ICMPV6, &icmp(128, &[0; 32]))),
+        ("neighbour solicitation", false, ip6(CLIENT6, VIP6, ICMPV6, &icmp(135, &[0; 24]))),
+        ("neighbour advertisement", false, ip6(CLIENT6, VIP6, ICMPV6, &icmp(136, &[0; 24]))),
+        ("a fragmented solicitation", true, ip6(CLIENT6, VIP6, 44, &fragment(ICMPV6, 1))),
+    ];
+    let before = steering.counters().unwrap().refused;
+    for (rules, is_closed) in [(closed, true), (rules(), false)] {
+        steering.update(&rules).unwrap();
+        for (what, refused, packet) in &cases {
+            let ethertype = if packet[0] >> 4 == 4 { 0x0800 } else { 0x86dd };
+            assert_eq!(takes(&mut steering, &ethernet(ethertype, packet)), *refused && is_closed, "{what}");
+        }
+        assert!(!takes(&mut steering, &ethernet(0x0806, &[0; 28])), "ARP");
+    }
+    let refused = cases.iter().filter(|(_, refused, _)| *refused).count() as u64;
+    assert_eq!(steering.counters().unwrap().refused, before + refused);
+}
+
 /// Whatever the bytes, the program ends with one of its two answers (the verifier has seen to the rest).
 #[test]
 fn cut_anywhere_a_frame_is_not_ours_until_its_ports_are_there() {

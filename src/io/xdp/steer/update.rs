@@ -41,6 +41,7 @@ impl Steering {
             tunnels: self.read("tunnels")?,
             local_addresses: self.read("local_addresses")?,
             own_addresses: self.read("own_addresses")?,
+            closed_addresses: self.read("closed_addresses")?,
             local_ends: self.map::<HashMap<_, AddressKey, [u16; 2]>>("local_ends").iter().collect::<Result<_, _>>()?,
         })
     }
@@ -53,10 +54,12 @@ impl Steering {
         self.add("tunnels", &present.tunnels, &wanted.tunnels)?;
         self.add("servers", &present.servers, &wanted.servers)?;
         self.add("vips", &present.vips, &wanted.vips)?;
-        self.add("services", &present.services, &wanted.services)
+        self.add("services", &present.services, &wanted.services)?;
+        self.add("closed_addresses", &present.closed_addresses, &wanted.closed_addresses)
     }
 
     fn remove_all(&mut self, present: &Contents, wanted: &Contents) -> Result<(), MapError> {
+        self.remove("closed_addresses", &present.closed_addresses, &wanted.closed_addresses)?;
         self.remove("services", &present.services, &wanted.services)?;
         self.remove("vips", &present.vips, &wanted.vips)?;
         self.remove("servers", &present.servers, &wanted.servers)?;
