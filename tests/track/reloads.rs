@@ -84,7 +84,7 @@ fn bfd_sessions_stay_up() {
     }
     assert_eq!(priority(&ours), 105);
     ours.reload(&config("", ""));
-    eventually("the neighbour was told", || theirs.has_logged("bfd peer: down, the neighbour says so"));
+    eventually("the neighbour was told", || theirs.has_logged("bfd peer: ended by the neighbour on purpose"));
     assert_eq!(priority(&ours), 100);
     ours.reload(&config(&bfd(2, 40), "track_bfd {\n peer weight 5\n }"));
     eventually("it is up again", || priority(&ours) == 105);
