@@ -19,7 +19,7 @@ pub const SETTLED: u8 = 4;
 pub const FULL: u8 = 16;
 /// Entry flag of that other entry, which is no connection by itself.
 pub const LOCAL_END: u8 = 32;
-/// Entry flag: a later connection looks like this one to the server, and replies are the later one's ([`super::eclipse`]).
+/// Entry flag: a later connection looks like this one to the server, and replies are the later one's (`eclipse.rs`).
 pub const ECLIPSED: u8 = 64;
 
 /// The kernel's steps for a template that outlives its timeout (`ip_vs_conn.c: ip_vs_conn_expire`).

@@ -13,7 +13,8 @@
 //   - what such a server sends to one of the director's ends of full NAT, and ICMP errors about packets from there;
 //   - fragments, and ICMP errors, to a destination that a rule for a served mark names.
 // What else comes from the servers' side is not ours if it is for the director itself: its own health checks talk to the very
-// same servers. To a closed address nothing else gets through at all, but for neighbour discovery. ARP, neighbour discovery, echo (also in fragments) and all the rest are the kernel's.
+// same servers. ARP, neighbour discovery, echo (also in fragments) and all the rest are the kernel's. To a closed address
+// nothing gets through to it but neighbour discovery.
 //
 // Addresses are 16 bytes, IPv4 as ::ffff:a.b.c.d; ports are in network order.
 
