@@ -122,7 +122,9 @@ impl<M: Serialize + DeserializeOwned> Channel<M> {
         let flags = RecvFlags::CMSG_CLOEXEC | RecvFlags::DONTWAIT;
         let received = match recvmsg(&self.socket, &mut [IoSliceMut::new(&mut bytes)], &mut control, flags) {
             Err(Errno::AGAIN | Errno::INTR) => return Ok(None),
-            Err(Errno::CONNRESET) => return Err(io::ErrorKind::UnexpectedEof.into()),
+            // The other end has gone and left something unread. The kernel says so once, and before what that end has said
+            // last, which is heard all the same (`af_unix.c: unix_release_sock`, `datagram.c: __skb_try_recv_datagram`).
+            Err(Errno::CONNRESET) => return self.receive(),
             received => received?,
         };
         let (mut thing, mut sender) = (None, None);
@@ -196,6 +198,17 @@ mod tests {
         file.read_to_string(&mut text).unwrap();
         assert_eq!(text, "what is held");
         assert!(matches!(other.receive().unwrap(), Some(Letter { message: Message::Begin, thing: None, .. })));
+        assert_eq!(other.receive().unwrap_err().kind(), io::ErrorKind::UnexpectedEof);
+    }
+
+    #[test]
+    fn the_last_words_of_one_that_did_not_listen_are_heard() {
+        let (one, other) = Channel::pair().unwrap();
+        other.send(&Message::Gone, None).unwrap();
+        one.send(&Message::Ready, None).unwrap();
+        drop(one);
+        let letter = other.receive().unwrap().unwrap();
+        assert_eq!(letter.message, Message::Ready);
         assert_eq!(other.receive().unwrap_err().kind(), io::ErrorKind::UnexpectedEof);
     }
 }
