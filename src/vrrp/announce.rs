@@ -7,7 +7,7 @@
 //!
 //! Announcements of one kind on one interface keep their configured distance; where there is none, they go in
 //! portions of [`PORTION`], a millisecond apart, so that a thousand addresses are no storm. Interfaces of a `garp_group` keep
-//! it together.
+//! it together. One that the kernel has no room for waits for the next portion, and those after it wait with it.
 //!
 //! Adverts keep switches aware of the interface that they are sent by; of others (`garp_extra_if`), one address each is
 //! announced now and then.
@@ -23,6 +23,9 @@ pub const PORTION: u32 = 100;
 
 /// Between portions.
 const PAUSE: Duration = Duration::from_millis(1);
+
+/// How many portions an announcement waits that there is no room for, before it is left out: a second.
+const PATIENCE: u32 = 1000;
 
 /// An address and the interface that it is on.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -68,6 +71,8 @@ struct Pace {
     free_at: Duration,
     /// Sent since then.
     sent: u32,
+    /// How often the next one has been put off.
+    put_off: u32,
 }
 
 impl Announcer {
@@ -112,12 +117,12 @@ impl Announcer {
         jobs.filter_map(next).min()
     }
 
-    /// Hands over all that is to be announced now.
-    pub fn due(&mut self, now: Duration, mut send: impl FnMut(usize, &Site)) {
+    /// Hands over all that is to be announced now. `send` says whether there was room for it.
+    pub fn due(&mut self, now: Duration, mut send: impl FnMut(usize, &Site) -> bool) {
         for (&instance, job) in &mut self.jobs {
             job.wake(now);
             if job.is_extra_due(now) {
-                job.extras().for_each(|site| send(instance, site));
+                job.extras().for_each(|site| _ = send(instance, site));
             }
             while job.rounds > 0 && !job.sites.is_empty() {
                 let site = &job.sites[job.next];
@@ -125,8 +130,11 @@ impl Announcer {
                 if pace.free_at > now {
                     break;
                 }
+                if !send(instance, site) && pace.put_off < PATIENCE {
+                    pace.put_off(now);
+                    break;
+                }
                 pace.count(site.gap, now);
-                send(instance, site);
                 job.advance();
             }
         }
@@ -191,7 +199,13 @@ impl Job {
 }
 
 impl Pace {
+    /// There is no room for the next one.
+    fn put_off(&mut self, now: Duration) {
+        *self = Self { free_at: now + PAUSE, sent: 0, put_off: self.put_off + 1 };
+    }
+
     fn count(&mut self, gap: Duration, now: Duration) {
+        self.put_off = 0;
         if gap > Duration::ZERO {
             self.free_at = now + gap;
             return;
@@ -227,7 +241,10 @@ mod tests {
     fn run(announcer: &mut Announcer, end: Duration) -> Vec<(u128, u8)> {
         let mut sent = Vec::new();
         while let Some(now) = announcer.deadline().filter(|at| *at <= end) {
-            announcer.due(now, |_, site| sent.push((now.as_millis(), site.address.low32().to_be_bytes()[3])));
+            announcer.due(now, |_, site| {
+                sent.push((now.as_millis(), site.address.low32().to_be_bytes()[3]));
+                true
+            });
         }
         sent
     }
@@ -235,7 +252,7 @@ mod tests {
     fn started(count: u8, how: Announcing) -> Announcer {
         let mut announcer = Announcer::default();
         announcer.due(ms(1000), |_, _| unreachable!("nothing is held"));
-        announcer.paces.insert(("eth0".into(), Family::V4), Pace { free_at: ms(1000), sent: 0 });
+        announcer.paces.insert(("eth0".into(), Family::V4), Pace { free_at: ms(1000), ..Pace::default() });
         announcer.taken(0, sites(count), how, ms(1000));
         announcer
     }
@@ -245,6 +262,31 @@ mod tests {
         let sent = run(&mut started(2, Announcing::default()), ms(60_000));
         let round = |at| [(at, 1), (at, 2)].repeat(5);
         assert_eq!(sent, [round(1000), round(6000)].concat());
+    }
+
+    #[test]
+    fn what_there_is_no_room_for_is_announced_when_there_is() {
+        let (mut announcer, mut sent) = (started(200, Announcing::default()), Vec::new());
+        let mut room = 0;
+        while let Some(now) = announcer.deadline().filter(|at| *at <= ms(5000)) {
+            announcer.due(now, |_, site| {
+                room = if room == 0 { 30 } else { room - 1 };
+                if room > 0 {
+                    sent.push(site.address.low32().to_be_bytes()[3]);
+                }
+                room > 0
+            });
+        }
+        assert_eq!(sent, (1..=200).collect::<Vec<u8>>().repeat(5));
+        // A device that never has room does not keep the others waiting for ever.
+        let (mut announcer, mut tried) = (started(2, Announcing::default()), 0);
+        while let Some(now) = announcer.deadline().filter(|at| *at <= ms(60_000)) {
+            announcer.due(now, |_, _| {
+                tried += 1;
+                false
+            });
+        }
+        assert!(announcer.deadline().is_none() && tried > 10_000, "{tried}");
     }
 
     #[test]
@@ -265,7 +307,7 @@ mod tests {
         one_group.taken(0, vec![first(), spaced("eth0")], how, ms(1000));
         assert_eq!(run(&mut one_group, ms(60_000)), [(1000, 1), (1030, 2), (1060, 1), (1090, 2)]);
         let mut each_alone = started(0, how);
-        each_alone.paces.insert(("eth1".into(), Family::V4), Pace { free_at: ms(1000), sent: 0 });
+        each_alone.paces.insert(("eth1".into(), Family::V4), Pace { free_at: ms(1000), ..Pace::default() });
         each_alone.taken(0, vec![first(), spaced("eth1")], how, ms(1000));
         assert_eq!(run(&mut each_alone, ms(60_000)), [(1000, 1), (1000, 2), (1030, 1), (1030, 2)]);
     }

@@ -258,9 +258,11 @@ impl Turns {
         let Self { announcer, wire, interfaces, .. } = self;
         announcer.due(now, |_, site| {
             let router = forwards_ipv6(&site.device);
-            if let Err(error) = wire.announce(site, interfaces.facts(), router) {
+            let sent = wire.announce(site, interfaces.facts(), router);
+            if let Err(error) = &sent {
                 tracing::debug!(address = %site.address, %error, "an announcement was not sent");
             }
+            sent.err().is_none_or(|error| !is_for_want_of_room(&error))
         });
     }
 
@@ -288,6 +290,11 @@ impl Turns {
 
 fn specs(routers: &Routers) -> impl Iterator<Item = &Spec> {
     routers.members().iter().map(Member::spec)
+}
+
+/// Whether the socket's buffer or the device's queue was full (packet(7)).
+fn is_for_want_of_room(error: &io::Error) -> bool {
+    error.kind() == io::ErrorKind::WouldBlock || error.raw_os_error() == Some(libc::ENOBUFS)
 }
 
 /// What neighbours are told about us (RFC 4861 4.4): a host that forwards is a router.
