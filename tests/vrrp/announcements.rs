@@ -63,6 +63,7 @@ fn the_answer_to_a_lower_master_has_its_own_knobs() {
     lab.start(0, Program::Ringmaster, &form.config(0, 100));
     let begun = lab.advert(0, 100, Duration::ZERO).at;
     eventually("the burst of taking over", || !lab.announcements(0, begun).is_empty());
+    let heard = lab.advert(0, 100, lab.announcements(0, begun)[0].at).at;
     // One advert of a lower master: whether another director's is heard before that gives way is a matter of phase.
     let lower = Advert {
         version: Version::V3,
@@ -71,7 +72,6 @@ fn the_answer_to_a_lower_master_has_its_own_knobs() {
         authentication: Authentication::None,
         ..higher()
     };
-    let heard = lab.last(0).at;
     Bystander::new(&lab).send(&lower, 255, false);
     eventually("the burst, and the second one", || lab.announcements(0, heard).len() >= 6);
     eventually("two more seconds", || lab.last(0).at > heard + Duration::from_secs(4));

@@ -45,7 +45,8 @@ impl Capture {
     /// Begins to capture what `host` sends into `port`.
     pub(crate) fn start(switch: &Namespace, port: &str, host: usize, directory: &Path) -> Self {
         let file = directory.join(format!("{port}.pcap"));
-        let line = format!("tcpdump -i {port} -Q in -n -U --immediate-mode -B 4096 -w {}", file.display());
+        // Its buffer of 4 MiB has room for so many frames of the length that is to be kept: by default for sixteen.
+        let line = format!("tcpdump -i {port} -Q in -n -U --immediate-mode -s 2048 -B 4096 -w {}", file.display());
         let mut child = switch.command(&line).stderr(Stdio::piped()).stdout(Stdio::null()).spawn().expect("as said");
         let mut lines = BufReader::new(child.stderr.take().expect("it was piped")).lines();
         let ready = lines.any(|line| line.is_ok_and(|line| line.contains("listening on")));
